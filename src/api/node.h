@@ -1,0 +1,59 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "core/event.h"
+#include "model/cluster.h"
+#include "model/config.h"
+#include "model/postgres.h"
+#include "model/txn.h"
+#include "runtime/async.h"
+
+namespace aurum::api {
+
+using runtime::Task;
+
+/// All that REST and metrics show of this node, copied at one moment. agent/ fills it from the core's state.
+struct NodeView {
+  const model::LocalConfig* config = nullptr;
+  const model::DynamicConfig* dynamic = nullptr;
+  const model::ClusterView* cluster = nullptr;  ///< last seen; may be older than ttl
+  model::PgFacts facts;
+  model::PgState state = model::PgState::unknown;
+  model::Role role = model::Role::uninitialized;
+  bool is_leader = false;            ///< holds the lock and its local deadline has not passed
+  bool dcs_fresh = false;            ///< the store's view is not older than ttl
+  bool cluster_unlocked = false;     ///< no leader known, or the view is too old
+  bool failsafe_active = false;
+  bool paused = false;
+  bool watchdog_failed = false;
+  std::int64_t dcs_last_seen_epoch_s = 0;
+  bool loop_alive = true;            ///< liveness (§2.3)
+  model::Value scheduled_restart;    ///< null when none
+  std::string running_action;        ///< "" or the long action of §2.6.1
+  model::Value effective_tags;
+  double lease_remaining_s = 0;      ///< 0 unless leader
+  std::uint64_t epoch = 0;
+};
+
+/// The agent as the REST surface sees it. Calls run on the agent's executor.
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual NodeView view() const = 0;
+  /// A fresh linearizable read of the store.
+  virtual Task<Result<model::ClusterView>> read_cluster() = 0;
+  virtual Task<Result<model::TxnDone>> write(model::Txn txn) = 0;
+  /// Hands a request to the core and waits for its reply: HTTP status and text.
+  virtual Task<std::pair<int, std::string>> request(core::Request request) = 0;
+  /// GET /patroni of a peer; for the candidate check of switchover.
+  virtual Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) = 0;
+  virtual void reload() = 0;  ///< as SIGHUP
+  virtual void wake() = 0;    ///< run the decision loop now
+};
+
+}  // namespace aurum::api

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "core/event.h"
+#include "core/job.h"
+#include "model/txn.h"
+
+/// Everything the core can ask of the shell. Effects of one step are carried out in their order; where one must
+/// have *ended* before another may begin, the core waits for the event that says so.
+namespace aurum::core {
+
+/// Read the store now, linearizable. Answer: DcsSnapshot or DcsFailed.
+struct ReadDcs {};
+/// Answer: DcsWritten with the same id.
+struct WriteDcs {
+  std::uint64_t id = 0;
+  std::string what;  ///< "acquire leader", for logs
+  model::Txn txn;
+};
+/// Have a lease of this length for this member and keep it alive; a change of ttl takes a new one.
+struct HoldLease {
+  Duration ttl{};
+};
+/// The lease thread renews leadership from now on: keepalive, then a transaction that compares `leader` with our
+/// name and lease. It moves the lease page's deadline to sent_at + `valid_for` each time.
+struct StartRenewing {
+  std::uint64_t epoch = 0;
+  Duration valid_for{};
+  Duration interval{};
+  /// Renew only while PostgreSQL proved itself alive within this time (0 = not asked: it is being promoted).
+  Duration proof_max_age{};
+};
+struct StopRenewing {};
+
+/// State word of the lease page (fence/lease_page.h).
+enum class PageState : std::uint32_t {
+  idle = 0,         ///< no primary here: the guard kills nothing
+  leased = 1,       ///< a primary may write until the deadline
+  maintenance = 2,  ///< paused by the operator: allow
+};
+/// Written before any effect behind it is begun.
+struct SetLeasePage {
+  PageState state = PageState::idle;
+  std::uint64_t epoch = 0;
+  Instant deadline;
+};
+struct StartJob {
+  JobId id = 0;
+  Job job;
+};
+struct CancelJob {
+  JobId id = 0;
+};
+struct PeerUrl {
+  std::string name;
+  std::string api_url;
+};
+/// GET /patroni of each. Answers: one PeerAnswered each, at the latest after `timeout`.
+struct AskPeers {
+  std::uint64_t round = 0;
+  std::vector<PeerUrl> peers;
+  Duration timeout{};
+};
+struct Reply {
+  RequestId request = 0;
+  int status = 200;
+  std::string text;
+};
+/// Runs postgresql.callbacks.<action> with (action, role, scope).
+struct Callback {
+  std::string action;
+  model::Role role = model::Role::replica;
+};
+/// SIGKILL to the server and every process of it, at once; PgExited follows.
+struct KillPg {
+  std::string why;
+};
+/// A decision, for log, event ring and history.
+struct Note {
+  enum class Level { debug, info, warning, error };
+  Level level = Level::info;
+  std::string event;  ///< stable name: "promoted", "rejoin.rewind"
+  std::string text;   ///< the sentence, in Patroni's wording where there is one (§5.3)
+};
+/// Wake the core with Tick at `at` at the latest. Replaces the former one.
+struct WakeAt {
+  Instant at;
+};
+/// The agent ends. PostgreSQL has been dealt with.
+struct Exit {
+  int code = 0;
+  std::string why;
+};
+
+using Effect = std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage, StartJob,
+                            CancelJob, AskPeers, Reply, Callback, KillPg, Note, WakeAt, Exit>;
+
+}  // namespace aurum::core

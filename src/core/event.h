@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "core/job.h"
+#include "model/cluster.h"
+#include "model/config.h"
+#include "model/postgres.h"
+#include "model/txn.h"
+
+/// Everything that can happen to the core (DESIGN §3). The shell turns the world into these, in order of arrival.
+namespace aurum::core {
+
+using RequestId = std::uint64_t;
+
+/// The store's content at one revision. `sent_at`: when the read, or the last proof that the watch is alive, was sent.
+struct DcsSnapshot {
+  model::ClusterView view;
+  Instant sent_at;
+};
+/// The store can not be read. `error.code` is never Code::rejected.
+struct DcsFailed {
+  Error error;
+};
+/// How an effect WriteDcs ended. Code::unknown_outcome: it may have happened; a snapshot will tell.
+struct DcsWritten {
+  std::uint64_t id = 0;
+  Result<model::TxnDone> result;
+};
+/// This member holds a lease; `sent_at` is when the grant was sent.
+struct LeaseGranted {
+  model::LeaseId lease = 0;
+  Instant sent_at;
+  Duration ttl{};
+};
+/// The member's lease was kept alive by a request sent at `sent_at`.
+struct LeaseKept {
+  model::LeaseId lease = 0;
+  Instant sent_at;
+};
+/// The store says that the member's lease is gone.
+struct LeaseGone {
+  model::LeaseId lease = 0;
+};
+/// The lease thread renewed leadership: keepalive and the check that `leader` is still ours, sent at `sent_at`.
+/// It has moved the deadline in the lease page already.
+struct LeaderRenewed {
+  std::uint64_t epoch = 0;
+  Instant sent_at;
+};
+/// The store says that leadership of this epoch is over (compare failed, lease gone).
+struct LeaderLost {
+  std::uint64_t epoch = 0;
+  std::string why;
+};
+struct PgProbed {
+  model::PgFacts facts;
+};
+/// The postmaster ended.
+struct PgExited {
+  int pid = 0;
+  std::string how;  ///< "exit code 1", "signal 9"
+};
+struct JobProgress {
+  JobId id = 0;
+  std::string text;  ///< "copied 120 MB of 1.1 GB (11 %)"
+};
+struct JobDone {
+  JobId id = 0;
+  Result<JobResult> result;
+};
+/// The answer of one peer to AskPeers; unset = it did not answer.
+struct PeerAnswered {
+  std::uint64_t round = 0;
+  std::string name;
+  std::optional<model::PeerStatus> status;
+};
+
+/// Operator requests, checked for form by api/ already.
+struct RestartRequest {
+  std::string role;              ///< "" = any
+  std::string postgres_version;  ///< restart only if the server is older; "" = any
+  bool only_pending = false;
+  std::optional<Duration> timeout;
+  std::optional<WallTime> at;  ///< scheduled
+  model::Value raw;            ///< the request object, shown in the member key while scheduled
+};
+struct CancelRestart {};
+struct ReinitRequest {
+  bool force = false;
+  bool from_leader = false;
+};
+/// SIGHUP or POST /reload: the file was read again.
+struct ConfigReloaded {
+  model::LocalConfig config;
+};
+/// SIGTERM / SIGINT.
+struct StopRequested {};
+struct Request {
+  RequestId id = 0;  ///< answered with one Reply; 0 = nobody waits
+  std::variant<RestartRequest, CancelRestart, ReinitRequest> what;
+};
+/// The timer asked for with WakeAt, or nothing special: look again.
+struct Tick {
+  WallTime wall;
+};
+
+using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
+                           LeaderRenewed, LeaderLost, PgProbed, PgExited, JobProgress, JobDone,
+                           PeerAnswered, Request, ConfigReloaded, StopRequested>;
+
+struct Input {
+  Instant now;
+  WallTime wall;  ///< for timestamps and schedules only
+  Event event;
+};
+
+}  // namespace aurum::core

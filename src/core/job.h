@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "model/cluster.h"
+#include "model/config.h"
+#include "model/postgres.h"
+
+/// Work that takes time: the core starts it, sees how it ends, never waits for it. pg/ does it.
+namespace aurum::core {
+
+using JobId = std::uint64_t;
+
+/// initdb into the empty data directory (or the custom bootstrap method). Result: Initialized.
+struct InitDb {};
+/// Roles, passwords and the user's post_bootstrap script, on the running new primary.
+struct PostBootstrap {};
+/// Fills the empty data directory from one of `sources` by create_replica_methods.
+struct Clone {
+  std::vector<model::Upstream> sources;  ///< in order of preference
+  bool only_basebackup = false;          ///< reinit --from-leader
+};
+/// Writes the configuration and starts the server; ends when it accepts connections, or with an error.
+struct StartPg {
+  model::PgTarget target;
+  Duration timeout{};  ///< then Code::timeout, and the server may still be starting
+};
+struct StopPg {
+  model::StopMode mode = model::StopMode::fast;
+  Duration timeout{};  ///< then it goes on in mode immediate, and at last kills
+  bool checkpoint_first = false;
+};
+struct RestartPg {
+  model::PgTarget target;
+  Duration timeout{};
+};
+/// Writes the configuration and reloads if something changed.
+struct Configure {
+  model::PgTarget target;
+};
+/// Promotes; ends when the server is writable. Before it, pre_promote (its failure: Code::cancelled).
+struct Promote {};
+struct Checkpoint {};
+/// Asks the upstream how far it is. Result: UpstreamState.
+struct Inspect {
+  model::Upstream upstream;
+};
+/// Brings a crashed data directory to a clean end in single-user mode.
+struct CrashRecovery {};
+struct Rewind {
+  model::Upstream source;
+};
+/// Removes the data directory's content, or moves it aside. Only after the core named a source to clone from.
+struct ClearData {
+  std::string why;
+};
+/// Creates, drops and advances replication slots.
+struct ChangeSlots {
+  std::vector<std::string> create;  ///< physical, immediately reserved
+  std::vector<std::string> drop;
+  std::vector<std::pair<std::string, model::Lsn>> advance;
+  std::vector<model::SlotConfig> create_logical = {};
+};
+/// Reads pg_wal/%08X.history of the running primary. Result: History.
+struct ReadHistory {
+  model::Timeline timeline = 0;
+};
+
+using Job = std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure, Promote,
+                         Checkpoint, Inspect, CrashRecovery, Rewind, ClearData, ChangeSlots, ReadHistory>;
+std::string_view name_of(const Job& job);  ///< "clone", "promote", …: for logs and REST
+
+struct Initialized {
+  std::string system_identifier;
+};
+struct CloneDone {
+  model::Upstream source;
+  std::string method;
+};
+using JobResult = std::variant<std::monostate, Initialized, CloneDone, model::UpstreamState, model::History>;
+
+}  // namespace aurum::core

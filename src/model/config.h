@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/roles.h"
+#include "model/value.h"
+
+/// patroni.yml as values: local configuration (PATRONI_COMPAT §3.2), environment (§3.3), dynamic configuration (§3.4).
+namespace aurum::model {
+
+/// One problem found in a configuration: where (dotted path), what, and what to do. Errors stop the start,
+/// warnings are logged.
+struct Finding {
+  enum class Level { warning, error };
+  Level level = Level::error;
+  std::string path;     ///< "postgresql.listen"
+  std::string message;  ///< "postgresql.listen: …" is how it is printed
+  std::string hint;
+  std::string text() const;
+};
+
+/// Environment handed in, so that tests need not change the process.
+using Environment = std::map<std::string, std::string>;
+
+/// A login of `postgresql.authentication`; the ssl… members go into connection strings as they are.
+struct Login {
+  std::string username;
+  std::string password;
+  std::map<std::string, std::string> options;  ///< sslmode, sslcert, …, in libpq's names
+  friend bool operator==(const Login&, const Login&) = default;
+};
+
+struct TlsFiles {
+  std::string certfile, keyfile, keyfile_password, cafile, ciphers;
+  friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
+};
+
+struct RestConfig {
+  std::string listen;           ///< "host:port"; host "", "*" = all
+  std::string connect_address;  ///< default: listen
+  std::string username, password;
+  TlsFiles tls;
+  std::string verify_client = "none";  ///< none | optional | required
+  std::vector<std::string> allowlist;
+  bool allowlist_include_members = false;
+  std::vector<std::pair<std::string, std::string>> http_extra_headers, https_extra_headers;
+  std::string server_tokens = "original";
+  friend bool operator==(const RestConfig&, const RestConfig&) = default;
+};
+
+struct CtlConfig {
+  bool insecure = false;
+  std::string username, password;
+  TlsFiles tls;  ///< cafile is `ctl.cacert`
+  friend bool operator==(const CtlConfig&, const CtlConfig&) = default;
+};
+
+struct EtcdConfig {
+  std::vector<std::string> hosts;  ///< "host:port"; never empty after a good load
+  std::string protocol = "http";   ///< http | https
+  std::string srv, srv_suffix;
+  bool use_proxies = false;
+  std::string username, password;
+  std::string cacert, cert, key;
+  friend bool operator==(const EtcdConfig&, const EtcdConfig&) = default;
+};
+
+struct LogConfig {
+  std::string type = "plain";  ///< plain | json
+  std::string level = "INFO";
+  std::string format;  ///< "" = default
+  std::string dateformat;
+  Value static_fields;
+  std::string dir;  ///< "": stdout
+  std::int64_t file_size = 25'000'000;
+  int file_num = 4;
+  friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+struct WatchdogConfig {
+  std::string mode = "automatic";  ///< off | automatic | required
+  std::string device = "/dev/watchdog";
+  int safety_margin_s = 5;
+  std::string driver = "default";
+  friend bool operator==(const WatchdogConfig&, const WatchdogConfig&) = default;
+};
+
+struct PgConfig {
+  std::string listen;  ///< "a,b:port"
+  std::string connect_address, proxy_address;
+  std::filesystem::path data_dir, config_dir, bin_dir;
+  std::map<std::string, std::string> bin_name;
+  std::string database = "postgres";
+  std::string config_base_name = "postgresql";
+  std::filesystem::path pgpass;
+  Login superuser, replication, rewind;
+  Value parameters, pg_hba, pg_ident, recovery_conf;  ///< local part, null when absent
+  std::string custom_conf;
+  Value callbacks;
+  std::string pre_promote, before_stop;
+  std::vector<std::string> create_replica_methods;  ///< default {"basebackup"}
+  Value methods;  ///< the whole `postgresql` map, for `postgresql.<method>.*` and `basebackup`
+  bool use_unix_socket = false, use_unix_socket_repl = false;
+  std::string krbsrvname;
+  int pg_ctl_timeout_s = 60;
+  /// Local values of settings that the dynamic configuration may hold too; unset = ask the dynamic one.
+  std::optional<bool> use_pg_rewind, remove_data_directory_on_rewind_failure,
+      remove_data_directory_on_diverged_timelines;
+
+  std::string listen_addresses() const;
+  int port() const;
+  friend bool operator==(const PgConfig&, const PgConfig&) = default;
+};
+
+struct BootstrapConfig {
+  bool present = false;
+  Value dcs;      ///< initial dynamic configuration
+  std::string method = "initdb";
+  Value initdb;   ///< list or map of long options
+  Value pg_hba;
+  std::string post_bootstrap;
+  Value methods;  ///< the whole section
+  friend bool operator==(const BootstrapConfig&, const BootstrapConfig&) = default;
+};
+
+/// The `aurum:` section; unknown keys in it are errors.
+struct AurumConfig {
+  std::string profile;            ///< "", fast | default | patroni
+  std::filesystem::path run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
+  friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
+};
+
+struct LocalConfig {
+  std::string name, scope, ns = "/service";
+  LogConfig log;
+  RestConfig rest;
+  CtlConfig ctl;
+  EtcdConfig etcd;
+  BootstrapConfig bootstrap;
+  PgConfig pg;
+  WatchdogConfig watchdog;
+  AurumConfig aurum;
+  Value tags;  ///< as configured
+  Value raw;   ///< the merged tree everything above was read from
+};
+
+/// A loaded configuration, or why it can not be used. `findings` holds warnings too.
+struct Loaded {
+  std::optional<LocalConfig> config;  ///< set only when no finding is an error
+  std::vector<Finding> findings;
+};
+
+/// Who reads the file: ctl needs far less than the agent.
+enum class ConfigUse { agent, ctl };
+
+/// Reads `path` (a YAML file, a directory of them, or "" = environment only) and overlays PATRONI_*.
+Loaded load_config(const std::filesystem::path& path, const Environment& env,
+                   ConfigUse use = ConfigUse::agent);
+/// The same from text (tests, SIGHUP).
+Loaded parse_config(std::string_view yaml, const Environment& env, ConfigUse use = ConfigUse::agent,
+                    std::string_view file_name = "patroni.yml");
+
+struct SlotConfig {
+  std::string name;
+  bool logical = false;
+  std::string database, plugin;
+  std::string cluster_type;  ///< "" | primary | standby
+  friend bool operator==(const SlotConfig&, const SlotConfig&) = default;
+};
+
+struct StandbyCluster {
+  std::string host, port, restore_command, primary_slot_name, archive_cleanup_command,
+      recovery_min_apply_delay;
+  std::vector<std::string> create_replica_methods;
+  friend bool operator==(const StandbyCluster&, const StandbyCluster&) = default;
+};
+
+/// The dynamic configuration, defaults filled in and timeouts adjusted (§3.1, §3.4). Our smallest ttl is 2 s.
+struct DynamicConfig {
+  std::int64_t ttl_s = 30, loop_wait_s = 10, retry_timeout_s = 10;
+  std::int64_t maximum_lag_on_failover = 1'048'576;
+  std::int64_t maximum_lag_on_syncnode = -1;
+  std::int64_t max_timelines_history = 0;
+  bool check_timeline = false;
+  std::int64_t primary_start_timeout_s = 300, primary_stop_timeout_s = 0;
+  /// Whether the user set primary_start_timeout; if not, the agent may choose (DESIGN §4).
+  bool primary_start_timeout_set = false;
+  SyncMode synchronous_mode = SyncMode::off;
+  bool synchronous_mode_strict = false;
+  int synchronous_node_count = 1;
+  bool failsafe_mode = false;
+  bool pause = false;
+  std::int64_t member_slots_ttl_s = 1800;
+  std::vector<SlotConfig> slots;
+  Value ignore_slots;
+  std::optional<StandbyCluster> standby_cluster;
+  bool use_pg_rewind = false, use_slots = true;
+  bool remove_data_directory_on_rewind_failure = false;
+  bool remove_data_directory_on_diverged_timelines = false;
+  Value postgresql;  ///< the `postgresql` map as it is: parameters, pg_hba, pg_ident, recovery_conf, …
+  std::vector<Finding> findings;  ///< adjusted or ignored values
+
+  friend bool operator==(const DynamicConfig& a, const DynamicConfig& b);
+};
+DynamicConfig read_dynamic_config(const Value& tree);
+
+/// Reads "host:port", "[v6]:port", "a,b:port".
+struct ListenAddress {
+  std::string hosts;
+  int port = 0;
+};
+Result<ListenAddress> parse_listen(std::string_view text, int default_port);
+
+}  // namespace aurum::model
