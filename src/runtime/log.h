@@ -22,18 +22,26 @@ class Logger {
   virtual void log(Level level, std::string_view event, std::string_view text,
                    const Fields& fields = {}) = 0;
 
-  void debug(std::string_view event, std::string_view text, const Fields& f = {}) { log(Level::debug, event, text, f); }
-  void info(std::string_view event, std::string_view text, const Fields& f = {}) { log(Level::info, event, text, f); }
-  void warn(std::string_view event, std::string_view text, const Fields& f = {}) { log(Level::warning, event, text, f); }
-  void error(std::string_view event, std::string_view text, const Fields& f = {}) { log(Level::error, event, text, f); }
+  void debug(std::string_view event, std::string_view text, const Fields& f = {}) {
+    log(Level::debug, event, text, f);
+  }
+  void info(std::string_view event, std::string_view text, const Fields& f = {}) {
+    log(Level::info, event, text, f);
+  }
+  void warn(std::string_view event, std::string_view text, const Fields& f = {}) {
+    log(Level::warning, event, text, f);
+  }
+  void error(std::string_view event, std::string_view text, const Fields& f = {}) {
+    log(Level::error, event, text, f);
+  }
 };
 
 struct LogSettings {
-  std::string type = "plain";   ///< plain | json
-  std::string level = "INFO";   ///< DEBUG INFO WARNING ERROR CRITICAL
-  std::string format;           ///< Python %(name)s form (§9.15); "" = the default
-  std::string dateformat;       ///< strftime; "" = ISO with comma milliseconds
-  std::string dir;              ///< "" = stdout; else <dir>/patroni.log, rotating
+  std::string type = "plain";  ///< plain | json
+  std::string level = "INFO";  ///< DEBUG INFO WARNING ERROR CRITICAL
+  std::string format;          ///< Python %(name)s form (§9.15); "" = the default
+  std::string dateformat;      ///< strftime; "" = ISO with comma milliseconds
+  std::string dir;             ///< "" = stdout; else <dir>/patroni.log, rotating
   std::size_t file_size = 25'000'000;
   int file_num = 4;
   std::vector<std::pair<std::string, std::string>> static_fields;
