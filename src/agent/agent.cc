@@ -93,7 +93,7 @@ Task<void> Agent::start() {
   if (!guarded) co_return finish(1, guarded.error().text());
 
   postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
-  callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_.pg.callbacks, *log_);
+  callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
   auto checked = co_await postgres_->check_installation();
   if (!checked) co_return finish(1, checked.error().text());
 
@@ -293,7 +293,7 @@ void Agent::reload() {
   }
   config_ = *loaded.config;
   postgres_->reconfigure(config_);
-  callbacks_->reconfigure(config_.pg.callbacks);
+  callbacks_->reconfigure(config_);
   const auto options = server_options(config_.rest);
   if (options.tls) {
     const Status renewed = server_->reload_tls(*options.tls);

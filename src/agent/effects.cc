@@ -97,7 +97,7 @@ void Agent::run(const core::Reply& what) {
 }
 
 void Agent::run(const core::Callback& what) {
-  callbacks_->fire(what.action, model::to_string(what.role), config_.scope);
+  callbacks_->fire(what.action, std::string(model::to_string(what.role)));
 }
 
 void Agent::run(const core::KillPg&) {

@@ -30,7 +30,7 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Clone job) {
-    auto done = co_await postgres.clone(job.sources, job.only_basebackup, dynamic, progress);
+    auto done = co_await postgres.clone(job.sources, job.only_basebackup, progress);
     if (!done) co_return fail(done.error());
     co_return JobResult{core::CloneDone{done->source, done->method}};
   }
@@ -77,7 +77,8 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ChangeSlots job) {
-    auto done = co_await postgres.change_slots(job.create, job.drop, job.advance);
+    auto done = co_await postgres.change_slots(
+        {job.create, job.drop, job.advance, job.create_logical});
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ReadHistory job) {
