@@ -15,8 +15,8 @@ struct HttpRequest {
   std::string target;  ///< "/switchover?x=1", as received
   Headers headers;
   std::string body;
-  bool has_length = false;       ///< a Content-Length header was there
-  std::string peer_address;      ///< numeric address of the caller
+  bool has_length = false;   ///< a Content-Length header was there
+  std::string peer_address;  ///< numeric address of the caller
   bool tls = false;
   bool has_client_certificate = false;
   std::string client_common_name;
