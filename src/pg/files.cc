@@ -47,7 +47,7 @@ Status write_all(int fd, std::string_view content, const fs::path& path) {
   return {};
 }
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   struct stat info {};
   return ::lstat(path.c_str(), &info) == 0;
 }
@@ -134,8 +134,8 @@ model::DataDir inspect_data_dir(const fs::path& data_dir) {
   auto entries = entries_of(data_dir);
   if (!entries) return entries.error().code == Code::not_found ? model::DataDir::empty : model::DataDir::foreign;
   if (entries->empty()) return model::DataDir::empty;
-  if (exists(data_dir / kMarker) || exists(outer_marker(data_dir))) return model::DataDir::incomplete;
-  if (exists(data_dir / "PG_VERSION") && exists(data_dir / "global" / "pg_control")) return model::DataDir::ready;
+  if (is_there(data_dir / kMarker) || is_there(outer_marker(data_dir))) return model::DataDir::incomplete;
+  if (is_there(data_dir / "PG_VERSION") && is_there(data_dir / "global" / "pg_control")) return model::DataDir::ready;
   return model::DataDir::foreign;
 }
 
@@ -149,7 +149,7 @@ Result<int> major_version(const fs::path& data_dir) {
 }
 
 Status make_data_dir(const fs::path& data_dir) {
-  if (exists(data_dir)) return {};
+  if (is_there(data_dir)) return {};
   std::error_code ec;
   if (data_dir.has_parent_path()) fs::create_directories(data_dir.parent_path(), ec);
   if (::mkdir(data_dir.c_str(), 0700) != 0 && errno != EEXIST) return io_error("cannot create directory", data_dir);
