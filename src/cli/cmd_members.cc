@@ -104,12 +104,14 @@ Result<std::string> restart_version(Session& session) {
     version = std::move(*answer);
   }
   if (!version.empty() && !is_server_version(version))
-    return fail(Code::invalid,
-                fmt::format("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: {}", version));
+    return fail(
+        Code::invalid,
+        fmt::format("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: {}", version));
   return version;
 }
 
-std::string restart_body(const Options& options, const std::string& version, const std::string& at) {
+std::string restart_body(const Options& options, const std::string& version,
+                         const std::string& at) {
   model::Value body = model::Value::object();
   if (options.pending) body.set("restart_pending", true);
   if (!version.empty()) body.set("postgres_version", version);
@@ -149,16 +151,17 @@ Result<std::vector<std::string>> reinit_names(Session& session, const model::Clu
     return fail(Code::invalid, "reinit --force needs the name of a member",
                 "Its data directory is removed, so say which: reinit CLUSTER MEMBER --force.");
   const auto replicas = members_with_role(view, "replica");
-  const auto answer =
-      ask(session.console,
-          fmt::format("Which member do you want to reinitialize [{}]?", joined_names(replicas)), "");
+  const auto answer = ask(
+      session.console,
+      fmt::format("Which member do you want to reinitialize [{}]?", joined_names(replicas)), "");
   if (!answer) return fail(answer.error());
   for (const auto& member : replicas)
     if (member.name == *answer) return std::vector<std::string>{*answer};
   return fail(Code::not_found, fmt::format("{} is not a member of cluster", *answer));
 }
 
-/// One member's reinitialize with the question about an action that is in its way. True when it was started.
+/// One member's reinitialize with the question about an action that is in its way. True when it was
+/// started.
 Result<bool> reinit_member(Session& session, const model::Member& member) {
   bool force = session.options.force;
   for (;;) {
@@ -278,9 +281,8 @@ Done run_restart(Session& session) {
   }
   int code = 0;
   for (const auto& member : members) {
-    const auto reply =
-        session.world.call(member, "POST", "/restart", restart_body(session.options, *version, *at),
-                           kRestartTimeout);
+    const auto reply = session.world.call(
+        member, "POST", "/restart", restart_body(session.options, *version, *at), kRestartTimeout);
     if (!reply) {
       report_unreachable(session, "restart", member, reply.error());
       code = 1;

@@ -15,7 +15,8 @@ constexpr Duration kPoll = seconds(1);
 /// Longer than any sensible loop_wait: a member that has not seen it by then will not.
 constexpr Duration kWaitMax = std::chrono::minutes(10);
 
-/// Waits until the members that were there when the request was sent show it; one that goes away does not count.
+/// Waits until the members that were there when the request was sent show it; one that goes away
+/// does not count.
 Status wait_for_members(Session& session, const ClusterId& cluster,
                         const model::ClusterView& before, bool paused) {
   session.console.out << fmt::format(
@@ -50,8 +51,8 @@ Done toggle(Session& session, bool paused) {
   auto members = members_with_role(*view, "leader");
   for (auto& member : members_with_role(*view, "replica")) members.push_back(std::move(member));
   for (const auto& member : members) {
-    const auto reply = session.world.call(member, "PATCH", "/config", model::to_json_loose(body),
-                                          kCallTimeout);
+    const auto reply =
+        session.world.call(member, "PATCH", "/config", model::to_json_loose(body), kCallTimeout);
     if (!reply) continue;
     if (reply->status != 200) {
       session.console.out << fmt::format("Failed: {} cluster management status code={}, ({})\n",

@@ -17,7 +17,8 @@ constexpr Duration kCallTimeout = seconds(10);
 
 Result<std::vector<ClusterId>> clusters_of(const Session& session) {
   if (session.options.names.empty())
-    return cluster_of(session).map([](ClusterId id) { return std::vector<ClusterId>{std::move(id)}; });
+    return cluster_of(session).map(
+        [](ClusterId id) { return std::vector<ClusterId>{std::move(id)}; });
   std::vector<ClusterId> out;
   for (const auto& name : session.options.names) out.push_back({name, session.options.group});
   return out;
@@ -30,10 +31,12 @@ Result<std::string> listing(Session& session, const std::vector<ClusterId>& clus
   for (const ClusterId& cluster : clusters) {
     const auto view = session.world.read(cluster);
     if (!view) return fail(view.error());
-    out += render_members(*view, cluster.scope,
-                          {format, session.options.extended, session.console.colour, cluster.group});
+    out +=
+        render_members(*view, cluster.scope,
+                       {format, session.options.extended, session.console.colour, cluster.group});
     const auto hint = unknown_cluster_hint(session, cluster, *view);
-    if (!hint.empty() && !session.console.patronictl) session.console.err << "hint: " << hint << "\n";
+    if (!hint.empty() && !session.console.patronictl)
+      session.console.err << "hint: " << hint << "\n";
   }
   return out;
 }
@@ -60,7 +63,8 @@ Done show(Session& session, Format format) {
     session.console.out << (watching && session.console.terminal ? redrawn(shown) : shown)
                         << std::flush;
     if (!watching || !session.console.out) return 0;
-    session.world.sleep(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(every_s)));
+    session.world.sleep(
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(every_s)));
   }
 }
 
@@ -72,7 +76,8 @@ std::string server_version_text(std::int64_t number) {
 
 std::string version_line(Session& session, const model::Member& member) {
   const auto reply = session.world.call(member, "GET", "/patroni", {}, kCallTimeout);
-  if (!reply) return fmt::format("{}: failed to get version: {}\n", member.name, reply.error().message);
+  if (!reply)
+    return fmt::format("{}: failed to get version: {}\n", member.name, reply.error().message);
   const auto document = model::parse_json(reply->body);
   if (!document)
     return fmt::format("{}: failed to get version: {}\n", member.name, document.error().message);
@@ -99,8 +104,9 @@ Done run_history(Session& session) {
   if (!view) return fail(view.error());
   Records records{{"TL", "LSN", "Reason", "Timestamp", "New Leader"}, {}, true};
   for (const auto& entry : view->history)
-    records.rows.push_back({std::int64_t{entry.timeline}, static_cast<std::int64_t>(entry.lsn.value),
-                            entry.reason, entry.time, entry.new_leader});
+    records.rows.push_back({std::int64_t{entry.timeline},
+                            static_cast<std::int64_t>(entry.lsn.value), entry.reason, entry.time,
+                            entry.new_leader});
   const Format format = parse_format(session.options.format).value_or(Format::pretty);
   if (format != Format::pretty && format != Format::topology) {
     session.console.out << render_records(records, format);
@@ -125,14 +131,15 @@ Done run_dsn(Session& session) {
   if (!cluster) return fail(cluster.error());
   const auto view = session.world.read(*cluster);
   if (!view) return fail(view.error());
-  auto members = members_with_role(*view, !o.member.empty()  ? "any"
-                                          : o.role.empty() ? "leader"
-                                                           : std::string_view(o.role));
+  auto members = members_with_role(*view, !o.member.empty() ? "any"
+                                          : o.role.empty()  ? "leader"
+                                                            : std::string_view(o.role));
   for (const auto& member : members) {
     if (!o.member.empty() && member.name != o.member) continue;
     const auto at = model::parse_url_host(member.conn_url);
     if (!at) continue;
-    session.console.out << fmt::format("host={} port={}\n", at->host, at->port == 0 ? 5432 : at->port);
+    session.console.out << fmt::format("host={} port={}\n", at->host,
+                                       at->port == 0 ? 5432 : at->port);
     return 0;
   }
   return fail(Code::not_found, "Can not find a suitable member",

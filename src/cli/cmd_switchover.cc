@@ -36,8 +36,9 @@ Status choose_leader(Session& session, Plan& plan) {
   const std::string current = plan.view.leader_name();
   if (plan.action == Action::failover) return {};
   if (current.empty())
-    return fail(Code::rejected, "This cluster has no leader",
-                "Without a leader there is nothing to hand over; `failover` makes a replica the leader.");
+    return fail(
+        Code::rejected, "This cluster has no leader",
+        "Without a leader there is nothing to hand over; `failover` makes a replica the leader.");
   std::string leader = session.options.leader;
   if (leader.empty() && !session.options.force) {
     const model::Member* member = plan.view.leader_member();
@@ -64,8 +65,7 @@ Status choose_candidate(Session& session, Plan& plan) {
                 unknown_cluster_hint(session, plan.cluster, plan.view));
   std::string candidate = session.options.candidate;
   if (candidate.empty() && !session.options.force) {
-    auto answer =
-        ask(session.console, fmt::format("Candidate {}", quoted(plan.candidates)), "");
+    auto answer = ask(session.console, fmt::format("Candidate {}", quoted(plan.candidates)), "");
     if (!answer) return fail(answer.error());
     candidate = std::move(*answer);
   }
@@ -75,8 +75,7 @@ Status choose_candidate(Session& session, Plan& plan) {
   if (candidate == plan.view.leader_name())
     return fail(Code::invalid, fmt::format("Member {} is already the leader of cluster {}",
                                            candidate, plan.cluster.scope));
-  if (std::find(plan.candidates.begin(), plan.candidates.end(), candidate) ==
-      plan.candidates.end())
+  if (std::find(plan.candidates.begin(), plan.candidates.end(), candidate) == plan.candidates.end())
     return fail(Code::not_found,
                 fmt::format("Member {} does not exist in cluster {} or is tagged as nofailover",
                             candidate, plan.cluster.scope));
@@ -118,8 +117,8 @@ Status agree(Session& session, const Plan& plan) {
   const auto agreed = confirm(session.console, question);
   if (!agreed) return fail(agreed.error());
   if (!*agreed)
-    return fail(Code::cancelled, fmt::format("Aborting {}{}", at.empty() ? "" : "scheduled ",
-                                             word(plan.action)));
+    return fail(Code::cancelled,
+                fmt::format("Aborting {}{}", at.empty() ? "" : "scheduled ", word(plan.action)));
   return {};
 }
 
@@ -142,14 +141,13 @@ const model::Member* addressee(const Plan& plan) {
   return plan.view.member(plan.request.candidate);
 }
 
-/// The agents watch the key and act on it even when their REST API can not be reached from here. Writing it twice
-/// is harmless: a switchover names the leader it starts from.
+/// The agents watch the key and act on it even when their REST API can not be reached from here.
+/// Writing it twice is harmless: a switchover names the leader it starts from.
 Status write_failover_key(Session& session, const Plan& plan) {
   session.console.out << fmt::format("{} Could not {} using Patroni api, falling back to DCS\n",
                                      local_fraction(session.world.wall_now()), word(plan.action));
   model::Txn txn;
-  txn.then.push_back(
-      {model::Write::What::put, "failover", model::encode_failover(plan.request)});
+  txn.then.push_back({model::Write::What::put, "failover", model::encode_failover(plan.request)});
   const auto done = session.world.txn(plan.cluster, std::move(txn));
   if (!done) return fail(done.error());
   return {};
@@ -159,9 +157,9 @@ Status write_failover_key(Session& session, const Plan& plan) {
 Result<bool> carry_out(Session& session, const Plan& plan) {
   const model::Member* member = addressee(plan);
   const auto path = fmt::format("/{}", word(plan.action));
-  const auto reply = member == nullptr
-                         ? Result<Reply>(fail(Code::unavailable, "no member to ask"))
-                         : session.world.call(*member, "POST", path, request_body(plan), kCallTimeout);
+  const auto reply = member == nullptr ? Result<Reply>(fail(Code::unavailable, "no member to ask"))
+                                       : session.world.call(*member, "POST", path,
+                                                            request_body(plan), kCallTimeout);
   if (!reply) {
     if (const auto written = write_failover_key(session, plan); !written)
       return fail(written.error());

@@ -61,7 +61,8 @@ CommandSpec dsn_command() {
           {"psql \"$(% dsn) dbname=app user=app\"", "% dsn -r replica", "% dsn -m node-2"},
           0,
           1,
-          {group_option(), role_option("Give a dsn of any member with this role"),
+          {group_option(),
+           role_option("Give a dsn of any member with this role"),
            {"-m,--member", "TEXT", "Generate a dsn for this member", &Options::member}}};
 }
 
@@ -75,7 +76,8 @@ CommandSpec restart_command() {
            "% restart demo --pg-version 15.10   # only servers older than that"},
           1,
           SIZE_MAX,
-          {group_option(), role_option("Restart only members with this role"),
+          {group_option(),
+           role_option("Restart only members with this role"),
            {"--any", "", "Restart a single member only", &Options::any},
            {"--scheduled", "TIMESTAMP",
             "Timestamp of a scheduled restart in unambiguous format (e.g. ISO 8601)",
@@ -110,28 +112,29 @@ CommandSpec reinit_command() {
            "% reinit demo node-2 --from-leader   # not from another replica"},
           1,
           SIZE_MAX,
-          {group_option(), force_option(),
+          {group_option(),
+           force_option(),
            {"--from-leader", "", "Get the basebackup from the leader", &Options::from_leader},
            wait_option("Wait until reinitialization completes")}};
 }
 
 CommandSpec switchover_command() {
-  return {"switchover",
-          "[CLUSTER_NAME]",
-          "Hand the leadership of a healthy cluster to a replica",
-          "Asks for everything that is not given. Nothing committed is lost.",
-          {"% switchover", "% switchover demo --candidate node-2 --force",
-           "% switchover demo --leader node-1 --candidate node-2 --scheduled 2026-11-23T04:00"},
-          0,
-          1,
-          {group_option(),
-           {"--leader,--primary,--master", "NAME", "The name of the current leader",
-            &Options::leader},
-           {"--candidate", "NAME", "The name of the candidate", &Options::candidate},
-           {"--scheduled", "TIMESTAMP",
-            "Timestamp of a scheduled switchover in unambiguous format (e.g. ISO 8601)",
-            &Options::scheduled},
-           force_option()}};
+  return {
+      "switchover",
+      "[CLUSTER_NAME]",
+      "Hand the leadership of a healthy cluster to a replica",
+      "Asks for everything that is not given. Nothing committed is lost.",
+      {"% switchover", "% switchover demo --candidate node-2 --force",
+       "% switchover demo --leader node-1 --candidate node-2 --scheduled 2026-11-23T04:00"},
+      0,
+      1,
+      {group_option(),
+       {"--leader,--primary,--master", "NAME", "The name of the current leader", &Options::leader},
+       {"--candidate", "NAME", "The name of the candidate", &Options::candidate},
+       {"--scheduled", "TIMESTAMP",
+        "Timestamp of a scheduled switchover in unambiguous format (e.g. ISO 8601)",
+        &Options::scheduled},
+       force_option()}};
 }
 
 CommandSpec failover_command() {
@@ -148,14 +151,15 @@ CommandSpec failover_command() {
 }
 
 CommandSpec flush_command() {
-  return {"flush",
-          "CLUSTER_NAME [MEMBER_NAMES]... {restart|switchover}",
-          "Discard scheduled restarts or the scheduled switchover",
-          "",
-          {"% flush demo restart", "% flush demo node-2 restart --force", "% flush demo switchover"},
-          2,
-          SIZE_MAX,
-          {group_option(), role_option("Flush only members with this role"), force_option()}};
+  return {
+      "flush",
+      "CLUSTER_NAME [MEMBER_NAMES]... {restart|switchover}",
+      "Discard scheduled restarts or the scheduled switchover",
+      "",
+      {"% flush demo restart", "% flush demo node-2 restart --force", "% flush demo switchover"},
+      2,
+      SIZE_MAX,
+      {group_option(), role_option("Flush only members with this role"), force_option()}};
 }
 
 CommandSpec pause_command() {
@@ -191,7 +195,8 @@ CommandSpec edit_config_command() {
            "% show-config | sed s/a/b/ | % edit-config --replace - --force"},
           0,
           1,
-          {group_option(), {"-q,--quiet", "", "Do not show changes", &Options::quiet},
+          {group_option(),
+           {"-q,--quiet", "", "Do not show changes", &Options::quiet},
            {"-s,--set", "KEY=VALUE",
             "Set specific configuration value. Can be specified multiple times", &Options::set},
            {"-p,--pg", "KEY=VALUE",
@@ -206,37 +211,46 @@ CommandSpec edit_config_command() {
 }
 
 CommandSpec show_config_command() {
-  return {"show-config", "[CLUSTER_NAME]",
+  return {"show-config",
+          "[CLUSTER_NAME]",
           "Show the configuration that all members share",
           "",
           {"% show-config", "% show-config demo > demo.yml"},
-          0, 1, {group_option()}};
+          0,
+          1,
+          {group_option()}};
 }
 
 CommandSpec history_command() {
-  return {"history", "[CLUSTER_NAME]",
+  return {"history",
+          "[CLUSTER_NAME]",
           "Show the history of failovers and switchovers",
           "One row a timeline: where it ended, why, when, and who led after it.",
           {"% history", "% history -f json"},
-          0, 1, {group_option(), format_option()}};
+          0,
+          1,
+          {group_option(), format_option()}};
 }
 
 CommandSpec version_command() {
-  return {"version", "[CLUSTER_NAME] [MEMBER_NAMES]...",
+  return {"version",
+          "[CLUSTER_NAME] [MEMBER_NAMES]...",
           "Show the version of this program, and of agents and servers of a cluster",
           "",
           {"% version", "% version demo", "% version demo node-1"},
-          0, SIZE_MAX, {group_option()}};
+          0,
+          SIZE_MAX,
+          {group_option()}};
 }
 
 }  // namespace
 
 const std::vector<CommandSpec>& command_specs() {
   static const std::vector<CommandSpec> specs = {
-      dsn_command(),     edit_config_command(), failover_command(), flush_command(),
-      history_command(), list_command(),        pause_command(),    reinit_command(),
-      reload_command(),  restart_command(),     resume_command(),   show_config_command(),
-      switchover_command(), topology_command(), version_command()};
+      dsn_command(),        edit_config_command(), failover_command(), flush_command(),
+      history_command(),    list_command(),        pause_command(),    reinit_command(),
+      reload_command(),     restart_command(),     resume_command(),   show_config_command(),
+      switchover_command(), topology_command(),    version_command()};
   return specs;
 }
 

@@ -1,10 +1,9 @@
 #include "cli/ctl.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstdlib>
 #include <iostream>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>

@@ -1,15 +1,14 @@
 #include "cli/editor.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <spawn.h>
 #include <sstream>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
@@ -30,7 +29,8 @@ class TemporaryFile {
     std::string safe(name);
     for (char& c : safe)
       if (c == '/') c = '_';
-    std::string path = (std::filesystem::temp_directory_path(none) / (safe + "-config-XXXXXX.yaml")).string();
+    std::string path =
+        (std::filesystem::temp_directory_path(none) / (safe + "-config-XXXXXX.yaml")).string();
     const int fd = mkstemps(path.data(), 5);
     if (fd < 0)
       return fail(Code::io, fmt::format("cannot create {}: {}", path, std::strerror(errno)));
@@ -72,7 +72,8 @@ Status run_on_terminal(std::vector<std::string> words) {
   pid_t child = 0;
   const int failed = posix_spawnp(&child, argv[0], nullptr, nullptr, argv.data(), environ);
   if (failed != 0)
-    return fail(Code::not_found, fmt::format("cannot start editor {}: {}", words[0], std::strerror(failed)),
+    return fail(Code::not_found,
+                fmt::format("cannot start editor {}: {}", words[0], std::strerror(failed)),
                 "Set EDITOR to a program that exists.");
   int status = 0;
   while (waitpid(child, &status, 0) < 0)

@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include <fmt/format.h>
 
@@ -93,6 +94,9 @@ Try it on this machine
 std::string aurum_version_line() { return fmt::format("aurum {}", kAurumVersion); }
 std::string patroni_version_line() { return fmt::format("patroni {}", kPatroniVersion); }
 
+int print_help() { return std::fputs(main_help().c_str(), stdout) >= 0 ? 0 : 1; }
+int print_version() { return std::puts(aurum_version_line().c_str()) >= 0 ? 0 : 1; }
+
 std::string ctl_help(std::string_view program) {
   std::string out = fmt::format("Usage: {} [OPTIONS] COMMAND [ARGS]...\n\nExamples:\n", program);
   for (const auto* example :
@@ -107,8 +111,8 @@ std::string ctl_help(std::string_view program) {
 }
 
 std::string command_help(const CommandSpec& command, std::string_view program) {
-  std::string out = fmt::format("Usage: {} {} [OPTIONS] {}\n\n", program, command.name,
-                                command.arguments);
+  std::string out =
+      fmt::format("Usage: {} {} [OPTIONS] {}\n\n", program, command.name, command.arguments);
   out += sentence(command.summary);
   if (!command.detail.empty()) out += sentence(command.detail);
   out += "\nExamples:\n";

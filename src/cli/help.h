@@ -15,6 +15,10 @@ std::string aurum_version_line();
 /// `patroni --version` of the compatibility link: "patroni 4.1.4".
 std::string patroni_version_line();
 
+/// The two of `aurum` on standard output; the exit code.
+int print_help();
+int print_version();
+
 /// `aurum ctl --help`; `program` as the user called it.
 std::string ctl_help(std::string_view program);
 std::string command_help(const CommandSpec& command, std::string_view program);

@@ -46,7 +46,7 @@ struct CommandSpec {
   std::string_view name;
   std::string_view arguments;  ///< as in the usage line: "CLUSTER_NAME [MEMBER_NAMES]..."
   std::string_view summary;
-  std::string_view detail;     ///< what happens, one or two sentences
+  std::string_view detail;  ///< what happens, one or two sentences
   /// Lines of example, "%" stands for the program's name.
   std::vector<std::string_view> examples;
   std::size_t names_min = 0;
@@ -58,7 +58,8 @@ const std::vector<CommandSpec>& command_specs();
 const std::vector<OptionSpec>& global_option_specs();
 const CommandSpec* find_command(std::string_view name);
 
-/// Either options to run with, or text to print and leave with (help on out, usage errors on err with exit code 2).
+/// Either options to run with, or text to print and leave with (help on out, usage errors on err
+/// with exit code 2).
 struct Parsed {
   std::optional<Options> options;
   int exit_code = 0;

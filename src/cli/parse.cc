@@ -20,9 +20,9 @@ Each(F...) -> Each<F...>;
 
 void add_option(CLI::App& app, const OptionSpec& spec, Options& into) {
   const std::string names(spec.names);
-  std::visit(Each{[&](bool Options::*member) { app.add_flag(names, into.*member); },
-                  [&](std::string Options::*member) { app.add_option(names, into.*member); },
-                  [&](std::vector<std::string> Options::*member) {
+  std::visit(Each{[&](bool Options::* member) { app.add_flag(names, into.*member); },
+                  [&](std::string Options::* member) { app.add_option(names, into.*member); },
+                  [&](std::vector<std::string> Options::* member) {
                     app.add_option(names, into.*member)->expected(1)->take_all();
                   }},
              spec.target);
@@ -93,8 +93,7 @@ std::string bad_names(const CommandSpec& command, const Options& options) {
   if (options.names.size() > command.names_max)
     return fmt::format("Got unexpected extra argument ({})", options.names[command.names_max]);
   if (command.name != "flush") return {};
-  if (options.names.size() < command.names_min)
-    return "Missing argument '{restart|switchover}'.";
+  if (options.names.size() < command.names_min) return "Missing argument '{restart|switchover}'.";
   const std::string& event = options.names.back();
   if (event == "restart" || event == "switchover") return {};
   return fmt::format(

@@ -41,8 +41,8 @@ Result<model::ClusterView> read_known(Session& session, const ClusterId& cluster
 }
 
 void print_members(Session& session, const ClusterId& cluster, const model::ClusterView& view) {
-  session.console.out << render_members(
-      view, cluster.scope, {.colour = session.console.colour, .group = cluster.group});
+  session.console.out << render_members(view, cluster.scope,
+                                        {.colour = session.console.colour, .group = cluster.group});
 }
 
 bool is_paused(const model::ClusterView& view) {
@@ -50,16 +50,17 @@ bool is_paused(const model::ClusterView& view) {
   return pause != nullptr && model::read_bool(*pause).value_or(false);
 }
 
-std::vector<model::Member> members_with_role(const model::ClusterView& view, std::string_view role) {
+std::vector<model::Member> members_with_role(const model::ClusterView& view,
+                                             std::string_view role) {
   std::vector<model::Member> out;
   for (const auto& [name, member] : view.members) {
     const bool leads = name == view.leader_name();
     const bool standby_leader = leads && member.role == model::Role::standby_leader;
-    const bool fits = role == "any"                          ? true
-                      : role == "leader"                     ? leads
+    const bool fits = role == "any"                           ? true
+                      : role == "leader"                      ? leads
                       : role == "primary" || role == "master" ? leads && !standby_leader
-                      : role == "standby-leader"             ? standby_leader
-                                                             : !leads;
+                      : role == "standby-leader"              ? standby_leader
+                                                              : !leads;
     if (fits) out.push_back(member);
   }
   return out;
@@ -89,8 +90,9 @@ std::string joined_names(const std::vector<model::Member>& members) {
 Status agree_on_members(Session& session, std::string_view verb,
                         const std::vector<model::Member>& members) {
   if (session.options.force) return {};
-  const auto agreed = confirm(session.console, fmt::format("Are you sure you want to {} members {}?",
-                                                           verb, joined_names(members)));
+  const auto agreed =
+      confirm(session.console,
+              fmt::format("Are you sure you want to {} members {}?", verb, joined_names(members)));
   if (!agreed) return fail(agreed.error());
   if (!*agreed) return fail(Code::cancelled, fmt::format("Aborted {}", verb));
   return {};

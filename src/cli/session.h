@@ -33,7 +33,8 @@ std::string unknown_cluster_hint(Session& session, const ClusterId& cluster,
 void print_members(Session& session, const ClusterId& cluster, const model::ClusterView& view);
 bool is_paused(const model::ClusterView& view);
 
-/// Members with a role of `-r` (leader, primary, standby-leader, replica, standby, any, master), sorted by name.
+/// Members with a role of `-r` (leader, primary, standby-leader, replica, standby, any, master),
+/// sorted by name.
 std::vector<model::Member> members_with_role(const model::ClusterView& view, std::string_view role);
 /// Those among `names` (all when empty); Patroni's error when none is left.
 Result<std::vector<model::Member>> select_members(const model::ClusterView& view,

@@ -1,8 +1,7 @@
 #include "cli/settings.h"
 
-#include <unistd.h>
-
 #include <filesystem>
+#include <unistd.h>
 
 #include <fmt/format.h>
 

@@ -46,7 +46,8 @@ class RealWorld final : public World {
   }
 
   Result<std::vector<std::string>> clusters() override {
-    const auto keys = wait<Result<dcs::Keys>>(store_at(model::base_path(config_.ns, "")).read(kStoreTimeout));
+    const auto keys =
+        wait<Result<dcs::Keys>>(store_at(model::base_path(config_.ns, "")).read(kStoreTimeout));
     if (!keys) return fail(explained(keys.error()));
     std::set<std::string> names;
     for (const auto& kv : keys->keys)
@@ -82,7 +83,8 @@ class RealWorld final : public World {
     return *store;
   }
 
-  /// Runs the loop until this one task is done; a connection kept open by a store stays behind for the next call.
+  /// Runs the loop until this one task is done; a connection kept open by a store stays behind for
+  /// the next call.
   template <class T>
   T wait(runtime::Task<T> task) {
     std::optional<T> out;
@@ -99,8 +101,8 @@ class RealWorld final : public World {
     return std::move(*out);
   }
 
-  net::HttpCall call_of(const model::Member& member, std::string_view method,
-                        std::string_view path, std::string body, Duration timeout) const {
+  net::HttpCall call_of(const model::Member& member, std::string_view method, std::string_view path,
+                        std::string body, Duration timeout) const {
     net::HttpCall call;
     call.method = method;
     // api_url ends in "/patroni"; the actions stand beside it.

@@ -25,7 +25,8 @@ struct Reply {
   std::string body;
 };
 
-/// All that a ctl command touches outside of this process. Calls block until they are done; each has a deadline.
+/// All that a ctl command touches outside of this process. Calls block until they are done; each
+/// has a deadline.
 class World {
  public:
   virtual ~World() = default;
@@ -34,8 +35,8 @@ class World {
   virtual Result<model::TxnDone> txn(const ClusterId& cluster, model::Txn txn) = 0;
   /// Names of all clusters in the namespace, sorted.
   virtual Result<std::vector<std::string>> clusters() = 0;
-  /// `path` as "/restart", on the member's REST API. Any status is a reply; Code::unavailable means that nothing was
-  /// sent.
+  /// `path` as "/restart", on the member's REST API. Any status is a reply; Code::unavailable means
+  /// that nothing was sent.
   virtual Result<Reply> call(const model::Member& member, std::string_view method,
                              std::string_view path, std::string body, Duration timeout) = 0;
   virtual WallTime wall_now() = 0;
