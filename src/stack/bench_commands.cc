@@ -229,7 +229,8 @@ Status judge_arm(Arm& arm) {
   for (std::size_t i = 0; i < arm.runs.size(); ++i) {
     Run& run = arm.runs[i];
     run.outage = longest_gap(acked, run.at, run.until);
-    run.first_write = gap_end(acked, run.at, run.until);
+    // Below a tenth of a second the longest gap is the usual unevenness, and its end says nothing.
+    if (run.outage >= milliseconds(100)) run.first_write = gap_end(acked, run.at, run.until);
     const Instant from = i == 0 ? Instant{0} : run.at;
     const Instant until = i + 1 < arm.runs.size() ? arm.runs[i + 1].at : kNever;
     auto within = [&](const std::vector<Acknowledged>& rows_found) {
