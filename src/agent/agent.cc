@@ -94,8 +94,6 @@ Task<void> Agent::start() {
 
   postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
   callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
-  auto checked = co_await postgres_->check_installation();
-  if (!checked) co_return finish(1, checked.error().text());
 
   const std::string base = model::base_path(config_.ns, config_.scope);
   store_ = dcs::make_etcd_store(io_.get_executor(), config_.etcd, base, *log_);
@@ -125,24 +123,33 @@ Task<void> Agent::start() {
                  asio::detached);
 }
 
+Task<Status> Agent::reach_guard(Duration timeout) {
+  fence::GuardClient::Events events;
+  events.on_exited = [this](int pid, std::string how) { server_exited(pid, std::move(how)); };
+  events.on_lost = [this] { asio::co_spawn(io_, revive_guard(), asio::detached); };
+  auto client = co_await fence::GuardClient::connect(run_dir_, timeout, std::move(events));
+  if (!client) co_return fail(client.error());
+  launcher_->use(std::move(*client));
+  co_return Status{};
+}
+
 Task<Status> Agent::connect_guard() {
-  auto dir = fence::choose_run_dir(config_.scope, config_.name, config_.aurum.run_dir);
+  std::vector<std::filesystem::path> bases;
+  if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
+  auto dir = fence::choose_run_dir(config_.scope, config_.name, bases);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
-  guard_ = std::make_unique<fence::GuardClient>(io_.get_executor());
-  guard_->on_exited = [this](int pid, std::string how) { server_exited(pid, std::move(how)); };
-  guard_->on_lost = [this] { asio::co_spawn(io_, revive_guard(), asio::detached); };
-  launcher_ = std::make_unique<GuardLauncher>(*guard_);
-  auto connected = co_await guard_->connect(run_dir_, milliseconds(500));
-  if (!connected) {
-    auto spawned = fence::spawn_guard(run_dir_, options_.program, kGuardGrace);
-    if (!spawned) co_return fail(spawned.error());
-    connected = co_await guard_->connect(run_dir_, seconds(5));
-    if (!connected) co_return fail(connected.error().within("guard"));
-    log_->info("guard", fmt::format("started the guard in {}", run_dir_.string()));
-  } else {
+  launcher_ = std::make_unique<GuardLauncher>();
+  auto reached = co_await reach_guard(milliseconds(200));
+  if (reached) {
     log_->info("guard", fmt::format("found the guard of a former run in {}", run_dir_.string()));
+  } else {
+    auto spawned = co_await fence::spawn_guard(run_dir_, options_.program, kGuardGrace, seconds(5));
+    if (!spawned) co_return fail(spawned.error().within("guard"));
+    reached = co_await reach_guard(seconds(5));
+    if (!reached) co_return fail(reached.error().within("guard"));
+    log_->info("guard", fmt::format("started the guard in {}", run_dir_.string()));
   }
   auto page = fence::LeasePageMap::open(run_dir_ / "lease", false);
   if (!page) co_return fail(page.error());

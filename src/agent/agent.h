@@ -65,6 +65,7 @@ class Agent : public api::Node {
   // Start and stop (agent.cc).
   runtime::Task<void> start();
   runtime::Task<Status> connect_guard();
+  runtime::Task<Status> reach_guard(Duration timeout);
   runtime::Task<bool> name_is_taken();
   void watch_signals();
   void finish(int code, const std::string& why);
@@ -114,7 +115,6 @@ class Agent : public api::Node {
 
   std::filesystem::path run_dir_;
   std::optional<fence::LeasePageMap> page_;
-  std::unique_ptr<fence::GuardClient> guard_;
   std::unique_ptr<GuardLauncher> launcher_;
   std::unique_ptr<pg::Postgres> postgres_;
   std::unique_ptr<pg::Callbacks> callbacks_;

@@ -82,9 +82,9 @@ Task<void> Agent::revive_guard() {
   log_->error("guard.lost", "the guard is gone; starting another one");
   asio::steady_timer pause(io_);
   while (!finishing_) {
-    auto spawned = fence::spawn_guard(run_dir_, options_.program, Duration{0});
+    auto spawned = co_await fence::spawn_guard(run_dir_, options_.program, Duration{0}, seconds(5));
     if (spawned) {
-      auto connected = co_await guard_->connect(run_dir_, seconds(2));
+      auto connected = co_await reach_guard(seconds(2));
       if (connected) {
         adopted_pid_ = 0;
         co_await probe_once();
