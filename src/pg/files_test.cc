@@ -2,11 +2,11 @@
 #include "pg/files.h"
 
 #include <fstream>
-
-#include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <gtest/gtest.h>
 
 namespace aurum::pg {
 namespace {
@@ -43,7 +43,7 @@ TEST_F(Files, a_write_replaces_as_one_and_tells_whether_it_changed) {
   ASSERT_TRUE(first);
   EXPECT_TRUE(*first);
   EXPECT_EQ(*read_file(root_ / "f"), "new");
-  struct stat info {};
+  struct stat info{};
   ::stat((root_ / "f").c_str(), &info);
   EXPECT_EQ(info.st_mode & 0777, 0640U);
   EXPECT_FALSE(*write_file(root_ / "f", "new", 0640));

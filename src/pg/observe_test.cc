@@ -48,13 +48,18 @@ TEST(ControlData, is_read) {
 TEST(ControlData, damage_and_nonsense_are_refused) {
   EXPECT_FALSE(parse_control_data(""));
   EXPECT_FALSE(parse_control_data("Database cluster state: x\n"));
-  EXPECT_EQ(parse_control_data(std::string("WARNING: Calculated CRC checksum does not match value stored in file.\n") +
-                               kControl).error().code,
-            Code::invalid);
+  EXPECT_EQ(
+      parse_control_data(
+          std::string("WARNING: Calculated CRC checksum does not match value stored in file.\n") +
+          kControl)
+          .error()
+          .code,
+      Code::invalid);
 }
 
 TEST(PostmasterPid, is_read_line_by_line) {
-  auto file = parse_postmaster_pid("4711\n/d\n1700000000\n5433\n/tmp\n127.0.0.1\n  1 2\nready   \n");
+  auto file =
+      parse_postmaster_pid("4711\n/d\n1700000000\n5433\n/tmp\n127.0.0.1\n  1 2\nready   \n");
   ASSERT_TRUE(file);
   EXPECT_EQ(file->pid, 4711);
   EXPECT_EQ(file->port, 5433);
@@ -73,7 +78,8 @@ TEST(PostmasterPid, a_short_or_single_user_file_is_no_server) {
 }
 
 TEST(ProcessStat, survives_names_with_blanks_and_parentheses) {
-  auto stat = parse_process_stat("12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21");
+  auto stat =
+      parse_process_stat("12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21");
   ASSERT_TRUE(stat);
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->start_ticks, 987654U);
@@ -91,11 +97,13 @@ TEST(Environment, holds_no_secrets_of_ours) {
   ::setenv("PATRONI_SUPERUSER_PASSWORD", "hush", 1);
   ::setenv("NOTIFY_SOCKET", "/x", 1);
   ::setenv("PG_MALLOC_ARENA_MAX", "3", 1);
-  for (const auto& environment : {plain_environment({"A=1"}), child_environment({"A=1"}), postmaster_environment()}) {
+  for (const auto& environment :
+       {plain_environment({"A=1"}), child_environment({"A=1"}), postmaster_environment()}) {
     EXPECT_THAT(environment, Not(testing::Contains(HasSubstr("hush"))));
     EXPECT_THAT(environment, Not(testing::Contains(testing::StartsWith("NOTIFY_SOCKET="))));
   }
-  EXPECT_THAT(child_environment({"A=1"}), testing::IsSupersetOf({std::string("A=1"), std::string("LC_ALL=C")}));
+  EXPECT_THAT(child_environment({"A=1"}),
+              testing::IsSupersetOf({std::string("A=1"), std::string("LC_ALL=C")}));
   EXPECT_THAT(postmaster_environment(), testing::Contains("MALLOC_ARENA_MAX=3"));
 }
 
@@ -117,10 +125,11 @@ TEST(FlushWatch, asks_for_proof_only_when_flushing_stands_still_behind_inserting
   const auto patience = seconds(1);
   auto at = [](int ms) { return Instant{} + milliseconds(1000 + ms); };
   using model::Lsn;
-  EXPECT_FALSE(watch.observe(Lsn{100}, Lsn{100}, at(0), patience));     // idle
-  EXPECT_FALSE(watch.observe(Lsn{100}, Lsn{100}, at(60000), patience)); // idle for long: still nothing to prove
-  EXPECT_FALSE(watch.observe(Lsn{200}, Lsn{100}, at(61000), patience)); // something was inserted
-  EXPECT_FALSE(watch.observe(Lsn{300}, Lsn{200}, at(61500), patience)); // and flushed
+  EXPECT_FALSE(watch.observe(Lsn{100}, Lsn{100}, at(0), patience));  // idle
+  EXPECT_FALSE(watch.observe(Lsn{100}, Lsn{100}, at(60000),
+                             patience));  // idle for long: still nothing to prove
+  EXPECT_FALSE(watch.observe(Lsn{200}, Lsn{100}, at(61000), patience));  // something was inserted
+  EXPECT_FALSE(watch.observe(Lsn{300}, Lsn{200}, at(61500), patience));  // and flushed
   EXPECT_FALSE(watch.observe(Lsn{300}, Lsn{200}, at(62000), patience));
   EXPECT_TRUE(watch.observe(Lsn{400}, Lsn{200}, at(63000), patience));
   EXPECT_EQ(to_ms(watch.stuck_for(at(63000))), 1500);
