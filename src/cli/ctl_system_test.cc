@@ -144,7 +144,7 @@ TEST_F(Ctl, ShowsAClusterAndChangesItsConfiguration) {
   ASSERT_EQ(ctl({"-c", config_, "list"}), 0) << err_;
   EXPECT_EQ(
       out_,
-      "+ Cluster: demo (7711068554931311871) ---+-------------+-----+------------+-----+\n"
+      "+ Cluster: demo (7711068554931311871) ----+----+-------------+-----+------------+-----+\n"
       "| Member | Host     | Role    | State     | TL | Receive LSN | Lag | Replay LSN | Lag |\n"
       "+--------+----------+---------+-----------+----+-------------+-----+------------+-----+\n"
       "| node-0 | 10.0.0.1 | Leader  | running   |  2 |             |     |            |     |\n"
