@@ -63,11 +63,12 @@ Status apply_setting(model::Value& config, std::string_view setting) {
                 "Write it as key=value; dots lead into maps: -s postgresql.use_pg_rewind=true.");
   const auto value = model::parse_yaml(setting.substr(equals + 1));
   if (!value)
-    return fail(Code::invalid, fmt::format("Invalid parameter setting {}: {}", setting,
-                                           value.error().message));
+    return fail(Code::invalid,
+                fmt::format("Invalid parameter setting {}: {}", setting, value.error().message));
   const auto path = split_path(path_text);
   for (const auto part : path)
-    if (part.empty()) return fail(Code::invalid, fmt::format("Invalid parameter setting {}", setting));
+    if (part.empty())
+      return fail(Code::invalid, fmt::format("Invalid parameter setting {}", setting));
   const bool removed = value->is_null() && contains(config, path);
   if (value->is_null() && !removed) return {};
   model::merge_patch(config, nested(path, *value));

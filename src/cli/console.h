@@ -9,8 +9,8 @@ struct Console {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  bool colour = false;    ///< ANSI colours on out
-  bool terminal = false;  ///< out is a terminal: --watch may redraw
+  bool colour = false;      ///< ANSI colours on out
+  bool terminal = false;    ///< out is a terminal: --watch may redraw
   bool patronictl = false;  ///< called under Patroni's name: print nothing that it would not
 };
 

@@ -73,8 +73,8 @@ std::vector<Step> script_of(const Lines& a, const Lines& b) {
   return script;
 }
 
-/// "start,length" of a hunk's side: lines count from 1, an empty side names the line before it, and a length of
-/// one is left out (POSIX diff -u).
+/// "start,length" of a hunk's side: lines count from 1, an empty side names the line before it, and
+/// a length of one is left out (POSIX diff -u).
 std::string range(std::size_t start, std::size_t length) {
   if (length == 1) return fmt::format("{}", start + 1);
   return fmt::format("{},{}", length == 0 ? start : start + 1, length);
@@ -90,7 +90,8 @@ void append_hunk(std::string& out, const std::vector<Step>& script, std::size_t 
   }
   out += fmt::format("@@ -{} +{} @@\n", range(script[from].before, removed),
                      range(script[from].after, added));
-  for (std::size_t i = from; i < to; ++i) out += fmt::format("{}{}\n", script[i].mark, script[i].line);
+  for (std::size_t i = from; i < to; ++i)
+    out += fmt::format("{}{}\n", script[i].mark, script[i].line);
 }
 
 }  // namespace

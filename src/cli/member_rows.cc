@@ -17,7 +17,8 @@ using model::Value;
 constexpr double kMegabyte = 1024.0 * 1024.0;
 constexpr std::size_t kReasonWidthMax = 50;
 
-/// A member ready for every format: scalars as they go into json, tags and reasons still structured.
+/// A member ready for every format: scalars as they go into json, tags and reasons still
+/// structured.
 struct Row {
   std::string name, host, role, state;
   Value timeline, receive_lsn, receive_lag, replay_lsn, replay_lag;
@@ -46,8 +47,7 @@ Value member_value(const Value& member, std::string_view key) {
 /// Bytes to megabytes, rounded half to even; "unknown" and absent both stay empty.
 Value megabytes(const Value& bytes) {
   if (!bytes.is_int()) return {};
-  return static_cast<std::int64_t>(
-      std::nearbyint(static_cast<double>(bytes.as_int()) / kMegabyte));
+  return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(bytes.as_int()) / kMegabyte));
 }
 
 std::string scheduled_text(const Value& request) {
@@ -175,7 +175,7 @@ std::string_view state_colour(const Row& row) {
 
 std::string title_of(const model::ClusterView& view, std::string_view scope,
                      const ListStyle& style) {
-  const std::string identity = !view.initialize          ? "uninitialized"
+  const std::string identity = !view.initialize           ? "uninitialized"
                                : view.initialize->empty() ? "initializing"
                                                           : *view.initialize;
   if (style.group.empty()) return fmt::format(" Cluster: {} ({}) ", scope, identity);
@@ -201,8 +201,8 @@ Table table_of(const std::vector<Row>& rows, std::string title, const ListStyle&
     cells.push_back({row.host});
     cells.push_back({row.role, style.colour ? role_colour(row) : ""});
     cells.push_back({row.state, style.colour ? state_colour(row) : ""});
-    for (const Value* value : {&row.timeline, &row.receive_lsn, &row.receive_lag, &row.replay_lsn,
-                               &row.replay_lag})
+    for (const Value* value :
+         {&row.timeline, &row.receive_lsn, &row.receive_lag, &row.replay_lsn, &row.replay_lag})
       cells.push_back({value->text()});
     if (show.pending) cells.push_back({row.pending_restart ? "*" : ""});
     if (show.reason) cells.push_back({reason_text(row.pending_reason, true)});
@@ -232,8 +232,7 @@ std::vector<Row> in_topology_order(const model::ClusterView& view, std::vector<R
   std::vector<Row> out;
   for (const auto& [name, depth] : topology_order(view)) {
     out.push_back(std::move(by_name.at(name)));
-    if (depth > 0)
-      out.back().name = fmt::format("{}+ {}", std::string(2 * (depth - 1), ' '), name);
+    if (depth > 0) out.back().name = fmt::format("{}+ {}", std::string(2 * (depth - 1), ' '), name);
   }
   return out;
 }

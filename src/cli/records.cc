@@ -19,9 +19,10 @@ model::Value documents_of(const Records& records) {
 
 /// A tab or line end inside a value would shift columns.
 std::string tsv_text(const model::Value& value) {
-  std::string text = value.is_array() || value.is_object()
-                         ? model::to_yaml(value, {.sort_keys = true, .flow = true, .width = 1 << 20})
-                         : value.text();
+  std::string text =
+      value.is_array() || value.is_object()
+          ? model::to_yaml(value, {.sort_keys = true, .flow = true, .width = 1 << 20})
+          : value.text();
   while (!text.empty() && text.back() == '\n') text.pop_back();
   std::replace_if(text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n'; }, ' ');
   return text;

@@ -36,7 +36,8 @@ std::string rule_of(const std::vector<std::size_t>& widths) {
   return rule;
 }
 
-/// The top rule is plain ASCII, so a byte is a cell there; what does not fit between its corners is cut.
+/// The top rule is plain ASCII, so a byte is a cell there; what does not fit between its corners is
+/// cut.
 std::string top_rule(std::string rule, const std::string& title) {
   if (rule.size() < 2) return rule;
   const std::size_t room = rule.size() - 2;

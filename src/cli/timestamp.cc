@@ -124,7 +124,8 @@ std::optional<Moment> read_moment(std::string_view text) {
   return moment;
 }
 
-/// The zone's offset at that local time; the C library decides in the hour that a clock change makes ambiguous.
+/// The zone's offset at that local time; the C library decides in the hour that a clock change
+/// makes ambiguous.
 int local_offset_minutes(std::tm fields) {
   fields.tm_isdst = -1;
   const std::time_t at = std::mktime(&fields);

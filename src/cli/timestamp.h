@@ -8,10 +8,11 @@
 
 namespace aurum::cli {
 
-/// A scheduled time as the REST API wants it: ISO 8601 with offset, or "" for "now". `text` is a date with a time
-/// ("2026-11-23T04:00", "2026-11-23 04:00:30.5+02", "…Z"); without a zone it is local time (TZ). Code::invalid with
-/// Patroni's sentence for anything else, a bare date or a bare hour included: they mean different days to different
-/// people.
+/// A scheduled time as the REST API wants it: ISO 8601 with offset, or "" for "now". `text` is a
+/// date with a time
+/// ("2026-11-23T04:00", "2026-11-23 04:00:30.5+02", "…Z"); without a zone it is local time (TZ).
+/// Code::invalid with Patroni's sentence for anything else, a bare date or a bare hour included:
+/// they mean different days to different people.
 Result<std::string> parse_schedule(std::string_view text);
 
 /// "2026-11-23 04:00:00+00:00", as prompts show a scheduled time.

@@ -21,8 +21,10 @@ bool reaches_root(const std::map<std::string, std::string>& parents, std::string
                   const std::string& root) {
   std::set<std::string> seen;
   while (name != root && !name.empty())
-    if (!seen.insert(name).second) return false;
-    else name = parents.at(name);
+    if (!seen.insert(name).second)
+      return false;
+    else
+      name = parents.at(name);
   return true;
 }
 

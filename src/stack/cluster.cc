@@ -1,0 +1,288 @@
+#include "stack/cluster.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace aurum::stack {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kMark = "stack.json";
+
+Result<std::string> read_all(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) {
+    return fail(Code::io, fmt::format("cannot read {}: {}", file.string(), std::strerror(errno)));
+  }
+  return std::move(text).str();
+}
+
+}  // namespace
+
+fs::path Cluster::config_of(std::size_t node) const {
+  return plan_.dir / "conf" / (plan_.nodes.at(node).name + ".yml");
+}
+fs::path Cluster::data_of(std::size_t node) const {
+  return plan_.dir / "data" / plan_.nodes.at(node).name;
+}
+
+Status Cluster::own(const fs::path& path) const {
+  if (account_.drop && ::chown(path.c_str(), account_.uid, account_.gid) != 0) {
+    return fail(Code::io, fmt::format("cannot give {} to {}: {}", path.string(), account_.name,
+                                      std::strerror(errno)));
+  }
+  return {};
+}
+
+Status Cluster::write(const fs::path& file, const std::string& text) const {
+  const fs::path fresh = file.string() + ".new";
+  {
+    const mode_t before = ::umask(077);
+    std::ofstream out(fresh, std::ios::trunc | std::ios::binary);
+    ::umask(before);
+    out << text;
+    if (!out.flush()) {
+      return fail(Code::io,
+                  fmt::format("cannot write {}: {}", fresh.string(), std::strerror(errno)));
+    }
+  }
+  auto owned = own(fresh);
+  if (!owned) return owned;
+  std::error_code ec;
+  fs::rename(fresh, file, ec);
+  if (ec) return fail(Code::io, fmt::format("cannot write {}: {}", file.string(), ec.message()));
+  return {};
+}
+
+Status Cluster::make_folders() const {
+  std::error_code ec;
+  fs::create_directories(plan_.dir, ec);
+  // Members of the account keep their files to themselves; the folder only has to be passable for
+  // them.
+  for (const char* name : {"", "conf", "data", "etcd", "log", "run", "bin"}) {
+    const fs::path dir = *name == '\0' ? plan_.dir : plan_.dir / name;
+    fs::create_directory(dir, ec);
+    if (ec) return fail(Code::io, fmt::format("cannot make {}: {}", dir.string(), ec.message()));
+    fs::permissions(dir, fs::perms::owner_all, ec);
+    auto owned = own(dir);
+    if (!owned) return owned;
+  }
+  return {};
+}
+
+Result<Cluster> Cluster::create(Plan plan) {
+  auto good = check(plan);
+  if (!good) return fail(good.error());
+  std::error_code ec;
+  plan.dir = fs::weakly_canonical(plan.dir, ec);
+  const bool leftovers = fs::exists(plan.dir, ec) && !fs::is_empty(plan.dir, ec);
+  if (leftovers) {
+    return fail(Code::exists, fmt::format("{} is not empty", plan.dir.string()),
+                "Name another folder with --dir or AURUM_STACK_DIR.");
+  }
+  auto account = service_account(true);
+  if (!account) return fail(account.error());
+  auto secrets = make_secrets();
+  if (!secrets) return fail(secrets.error());
+  Cluster cluster(std::move(plan), std::move(*account));
+  cluster.secrets_ = std::move(*secrets);
+  auto made = cluster.make_folders();
+  // The mark comes last: without it, an interrupted creation is made again, see open().
+  if (made) made = cluster.write(cluster.plan_.dir / "secrets.json", to_json(cluster.secrets_));
+  if (made) made = cluster.write(cluster.plan_.dir / kMark, to_json(cluster.plan_));
+  if (!made) return fail(made.error());
+  return cluster;
+}
+
+Result<Cluster> Cluster::open(const fs::path& dir) {
+  std::error_code ec;
+  const fs::path where = fs::weakly_canonical(dir, ec);
+  if (!fs::exists(where / kMark, ec)) {
+    if (ec && ec != std::errc::no_such_file_or_directory) {
+      return fail(Code::permission,
+                  fmt::format("cannot look into {}: {}", where.string(), ec.message()),
+                  "Run it as the user who made the stack, or as root.");
+    }
+    return fail(Code::not_found, fmt::format("there is no stack in {}", where.string()),
+                "`aurum stack up` makes one.");
+  }
+  auto text = read_all(where / kMark);
+  if (!text) return fail(text.error());
+  auto plan = plan_from_json(*text, where);
+  if (!plan) return fail(plan.error().within((where / kMark).string()));
+  auto account = service_account(false);
+  if (!account) return fail(account.error());
+  auto secret_text = read_all(where / "secrets.json");
+  if (!secret_text) return fail(secret_text.error());
+  auto secrets = secrets_from_json(*secret_text);
+  if (!secrets) return fail(secrets.error().within((where / "secrets.json").string()));
+  Cluster cluster(std::move(*plan), std::move(*account));
+  cluster.secrets_ = std::move(*secrets);
+  return cluster;
+}
+
+Result<std::string> Cluster::reachable(const std::string& program) const {
+  if (can_execute(account_, program)) return program;
+  const fs::path copy = plan_.dir / "bin" / fs::path(program).filename();
+  const fs::path fresh = copy.string() + ".new";
+  std::error_code ec;
+  // By rename: a running program's file cannot be written to.
+  fs::copy_file(program, fresh, fs::copy_options::overwrite_existing, ec);
+  if (!ec) fs::permissions(fresh, fs::perms::owner_all, ec);
+  if (!ec) fs::rename(fresh, copy, ec);
+  if (ec)
+    return fail(Code::io,
+                fmt::format("cannot copy {} to {}: {}", program, copy.string(), ec.message()));
+  auto owned = own(copy);
+  if (!owned) return fail(owned.error());
+  return copy.string();
+}
+
+Status Cluster::prepare() {
+  auto folders = make_folders();
+  if (!folders) return folders;
+  auto bin_dir = find_postgres_bin_dir(plan_);
+  if (!bin_dir) return fail(bin_dir.error());
+  postgres_bin_dir_ = *bin_dir;
+  auto etcd = find_etcd(plan_);
+  if (etcd) etcd = reachable(*etcd);
+  if (!etcd) return fail(etcd.error());
+  etcd_program_ = *etcd;
+
+  agent_command_ = plan_.agent;
+  if (plan_.own_agent()) {
+    auto program = own_program();
+    if (!program) return fail(program.error());
+    agent_command_ = {*program, "agent"};
+  } else if (agent_command_[0].find('/') == std::string::npos) {
+    for (const char* dir : {"/usr/local/bin", "/usr/bin", "/bin"}) {
+      const fs::path program = fs::path(dir) / agent_command_[0];
+      if (::access(program.c_str(), X_OK) == 0) {
+        agent_command_[0] = program;
+        break;
+      }
+    }
+  }
+  if (::access(agent_command_[0].c_str(), X_OK) != 0) {
+    return fail(Code::not_found, fmt::format("the agent {} is not a program", agent_command_[0]));
+  }
+  auto program = reachable(agent_command_[0]);
+  if (!program) return fail(program.error());
+  agent_command_[0] = *program;
+
+  for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
+    auto config = agent_config(plan_, secrets_, i, postgres_bin_dir_);
+    if (!config) return fail(config.error());
+    auto written = write(config_of(i), *config);
+    if (!written) return written;
+  }
+  return write(plan_.dir / "pgpass", password_file(plan_, secrets_));
+}
+
+Status Cluster::check_ports() const {
+  auto look = [](const std::string& name, const char* what, const std::string& host,
+                 std::uint16_t port, const std::string& netns) -> Status {
+    if (!netns.empty() || !port_busy(host, port)) return {};
+    const std::string who = who_listens(port);
+    return fail(
+        Code::exists,
+        fmt::format("port {} ({} of {}) is taken by {}", port, what, name,
+                    who.empty() ? "another process" : who),
+        fmt::format("See `ss -ltnp 'sport = :{}'`; or move the stack with --port-base 15432.",
+                    port));
+  };
+  for (std::size_t i = 0; i < plan_.etcds.size(); ++i) {
+    const auto& e = plan_.etcds[i];
+    if (etcd(i)) continue;
+    auto free = look(e.name, "clients", e.host, e.client_port, e.network_namespace);
+    if (free) free = look(e.name, "peers", e.host, e.peer_port, e.network_namespace);
+    if (!free) return free;
+  }
+  for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
+    const auto& n = plan_.nodes[i];
+    Status free;
+    if (!postmaster(i))
+      free = look(n.name, "PostgreSQL", n.host, n.postgres_port, n.network_namespace);
+    if (free && !agent(i)) free = look(n.name, "REST", n.host, n.rest_port, n.network_namespace);
+    if (!free) return free;
+  }
+  return {};
+}
+
+Status Cluster::wipe_node(std::size_t node) {
+  if (!processes(node, Part::node).empty()) {
+    return fail(Code::exists, fmt::format("{} still runs", plan_.nodes.at(node).name));
+  }
+  std::error_code ec;
+  fs::remove_all(data_of(node), ec);
+  if (ec)
+    return fail(Code::io,
+                fmt::format("cannot remove {}: {}", data_of(node).string(), ec.message()));
+  return {};
+}
+
+Status Cluster::destroy() {
+  if (observe().anything_alive()) {
+    return fail(Code::exists, "the stack still runs", "`aurum stack down` stops it.");
+  }
+  std::error_code ec;
+  // Only what create() and prepare() made; a stranger's file in the folder stays, and the folder
+  // with it.
+  for (const char* name :
+       {"conf", "data", "etcd", "log", "run", "bin", "pgpass", "secrets.json", "lock", kMark}) {
+    fs::remove_all(plan_.dir / name, ec);
+    if (ec)
+      return fail(Code::io,
+                  fmt::format("cannot remove {}/{}: {}", plan_.dir.string(), name, ec.message()));
+  }
+  fs::remove(plan_.dir, ec);
+  return {};
+}
+
+Result<RestReply> Cluster::rest(std::size_t node, const std::string& method,
+                                const std::string& path, const std::string& body,
+                                Duration timeout) const {
+  const auto& n = plan_.nodes.at(node);
+  return rest_call({n.host, n.rest_port, method, path, body, "aurum:" + secrets_.rest, timeout});
+}
+
+Status Cluster::switchover(const std::string& candidate) {
+  const auto from = leader();
+  if (!from) return fail(Code::unavailable, "the cluster has no leader");
+  std::string body = fmt::format(R"({{"leader":"{}")", plan_.nodes[*from].name);
+  if (!candidate.empty()) body += fmt::format(R"(,"candidate":"{}")", candidate);
+  auto reply = rest(*from, "POST", "/switchover", body + "}", seconds(60));
+  if (!reply) return fail(reply.error());
+  if (reply->status != 200) return fail(Code::rejected, fmt::format("switchover: {}", reply->body));
+  return {};
+}
+
+std::string Cluster::conninfo(std::size_t node) const {
+  const auto& n = plan_.nodes.at(node);
+  return fmt::format("host={} port={} user=postgres password={} dbname=postgres connect_timeout=3",
+                     n.host, n.postgres_port, secrets_.superuser);
+}
+
+std::string Cluster::write_conninfo(std::size_t first) const {
+  std::string hosts, ports;
+  for (std::size_t k = 0; k < plan_.nodes.size(); ++k) {
+    const auto& n = plan_.nodes[(first + k) % plan_.nodes.size()];
+    hosts += fmt::format("{}{}", k == 0 ? "" : ",", n.host);
+    ports += fmt::format("{}{}", k == 0 ? "" : ",", n.postgres_port);
+  }
+  return fmt::format(
+      "host={} port={} user=postgres password={} dbname=postgres target_session_attrs=read-write "
+      "connect_timeout=3",
+      hosts, ports, secrets_.superuser);
+}
+
+}  // namespace aurum::stack

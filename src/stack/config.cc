@@ -1,0 +1,226 @@
+#include "stack/config.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace aurum::stack {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+/// Plain YAML only where no reader can take it for something else (a number, a boolean, a time, a
+/// mark).
+bool plain(const std::string& text) {
+  static constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  static constexpr std::string_view kMore = "0123456789_-/.";
+  static const std::vector<std::string> kWords = {"y",   "n",    "yes",   "no",  "on",
+                                                  "off", "true", "false", "null"};
+  if (text.empty() || (kLetters.find(text[0]) == std::string_view::npos && text[0] != '/'))
+    return false;
+  const auto odd = [](char c) {
+    return kLetters.find(c) == std::string_view::npos && kMore.find(c) == std::string_view::npos;
+  };
+  if (std::any_of(text.begin(), text.end(), odd)) return false;
+  std::string lower = text;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return std::find(kWords.begin(), kWords.end(), lower) == kWords.end();
+}
+
+std::string scalar(const json& value) {
+  if (value.is_string() && plain(value.get<std::string>())) return value.get<std::string>();
+  return value.dump();  // a JSON string is a YAML double-quoted one
+}
+
+void emit(const json& value, std::size_t indent, std::string& out) {
+  const std::string pad(indent, ' ');
+  for (auto it = value.begin(); it != value.end(); ++it) {
+    const std::string head = value.is_array() ? "-" : scalar(json(it.key())) + ":";
+    if (!it->is_structured()) {
+      out += pad + head + " " + scalar(*it) + "\n";
+    } else if (it->empty()) {
+      out += pad + head + (it->is_array() ? " []\n" : " {}\n");
+    } else if (value.is_array() && it->is_object() && it->size() == 1 &&
+               !it->begin()->is_structured()) {
+      out += pad + "- " + scalar(json(it->begin().key())) + ": " + scalar(*it->begin()) + "\n";
+    } else {
+      out += pad + head + "\n";
+      emit(*it, indent + 2, out);
+    }
+  }
+}
+
+json dynamic_config(const Plan& plan) {
+  json dcs = {{"ttl", plan.ttl},
+              {"loop_wait", plan.loop_wait},
+              {"retry_timeout", plan.retry_timeout},
+              {"maximum_lag_on_failover", 1048576}};
+  if (plan.sync == "quorum") {
+    dcs["synchronous_mode"] = "quorum";
+  } else if (plan.sync != "off") {
+    dcs["synchronous_mode"] = true;
+    if (plan.sync == "strict") dcs["synchronous_mode_strict"] = true;
+  }
+  dcs["postgresql"] = {{"use_pg_rewind", true},
+                       {"use_slots", true},
+                       {"parameters", {{"max_connections", 100}, {"wal_keep_size", "128MB"}}}};
+  return dcs;
+}
+
+}  // namespace
+
+Result<Secrets> make_secrets() {
+  static constexpr std::string_view kLetters =
+      "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+  std::ifstream random("/dev/urandom", std::ios::binary);
+  auto word = [&] {
+    std::string text;
+    while (random && text.size() < 24) {
+      const auto byte = static_cast<unsigned>(random.get());
+      if (byte < 224) text += kLetters[byte % kLetters.size()];  // 4 · 56: no letter is likelier
+    }
+    return text;
+  };
+  Secrets secrets{word(), word(), word(), word(), word()};
+  if (!random) return fail(Code::io, "cannot read /dev/urandom");
+  return secrets;
+}
+
+std::string to_json(const Secrets& s) {
+  return json{{"superuser", s.superuser},
+              {"replication", s.replication},
+              {"rewind", s.rewind},
+              {"rest", s.rest},
+              {"cluster_token", s.cluster_token}}
+             .dump(2) +
+         "\n";
+}
+
+Result<Secrets> secrets_from_json(std::string_view text) {
+  try {
+    const json doc = json::parse(text);
+    return Secrets{doc.at("superuser"), doc.at("replication"), doc.at("rewind"), doc.at("rest"),
+                   doc.at("cluster_token")};
+  } catch (const json::exception& e) {
+    return fail(Code::invalid, e.what());
+  }
+}
+
+Result<std::string> json_to_yaml(std::string_view text) {
+  const json doc = json::parse(text, nullptr, false);
+  if (!doc.is_object()) return fail(Code::invalid, "not a JSON object");
+  std::string out;
+  emit(doc, 0, out);
+  return out;
+}
+
+Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::size_t index,
+                                 const std::string& postgres_bin_dir) {
+  const NodePlan& node = plan.nodes.at(index);
+  const std::string rest = fmt::format("{}:{}", node.host, node.rest_port);
+  const std::string postgres = fmt::format("{}:{}", node.host, node.postgres_port);
+  json hosts = json::array();
+  for (const auto& etcd : plan.etcds)
+    hosts.push_back(fmt::format("{}:{}", etcd.host, etcd.client_port));
+  json hba = json::array({"local all all scram-sha-256"});
+  hba.push_back(fmt::format("host all all {} scram-sha-256", plan.client_network));
+  hba.push_back(fmt::format("host replication replicator {} scram-sha-256", plan.client_network));
+
+  json doc;
+  doc["scope"] = plan.scope;
+  doc["namespace"] = "/service/";
+  doc["name"] = node.name;
+  doc["log"] = {{"level", "INFO"}};
+  doc["restapi"] = {{"listen", rest},
+                    {"connect_address", rest},
+                    {"authentication", {{"username", "aurum"}, {"password", secrets.rest}}}};
+  doc["etcd3"] = {{"hosts", hosts}};
+  doc["bootstrap"] = {{"dcs", dynamic_config(plan)},
+                      {"initdb", json::array({"data-checksums", json{{"encoding", "UTF8"}},
+                                              json{{"locale", "C.UTF-8"}}})}};
+  auto role = [](const char* name, const std::string& password) {
+    return json{{"username", name}, {"password", password}};
+  };
+  doc["postgresql"] = {{"listen", postgres},
+                       {"connect_address", postgres},
+                       {"data_dir", (plan.dir / "data" / node.name).string()},
+                       {"bin_dir", postgres_bin_dir},
+                       {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
+                       {"authentication",
+                        {{"superuser", role("postgres", secrets.superuser)},
+                         {"replication", role("replicator", secrets.replication)},
+                         {"rewind", role("rewinder", secrets.rewind)}}},
+                       {"parameters", {{"unix_socket_directories", ""}}},
+                       {"pg_hba", hba}};
+  if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
+  return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();
+}
+
+std::vector<std::string> etcd_arguments(const Plan& plan, const Secrets& secrets,
+                                        std::size_t index) {
+  const EtcdPlan& me = plan.etcds.at(index);
+  auto url = [](const std::string& host, std::uint16_t port) {
+    return fmt::format("http://{}:{}", host, port);
+  };
+  std::string cluster;
+  for (const auto& etcd : plan.etcds) {
+    cluster += fmt::format("{}{}={}", cluster.empty() ? "" : ",", etcd.name,
+                           url(etcd.host, etcd.peer_port));
+  }
+  const std::string client = url(me.host, me.client_port);
+  const std::string peer = url(me.host, me.peer_port);
+  return {"--name",
+          me.name,
+          "--data-dir",
+          (plan.dir / "etcd" / me.name).string(),
+          "--listen-client-urls",
+          client,
+          "--advertise-client-urls",
+          client,
+          "--listen-peer-urls",
+          peer,
+          "--initial-advertise-peer-urls",
+          peer,
+          "--initial-cluster",
+          cluster,
+          "--initial-cluster-token",
+          secrets.cluster_token,
+          "--initial-cluster-state",
+          "new",
+          "--auto-compaction-mode",
+          "periodic",
+          "--auto-compaction-retention",
+          "1h",
+          "--logger",
+          "zap",
+          "--log-level",
+          "warn"};
+}
+
+std::string password_file(const Plan& plan, const Secrets& secrets) {
+  std::string text;
+  for (const auto& node : plan.nodes) {
+    text += fmt::format("{}:{}:*:postgres:{}\n", node.host, node.postgres_port, secrets.superuser);
+    text +=
+        fmt::format("{}:{}:*:replicator:{}\n", node.host, node.postgres_port, secrets.replication);
+  }
+  return text;
+}
+
+std::string connection_string(const Plan& plan, Access access) {
+  std::string hosts;
+  for (const auto& node : plan.nodes) {
+    hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", node.host, node.postgres_port);
+  }
+  const char* attributes = access == Access::read_write  ? "?target_session_attrs=read-write"
+                           : access == Access::read_only ? "?target_session_attrs=prefer-standby"
+                                                         : "";
+  return fmt::format("postgresql://postgres@{}/postgres{}", hosts, attributes);
+}
+
+}  // namespace aurum::stack

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "stack/plan.h"
+
+namespace aurum::stack {
+
+/// Made once per stack, kept in <dir>/secrets.json (mode 0600).
+struct Secrets {
+  std::string superuser;      ///< role postgres
+  std::string replication;    ///< role replicator
+  std::string rewind;         ///< role rewinder
+  std::string rest;           ///< user aurum of the REST interface
+  std::string cluster_token;  ///< etcd's --initial-cluster-token: two stacks never join
+};
+
+/// From /dev/urandom: 24 letters and digits each, so that no file format has to quote them.
+Result<Secrets> make_secrets();
+std::string to_json(const Secrets& secrets);
+Result<Secrets> secrets_from_json(std::string_view text);
+
+/// The agent's patroni.yml for node `index` (PATRONI_COMPAT §3.2), the same for every agent.
+Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::size_t index,
+                                 const std::string& postgres_bin_dir);
+
+/// Arguments of etcd, without the program.
+std::vector<std::string> etcd_arguments(const Plan& plan, const Secrets& secrets,
+                                        std::size_t index);
+
+/// Lines of a libpq password file for every node (PostgreSQL manual, "The Password File").
+std::string password_file(const Plan& plan, const Secrets& secrets);
+
+/// JSON as block YAML which PyYAML and yaml-cpp read back as the same value; `text` must be a JSON
+/// object.
+Result<std::string> json_to_yaml(std::string_view text);
+
+enum class Access { read_write, read_only, any };
+/// A libpq URI over all nodes; the password comes from the password file.
+std::string connection_string(const Plan& plan, Access access);
+
+}  // namespace aurum::stack
