@@ -4,6 +4,7 @@
 #   aurum_room(NAME DEPS <rooms it may use> [LIBS <public libraries>] [PRIVATE_LIBS <libraries of its .cc files>]
 #              [SYSTEM_TESTS])
 #
+# Files under testing/ become <name>_testing, a library that only tests (of this room and of rooms that use it) link.
 # *_test.cc beside the code become <name>_test; *_system_test.cc become <name>_system_test, which starts real
 # servers and is left out of the sanitizer runs of unit tests.
 function(aurum_room NAME)
@@ -12,6 +13,9 @@ function(aurum_room NAME)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  set(testing ${sources})
+  list(FILTER sources EXCLUDE REGEX "/testing/")
+  list(FILTER testing INCLUDE REGEX "/testing/")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(system_tests ${tests})
   list(FILTER tests EXCLUDE REGEX "_system_test\\.cc$")
@@ -32,6 +36,11 @@ function(aurum_room NAME)
   target_include_directories(${NAME} ${scope} ${CMAKE_BINARY_DIR}/rooms/${NAME})
   target_link_libraries(${NAME} ${scope} ${ROOM_DEPS} ${ROOM_LIBS})
 
+  if(testing)
+    add_library(${NAME}_testing STATIC ${testing})
+    target_link_libraries(${NAME}_testing PUBLIC ${NAME} PRIVATE aurum_warnings)
+  endif()
+
   foreach(kind IN ITEMS tests system_tests)
     if(${kind})
       string(REGEX REPLACE "s$" "" suffix ${kind})
@@ -39,6 +48,9 @@ function(aurum_room NAME)
       add_executable(${target} ${${kind}})
       target_link_libraries(${target} PRIVATE ${NAME} ${ROOM_PRIVATE_LIBS} aurum_warnings GTest::gtest
         GTest::gmock GTest::gtest_main)
+      if(testing)
+        target_link_libraries(${target} PRIVATE ${NAME}_testing)
+      endif()
       add_test(NAME ${target} COMMAND ${target} --gtest_brief=1)
       if(kind STREQUAL "system_tests")
         set_tests_properties(${target} PROPERTIES LABELS system TIMEOUT 900)

@@ -36,11 +36,19 @@ void Core::decide_bootstrap() {
 }
 
 void Core::found_cluster() {
+  if (!s_.bootstrap_failed.empty()) return take_back_bootstrap();
   if (s_.facts->data_dir == DataDir::incomplete)
-    return start_job(ClearData{"an initdb that did not end"});
+    return start_job(ClearData{.why = "an initdb that did not end"});
   if (s_.facts->data_dir == DataDir::empty) return start_job(InitDb{});
   if (!s_.lead.held) {
-    if (s_.lease == 0 || writing("found cluster")) return;
+    if (leader_key_is_mine()) return reclaim();  // the answer to the write below got lost
+    if (s_.view->leader) {
+      s_.bootstrapping = false;
+      return wake_at(now_);
+    }
+    if (s_.lease == 0 || writing("found cluster") || !s_.write_backoff.may_try(now_))
+      return wake_at(s_.write_backoff.not_before);
+    leader_lease_asked_ = s_.lease;
     write("found cluster",
           {.when = {{.key = "leader"},
                     {.key = "initialize", .what = Compare::What::value, .text = ""}},
@@ -50,15 +58,35 @@ void Core::found_cluster() {
   keep_renewing();
   if (!running()) {
     if (s_.start_failed) {
-      s_.parked = "the new cluster could not be started";
-      return emit(Exit{1, s_.parked});
+      s_.bootstrap_failed = "the new cluster could not be started";
+      return take_back_bootstrap();
     }
     return start_job(StartPg{primary_target(), seconds(60)});
   }
   if (!is_primary()) return result("bootstrap in progress");
   s_.lead.promoted = true;
-  if (writing("finish bootstrap")) return;
-  if (!s_.initialized_here) return start_job(PostBootstrap{});
+  if (!s_.post_bootstrapped) return start_job(PostBootstrap{});
+  // Its write was not answered, or refused: a finished one shows in the store.
+  const auto& initialize = s_.view->initialize;
+  if (initialize && *initialize == s_.facts->system_identifier) {
+    s_.bootstrapping = s_.initdb_here = false;
+    return wake_at(now_);
+  }
+  if (may_write("finish bootstrap")) finish_bootstrap();
+}
+
+void Core::take_back_bootstrap() {
+  if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
+  if (s_.initdb_here && s_.facts->data_dir != DataDir::empty) {
+    s_.initdb_here = false;
+    return start_job(ClearData{.why = s_.bootstrap_failed, .keep_aside = true});
+  }
+  if (s_.lead.held) release_leader(s_.bootstrap_failed);
+  write("give up bootstrap",
+        {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""}},
+         .then = {{.what = Write::What::erase, .key = "initialize"}}});
+  s_.bootstrapping = false;
+  give_up("bootstrap failed: " + s_.bootstrap_failed);
 }
 
 void Core::finish_bootstrap() {
@@ -70,7 +98,6 @@ void Core::finish_bootstrap() {
     done.then.push_back(
         {.key = "config", .value = model::to_json(dcs.is_null() ? model::Value::object() : dcs)});
   }
-  s_.initialized_here = true;
   write("finish bootstrap", std::move(done));
 }
 
@@ -93,7 +120,9 @@ void Core::decide_clone() {
   }
   if (sources.empty()) return result("waiting for leader to bootstrap");
   if (!s_.clone_backoff.may_try(now_)) return wake_at(s_.clone_backoff.not_before);
-  if (s_.facts->data_dir == DataDir::incomplete) return start_job(ClearData{"an unfinished copy"});
+  if (!s_.dcs_error.empty()) return result("waiting for the store (DCS) before copying");
+  if (s_.facts->data_dir == DataDir::incomplete)
+    return start_job(ClearData{.why = "an unfinished copy"});
   info("clone", fmt::format("trying to bootstrap from {} '{}'",
                             sources.front().name == s_.view->leader_name() ? "leader" : "replica",
                             sources.front().name));

@@ -68,20 +68,23 @@ void Core::take(const Event& event) {
 }
 
 void Core::decide() {
+  if (s_.exiting) return;
   if (s_.stopping) return decide_shutdown();
   if (!s_.facts) return;  // the first probe is on its way
   if (s_.lease == 0 && !s_.view) return result("waiting for the store (DCS): " + s_.dcs_error);
   if (!s_.view) return;
   if (s_.facts->data_dir == DataDir::foreign) {
-    s_.parked = fmt::format("{} is not empty and is no PostgreSQL data directory",
-                            s_.config.pg.data_dir.string());
-    return emit(Exit{
-        1, s_.parked +
-               "; nothing was changed. hint: empty it, or point postgresql.data_dir elsewhere"});
+    return give_up(fmt::format("{} is not empty and is no PostgreSQL data directory",
+                               s_.config.pg.data_dir.string()),
+                   "nothing was changed. hint: empty it, or point postgresql.data_dir elsewhere");
   }
   if (!check_identity()) return;
+  leave_maintenance();
   decide_hung();
   if (s_.job) return;  // its end will bring us back
+  // Once its server is down a page must not name a deadline: whatever is started next would be
+  // killed by it.
+  if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
   if (s_.dynamic.pause) return decide_paused();
   if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready) return decide_bootstrap();
   decide_ready();
@@ -97,6 +100,7 @@ void Core::decide_ready() {
 
 void Core::decide_running() {
   configure_if_needed();
+  if (s_.job) return;
   if (s_.lead.held) return decide_lead();
   if (leader_key_is_mine()) return reclaim();
   if (leader_is_other()) {
@@ -112,9 +116,17 @@ bool Core::check_identity() {
   if (mine.empty() || s_.facts->data_dir != DataDir::ready || s_.bootstrapping) return true;
   const auto& initialize = s_.view->initialize;
   if (initialize && !initialize->empty() && *initialize != mine) {
-    s_.parked = fmt::format("system ID mismatch, node {} belongs to a different cluster: {} != {}",
-                            s_.name(), *initialize, mine);
-    emit(Exit{1, s_.parked});
+    // An initdb of ours that lost to another one's cluster holds nothing.
+    if (s_.initdb_here && !s_.lead.held) {
+      if (s_.job) return false;
+      if (running())
+        start_job(StopPg{model::StopMode::immediate, seconds(10), false});
+      else
+        start_job(ClearData{.why = "another node made the cluster"});
+      return false;
+    }
+    give_up(fmt::format("system ID mismatch, node {} belongs to a different cluster: {} != {}",
+                        s_.name(), *initialize, mine));
     return false;
   }
   return true;
@@ -133,18 +145,15 @@ void Core::derive() {
   using model::Role;
   if (!s_.facts) return;
   const model::PgFacts& f = *s_.facts;
-  const auto job_is = [this](auto type) {
-    return s_.job && std::holds_alternative<decltype(type)>(s_.job->job);
-  };
-  if (job_is(InitDb{}))
+  if (job_is<InitDb>())
     s_.pg_state = PgState::initdb;
-  else if (job_is(Clone{}) || job_is(ClearData{}))
+  else if (job_is<Clone>() || job_is<ClearData>())
     s_.pg_state = PgState::creating_replica;
-  else if (job_is(RestartPg{}))
+  else if (job_is<RestartPg>())
     s_.pg_state = PgState::restarting;
-  else if (job_is(StopPg{}))
+  else if (job_is<StopPg>())
     s_.pg_state = PgState::stopping;
-  else if (job_is(StartPg{}))
+  else if (job_is<StartPg>())
     s_.pg_state = PgState::starting;
   else if (f.process_alive)
     s_.pg_state = f.accepting || f.probe_timed_out ? PgState::running : PgState::starting;
@@ -163,7 +172,7 @@ void Core::derive() {
     s_.role = Role::demoted;
   else if (s_.role == Role::uninitialized)
     s_.role = Role::replica;
-  if (s_.role == Role::replica && s_.lead.held && job_is(Promote{})) s_.role = Role::promoted;
+  if (s_.role == Role::replica && s_.lead.held && job_is<Promote>()) s_.role = Role::promoted;
 }
 
 void Core::note(Note::Level level, std::string event, std::string text) {
@@ -185,9 +194,16 @@ void Core::start_job(Job job) {
 }
 
 void Core::start_side(Job job) {
-  ensure(!s_.side, "one side job at a time");
-  s_.side = Running{next_id_++, job, now_, {}};
-  emit(StartJob{s_.side->id, std::move(job)});
+  for (const Running& side : s_.sides)
+    ensure(side.job.index() != job.index(), "one side job of a kind at a time");
+  s_.sides.push_back(Running{next_id_++, job, now_, {}});
+  emit(StartJob{s_.sides.back().id, std::move(job)});
+}
+
+void Core::give_up(std::string why, const std::string& hint) {
+  s_.parked = std::move(why);
+  s_.exiting = true;
+  emit(Exit{1, hint.empty() ? s_.parked : s_.parked + "; " + hint});
 }
 
 std::uint64_t Core::write(std::string what, model::Txn txn) {

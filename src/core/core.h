@@ -23,8 +23,8 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// demote.cc every way of giving up leadership; requests.cc operators; member_key.cc what others
-/// see of us.
+/// demote.cc every way of giving up leadership; pause.cc maintenance mode; requests.cc operators;
+/// member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
@@ -55,6 +55,22 @@ class Core {
   void on(const ConfigReloaded&);
   void on(const StopRequested&);
   void job_ended(const Running& job, const Result<JobResult>& result);
+  void ended(const InitDb&, const Result<JobResult>&);
+  void ended(const PostBootstrap&, const Result<JobResult>&);
+  void ended(const Clone&, const Result<JobResult>&);
+  void ended(const StartPg&, const Result<JobResult>&);
+  void ended(const StopPg&, const Result<JobResult>&);
+  void ended(const RestartPg&, const Result<JobResult>&);
+  void ended(const Configure&, const Result<JobResult>&);
+  void ended(const Promote&, const Result<JobResult>&);
+  void ended(const Checkpoint&, const Result<JobResult>&);
+  void ended(const Inspect&, const Result<JobResult>&);
+  void ended(const CrashRecovery&, const Result<JobResult>&);
+  void ended(const Rewind&, const Result<JobResult>&);
+  void ended(const ClearData&, const Result<JobResult>&);
+  void ended(const ChangeSlots&, const Result<JobResult>&);
+  void ended(const ReadHistory&, const Result<JobResult>&);
+  void promotion_failed(const Error& error);
   void write_ended(const Pending& write, const Result<model::TxnDone>& result);
 
   // Decisions.
@@ -64,11 +80,12 @@ class Core {
   bool check_identity();    ///< false: this data belongs to another cluster
   void decide_bootstrap();  ///< bootstrap.cc
   void found_cluster();
+  void take_back_bootstrap();
   void finish_bootstrap();
   void decide_clone();
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
-  void restart_crashed_primary();
+  void lead_stopped();  ///< this node leads, and its server is down
   void decide_running();
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
@@ -77,11 +94,13 @@ class Core {
   void conclude_race();
   void acquire(const std::string& why);
   void reclaim();
+  void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
   void promote();
   void lead_store();
   void lead_sync();
+  void write_sync_key(const std::optional<model::SyncKey>& key);  ///< none: erase
   void lead_failover_request();
   void conclude_switchover();
   void write_failover_key(const model::FailoverRequest& request);
@@ -92,7 +111,9 @@ class Core {
   void demote_gracefully(const std::string& why);
   void release_leader(const std::string& why);
   void decide_shutdown();
-  void decide_paused();
+  void decide_paused();  ///< pause.cc
+  void lead_paused();
+  void leave_maintenance();
   void decide_hung();
   void decide_requests();  ///< requests.cc
   void start_restart(const RestartRequest& request, RequestId waiting);
@@ -111,7 +132,9 @@ class Core {
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
   model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
   model::PgTarget primary_target() const;
-  bool has_sync_successor() const;
+  bool has_successor() const;
+  bool data_in_recovery() const;  ///< as pg_control has it
+  Duration start_limit() const;
   void derive();          ///< pg_state and role
   void publish_member();  ///< member_key.cc
   model::Member member_now() const;
@@ -132,7 +155,24 @@ class Core {
       std::string text);  ///< the outcome of a cycle, logged when it changes and once per loop_wait
   void start_job(Job job);
   void start_side(Job job);
+  template <class J>
+  bool side_running() const {
+    for (const Running& side : s_.sides) {
+      if (std::holds_alternative<J>(side.job)) return true;
+    }
+    return false;
+  }
+  template <class J>
+  bool job_is() const {
+    return s_.job && std::holds_alternative<J>(s_.job->job);
+  }
+  void set_page(PageState state, std::uint64_t epoch = 0, Instant deadline = {});
+  void give_up(std::string why, const std::string& hint = {});  ///< parks this node and exits
   std::uint64_t write(std::string what, model::Txn txn);
+  /// For what can wait: not while the same write is under way, nor soon after writes failed.
+  bool may_write(const std::string& what) const {
+    return !writing(what) && s_.write_backoff.may_try(now_);
+  }
   bool writing(const std::string& what) const;
   void wake_at(Instant at);
   void reply(RequestId id, int status, std::string text);
@@ -149,6 +189,7 @@ class Core {
   std::string published_member_;  ///< text of the member key as written last
   std::string published_member_sans_lsn_;
   model::LeaseId published_lease_ = 0;
+  model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
   Instant published_at_;
   Instant status_at_;
   Instant slots_at_;

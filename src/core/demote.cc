@@ -4,6 +4,8 @@
 // free may promote at once, so by then this server must be unable to acknowledge (DESIGN §4,
 // "Giving up").
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/core.h"
@@ -50,17 +52,18 @@ void Core::lose_leadership(const std::string& why) {
   s_.crash_since.reset();
   s_.rejoin_checked = false;
   if (held) emit(StopRenewing{});
-  const bool in_recovery = accepting() && s_.facts->in_recovery &&
-                           !(s_.job && std::holds_alternative<Promote>(s_.job->job));
   if (!running() && !s_.job) {
-    emit(SetLeasePage{PageState::idle, 0, {}});
-    warn("demote", "demoted self: " + why);
-    return;
+    set_page(PageState::idle);
+    return warn("demote", "demoted self: " + why);
   }
-  if (in_recovery) return emit(SetLeasePage{PageState::idle, 0, {}});
+  // A standby that keeps recovering can acknowledge nothing; anything else may be writable, or on
+  // its way there.
+  const bool stays_standby = accepting() && s_.facts->in_recovery && !job_is<Promote>() &&
+                             !job_is<StartPg>() && !job_is<RestartPg>();
+  if (stays_standby) return set_page(PageState::idle);
   // The deadline is in the past: no commit is acknowledged from here on, and the guard kills what
   // is left.
-  emit(SetLeasePage{PageState::leased, epoch, Instant{0}});
+  set_page(PageState::leased, epoch, Instant{0});
   warn("demote", "demoted self: " + why);
   s_.demoting = true;
   if (s_.job) {
@@ -83,16 +86,22 @@ void Core::demote_gracefully(const std::string& why) {
 void Core::release_leader(const std::string& why) {
   info("release", "releasing the leader lock: " + why);
   emit(StopRenewing{});
-  emit(SetLeasePage{PageState::idle, 0, {}});
-  model::Txn txn{.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
-                          {.key = "leader", .what = Compare::What::lease, .number = s_.lease}},
-                 .then = {{.what = Write::What::erase, .key = "leader"}}};
-  if (s_.lead.promoted && s_.facts->control && s_.facts->control->state == "shut down") {
+  set_page(PageState::idle);
+  // By revision, not by name: a release that arrives late must not erase a leadership taken since.
+  const auto revision = leader_key_is_mine() ? s_.view->leader->mod_revision
+                                             : static_cast<model::Revision>(s_.lead.epoch);
+  model::Txn txn{
+      .when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
+               {.key = "leader", .what = Compare::What::mod_revision, .number = revision}},
+      .then = {{.what = Write::What::erase, .key = "leader"}}};
+  const bool clean = s_.facts && s_.facts->control && s_.facts->control->state == "shut down";
+  if (s_.lead.promoted && clean && s_.view) {
     model::ClusterStatus status = s_.view->status;
     status.optime = s_.facts->control->checkpoint;
     txn.then.push_back({.key = "status", .value = model::encode_status(status)});
   }
-  if (!s_.lead.promoted && s_.former_sync) {
+  const bool still_standby = running() ? accepting() && s_.facts->in_recovery : data_in_recovery();
+  if (!s_.lead.promoted && s_.former_sync && still_standby) {
     // Never promoted: the rows are where they were, so is the right to lead.
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*s_.former_sync)});
   }
@@ -106,12 +115,21 @@ void Core::release_leader(const std::string& why) {
 }
 
 void Core::decide_shutdown() {
-  if (s_.exiting || s_.job) return;
+  if (s_.exiting) return;
+  if (s_.job) {
+    // What changes nothing, or can be begun anew, is not waited for.
+    const bool drop = job_is<Clone>() || job_is<Inspect>() || job_is<Checkpoint>();
+    if (drop && s_.job->progress != "cancelled") {
+      s_.job->progress = "cancelled";
+      emit(CancelJob{s_.job->id});
+    }
+    return;
+  }
   if (s_.dynamic.pause) {
     s_.exiting = true;
     return emit(Exit{0, "paused: PostgreSQL and the leader lock stay as they are"});
   }
-  if (s_.side) emit(CancelJob{s_.side->id});
+  for (const Running& side : s_.sides) emit(CancelJob{side.id});
   if (running()) {
     const bool lead = s_.lead.held;
     if (lead) {
@@ -127,36 +145,16 @@ void Core::decide_shutdown() {
   if (!s_.last_member_written) {  // `stopped` in the member key, then go
     s_.last_member_written = true;
     s_.stop_at = now_ + seconds(2);
-    return;
+    return wake_at(now_);
   }
   if (writing("member") && now_ < s_.stop_at) return wake_at(s_.stop_at);
   s_.exiting = true;
   emit(Exit{0, "stopped"});
 }
 
-void Core::decide_paused() {
-  decide_requests();
-  if (s_.job) return;
-  if (s_.lead.held) {
-    if (!is_primary() && accepting())
-      return release_leader("paused, and this server is no primary");
-    keep_renewing();
-    if (!s_.page_maintenance) {
-      s_.page_maintenance = true;
-      emit(SetLeasePage{PageState::maintenance, s_.lead.epoch, s_.lead.deadline});
-    }
-    if (!is_primary()) return result("PostgreSQL is not running");
-    lead_store();
-    lead_failover_request();
-    return result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
-  }
-  if (leader_key_is_mine() && is_primary()) return reclaim();
-  if (!s_.view->leader && is_primary()) return decide_race();
-  if (!s_.view->leader && accepting() && s_.view->failover &&
-      s_.view->failover->candidate == s_.name()) {
-    return decide_race();
-  }
-  result(running() ? fmt::format("no action. I am ({})", s_.name()) : "PostgreSQL is not running");
+void Core::set_page(PageState state, std::uint64_t epoch, Instant deadline) {
+  s_.page = state;
+  emit(SetLeasePage{state, epoch, deadline});
 }
 
 }  // namespace aurum::core

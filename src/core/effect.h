@@ -31,6 +31,9 @@ struct HoldLease {
 /// each time.
 struct StartRenewing {
   std::uint64_t epoch = 0;
+  /// The lease that `leader` is bound to. It is kept alive as long as it is renewed here, also
+  /// after the member took another one: the core then binds `leader` anew and starts with that one.
+  model::LeaseId lease = 0;
   Duration valid_for{};
   Duration interval{};
   /// Renew only while PostgreSQL proved itself alive within this time (0 = not asked: it is being

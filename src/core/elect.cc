@@ -28,6 +28,8 @@ RaceView Core::race_view() const {
 void Core::decide_race() {
   if (!s_.dcs_error.empty()) return result("DCS is not accessible");
   if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
+  // Answers from before something that took its time say nothing about now.
+  if (s_.poll && now_ - s_.poll->since > s_.timing.peer_timeout + seconds(1)) s_.poll.reset();
   if (s_.poll && s_.poll->why == Poll::Why::race) return conclude_race();
   if (now_ < s_.no_race_before) return wake_at(s_.no_race_before);
   const auto& initialize = s_.view->initialize;
@@ -35,14 +37,18 @@ void Core::decide_race() {
     // Somebody else makes the cluster, or nobody did: a running primary registers its own identity
     // (§8.12).
     if (initialize) return result("waiting for leader to bootstrap");
-    if (s_.facts->in_recovery) {
-      s_.parked =
-          "this replica belongs to a cluster that the store does not know (no initialize key)";
-      return emit(Exit{1, s_.parked + ". hint: start the node that was the primary first"});
+    if (s_.facts->in_recovery && !s_.data_was_primary) {
+      return give_up(
+          "this replica belongs to a cluster that the store does not know (no initialize key)",
+          "hint: start the node that was the primary first");
     }
   }
   const RaceVerdict verdict = may_stand(race_view());
-  if (!verdict.stand) return result(verdict.text);
+  if (!verdict.stand) {
+    // A primary that may not lead must not go on writing, whatever its lease page says.
+    if (is_primary() && !s_.dynamic.pause) return lose_leadership(verdict.text);
+    return result(verdict.text);
+  }
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
 
   Poll poll{.round = next_id_++, .why = Poll::Why::race, .since = now_};
@@ -60,7 +66,6 @@ void Core::decide_race() {
 void Core::conclude_race() {
   // The former leader is fenced: its guard killed the server before the lock could be free. So its
   // silence is not worth waiting for; a Patroni has no guard and gets the full time (§8.1).
-  const std::string former = s_.view->sync.leader;
   bool complete = true;
   for (const auto& [name, answered] : s_.poll->asked) {
     if (answered) continue;
@@ -85,13 +90,20 @@ void Core::conclude_race() {
 }
 
 void Core::acquire(const std::string& why) {
-  if (s_.lease_sent_at + s_.timing.valid_for <= now_ + milliseconds(100)) {
+  if (s_.lease_sent_at + valid_for(s_.lease_ttl) <= now_ + milliseconds(100)) {
     return result("waiting for a fresh lease before taking the lock");
   }
   info("race", fmt::format("taking the leader lock ({})", why));
   s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
   model::Txn txn{.when = {{.key = "leader"}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  if (!s_.view->initialize) {
+    // Adoption of a cluster that the store does not know: its identity in the same breath, so that
+    // nobody makes another one meanwhile.
+    txn.when.push_back({.key = "initialize"});
+    txn.then.push_back({.key = "initialize", .value = s_.facts->system_identifier});
+  }
+  s_.drop_request = true;
   const model::SyncKey& sync = s_.view->sync;
   if (s_.dynamic.synchronous_mode != model::SyncMode::off && !sync.leader.empty() &&
       sync.leader != s_.name()) {
@@ -101,20 +113,30 @@ void Core::acquire(const std::string& why) {
         {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
     txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
   }
+  leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
 }
 
 void Core::reclaim() {
   if (s_.lease == 0 || writing("reclaim leader") || writing("release leader")) return;
+  if (!s_.dcs_error.empty()) return result("DCS is not accessible");
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
-  const model::Leader& leader = *s_.view->leader;
-  if (now_ < s_.no_race_before) return wake_at(s_.no_race_before);
-  if (s_.lease_sent_at + s_.timing.valid_for <= now_ + milliseconds(100)) return;
+  if (now_ < s_.no_race_before) {  // given up on purpose, but the release got lost
+    s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
+    return release_leader("again: the key still bears my name");
+  }
+  if (s_.lease_sent_at + valid_for(s_.lease_ttl) <= now_ + milliseconds(100)) return;
   // Our name, written by a former instance of this agent, or by a write of ours whose answer got
   // lost. Writing it anew gives this instance an epoch of its own, so that late renewals of the
   // former one fail their compare.
   s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
   info("reclaim", "the leader lock is mine: renewing it under a new epoch");
+  bind_leader_to_lease();
+}
+
+void Core::bind_leader_to_lease() {
+  const model::Leader& leader = *s_.view->leader;
+  leader_lease_asked_ = s_.lease;
   write("reclaim leader",
         {.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
                   {.key = "leader",
@@ -124,20 +146,33 @@ void Core::reclaim() {
 }
 
 void Core::become_leader(std::uint64_t epoch) {
+  const bool again = s_.lead.held;  // bound to another lease: nothing else changed
+  const Instant since = again ? s_.lead.since : now_;
+  const Duration span = valid_for(s_.lease_ttl);
+  const bool promoted = again ? s_.lead.promoted : is_primary();
+  const bool requested =
+      again ? s_.lead.taken_on_request
+            : s_.view && s_.view->failover && s_.view->failover->candidate == s_.name();
   s_.lead = Leadership{.held = true,
                        .epoch = epoch,
-                       .deadline = s_.lease_sent_at + s_.timing.valid_for,
-                       .since = now_};
-  s_.lead.promoted = is_primary();
-  s_.demoting = false;
+                       .lease = leader_lease_asked_,
+                       .valid_for = span,
+                       .deadline = s_.lease_sent_at + span,
+                       .since = since,
+                       .promoted = promoted,
+                       .taken_on_request = requested};
+  if (!again) s_.demoting = false;
   s_.race_backoff.reset();
   s_.poll.reset();
   if (s_.view) {
-    s_.view->leader = model::Leader{s_.name(), s_.lease, static_cast<model::Revision>(epoch),
-                                    static_cast<model::Revision>(epoch)};
+    const auto revision = static_cast<model::Revision>(epoch);
+    const auto created =
+        again || leader_key_is_mine() ? s_.view->leader->create_revision : revision;
+    s_.view->leader = model::Leader{s_.name(), s_.lead.lease, created, revision};
   }
   // The page before anything that could make the server writable.
-  emit(SetLeasePage{PageState::leased, epoch, s_.lead.deadline});
+  const bool maintenance = s_.dynamic.pause && is_primary();
+  set_page(maintenance ? PageState::maintenance : PageState::leased, epoch, s_.lead.deadline);
   s_.lead.proof_asked = Duration(-1);
   keep_renewing();
 }

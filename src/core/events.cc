@@ -22,8 +22,12 @@ bool is_leader_write(const std::string& what) {
 void Core::on(const DcsSnapshot& e) {
   // From before a write of ours that was answered: it would show the past as the present (F3, F27).
   if (e.view.revision < s_.revision_min) return;
-  const bool was_known = s_.view.has_value();
-  const std::string former = was_known ? s_.view->leader_name() : "";
+  // A leader is its name and the creation of its key: the same member may have lost and retaken it.
+  const auto identity = [](const std::optional<model::ClusterView>& v) {
+    return v && v->leader ? std::pair(v->leader->name, v->leader->create_revision)
+                          : std::pair(std::string(), model::Revision{0});
+  };
+  const auto former = identity(s_.view);
   if (s_.view && e.view.revision < s_.view->revision) return;
   s_.view = e.view;
   s_.view_at = std::max(s_.view_at, e.sent_at);
@@ -35,6 +39,10 @@ void Core::on(const DcsSnapshot& e) {
     s_.dynamic_tree = s_.view->config;
     s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
     for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
+    if (s_.dynamic.synchronous_mode == model::SyncMode::quorum) {
+      // Every named standby has every commit, which is more than a quorum asks: safe, and slower.
+      warn("config", "synchronous_mode quorum is run like on: every chosen standby is waited for");
+    }
     const Duration old_ttl = s_.timing.ttl;
     s_.timing = make_timing(s_.dynamic);
     info("config", "dynamic configuration changed");
@@ -46,7 +54,7 @@ void Core::on(const DcsSnapshot& e) {
     s_.leaderless_since.reset();
   else if (!s_.leaderless_since)
     s_.leaderless_since = now_;
-  if (leader != former) {
+  if (identity(s_.view) != former) {
     s_.rejoin_checked = false;
     s_.rewind_failures = 0;
     s_.inspect_backoff.reset();
@@ -58,9 +66,9 @@ void Core::on(const DcsSnapshot& e) {
       s_.no_race_before = now_;
     }
   }
-  // Somebody else's name in the key: whatever our own clock says, this leadership is over.
+  // The key is gone or bears another name: whatever our own clock says, this leadership is over.
   if (s_.lead.held && static_cast<std::uint64_t>(e.view.revision) >= s_.lead.epoch &&
-      !leader_key_is_mine() && !writing("release leader") && !s_.demoting) {
+      !leader_key_is_mine()) {
     lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
   }
 }
@@ -83,15 +91,23 @@ void Core::on(const DcsWritten& e) {
 void Core::write_ended(const Pending& write, const Result<model::TxnDone>& result) {
   if (!result) {
     warn("dcs.write", fmt::format("could not {}: {}", write.what, result.error().text()));
+    s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
     if (write.what == "member") published_member_.clear();
-    if (write.what == "status") status_at_ = Instant{};
+    if (write.what == "sync") s_.sync_unsettled = true;
     emit(ReadDcs{});  // with an unknown outcome only a read can tell
     return;
   }
+  s_.write_backoff.reset();
+  if (write.what == "sync" && result->succeeded) s_.sync_unsettled = false;
   if (is_leader_write(write.what)) {
-    if (result->succeeded) return become_leader(static_cast<std::uint64_t>(result->revision));
+    if (result->succeeded) {
+      // Bound to a lease that was replaced meanwhile: what that one allows is not known any more.
+      if (leader_lease_asked_ != s_.lease) return emit(ReadDcs{});
+      return become_leader(static_cast<std::uint64_t>(result->revision));
+    }
     info("race.lost", "following new leader after trying and failing to obtain lock");
     if (write.what == "found cluster") s_.bootstrapping = false;
+    if (write.what == "acquire leader") s_.former_sync.reset();
     emit(ReadDcs{});
   } else if (write.what == "release leader") {
     if (result->succeeded && s_.view) s_.view->leader.reset();
@@ -104,8 +120,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     emit(ReadDcs{});
   } else if (write.what == "finish bootstrap") {
     if (result->succeeded) {
-      s_.bootstrapping = false;
-      s_.initialized_here = true;
+      s_.bootstrapping = s_.initdb_here = false;
       info("bootstrap.done", "initialized a new cluster");
       emit(Callback{"on_start", model::Role::primary});
     }
@@ -118,8 +133,10 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
 }
 
 void Core::on(const LeaseGranted& e) {
+  if (e.lease == s_.lease) return;
   s_.lease = e.lease;
   s_.lease_sent_at = e.sent_at;
+  s_.lease_ttl = e.ttl;
   published_lease_ = 0;
 }
 
@@ -128,6 +145,8 @@ void Core::on(const LeaseKept& e) {
 }
 
 void Core::on(const LeaseGone& e) {
+  // `leader` went with the lease it is bound to.
+  if (s_.lead.held && e.lease == s_.lead.lease) lose_leadership("the lease of the lock is gone");
   if (e.lease != s_.lease) return;
   s_.lease = 0;
   warn("lease.gone", "this member's lease in the store is gone; taking a new one");
@@ -135,7 +154,7 @@ void Core::on(const LeaseGone& e) {
 
 void Core::on(const LeaderRenewed& e) {
   if (!s_.lead.held || e.epoch != s_.lead.epoch) return;
-  s_.lead.deadline = std::max(s_.lead.deadline, e.sent_at + s_.timing.valid_for);
+  s_.lead.deadline = std::max(s_.lead.deadline, e.sent_at + s_.lead.valid_for);
   // A linearizable answer about `leader` is as good as a read for "the store is there".
   s_.view_at = std::max(s_.view_at, e.sent_at);
 }
@@ -147,11 +166,7 @@ void Core::on(const LeaderLost& e) {
 void Core::on(const PgProbed& e) {
   const bool was_alive = running();
   const bool first = !s_.facts;
-  if (s_.facts && e.facts.control == std::nullopt && s_.facts->control) {
-    s_.facts = e.facts;
-  } else {
-    s_.facts = e.facts;
-  }
+  s_.facts = e.facts;
   if (first && e.facts.process_alive)
     info("adopt", fmt::format("found PostgreSQL running with pid {}", e.facts.pid));
   if (e.facts.accepting) {
@@ -160,8 +175,13 @@ void Core::on(const PgProbed& e) {
     s_.start_failed = false;
     s_.crashed = false;
     if (!e.facts.in_recovery) {
-      s_.crash_since.reset();
-      s_.crash_backoff.reset();
+      if (s_.lead.held) s_.lead.promoted = true;
+      if (!s_.primary_since) s_.primary_since = now_;
+      // The budget is for all crashes of one bad time, not for each alone (F36).
+      if (now_ - *s_.primary_since >= std::max<Duration>(s_.timing.ttl, seconds(30))) {
+        s_.crash_since.reset();
+        s_.crash_backoff.reset();
+      }
     }
     if (s_.sync_setting_since == model::Lsn{}) s_.sync_setting_since = e.facts.flush_lsn;
   } else if (e.facts.probe_timed_out) {
@@ -169,11 +189,16 @@ void Core::on(const PgProbed& e) {
   } else {
     s_.hung_since.reset();
   }
+  if (!e.facts.accepting || e.facts.in_recovery) s_.primary_since.reset();
+  if (!e.facts.process_alive && e.facts.control) s_.data_was_primary = !data_in_recovery();
   if (was_alive && !e.facts.process_alive && !s_.job) on(PgExited{0, "it is not there any more"});
 }
 
 void Core::on(const PgExited& e) {
+  // Told twice, or late: another postmaster runs by now.
+  if (e.pid != 0 && s_.facts && s_.facts->process_alive && s_.facts->pid != e.pid) return;
   s_.hung_since.reset();
+  s_.primary_since.reset();
   s_.applied.reset();
   if (s_.facts) {
     s_.facts->process_alive = false;
@@ -195,15 +220,16 @@ void Core::on(const JobProgress& e) {
 }
 
 void Core::on(const JobDone& e) {
-  if (s_.side && s_.side->id == e.id) {
-    const Running ended = *s_.side;
-    s_.side.reset();
-    return job_ended(ended, e.result);
+  for (auto side = s_.sides.begin(); side != s_.sides.end(); ++side) {
+    if (side->id != e.id) continue;
+    const Running done = *side;
+    s_.sides.erase(side);
+    return job_ended(done, e.result);
   }
   if (!s_.job || s_.job->id != e.id) return;
-  const Running ended = *s_.job;
+  const Running done = *s_.job;
   s_.job.reset();
-  job_ended(ended, e.result);
+  job_ended(done, e.result);
 }
 
 void Core::on(const PeerAnswered& e) {

@@ -6,6 +6,15 @@
 
 namespace aurum::core {
 
+namespace {
+
+/// A replica that was found fit to stream, and does not, is checked anew this often.
+constexpr Duration kLookAgain = seconds(10);
+/// A standby's directory is started without knowing the leader's history after so many questions.
+constexpr int kInspectTries = 3;
+
+}  // namespace
+
 std::optional<model::Upstream> Core::upstream_of(const std::string& member) const {
   const model::Member* m = s_.view ? s_.view->member(member) : nullptr;
   if (m == nullptr) return std::nullopt;
@@ -52,14 +61,21 @@ void Core::decide_follow() {
     s_.rejoin_checked = true;
     s_.rejoin_leader = s_.view->leader->name;
     s_.parked.clear();
+    s_.not_streaming_since.reset();
     replica_slots();
     return result(fmt::format("no action. I am ({}), a secondary, and following a leader ({})",
                               s_.name(), s_.view->leader->name));
   }
+  // What was ruled out may have changed without our seeing it (F31): look again now and then.
+  if (!s_.not_streaming_since) s_.not_streaming_since = now_;
+  if (now_ - *s_.not_streaming_since >= kLookAgain) {
+    s_.not_streaming_since = now_;
+    s_.rejoin_checked = false;
+  }
   if (!s_.rejoin_checked || !same_leader) return decide_rejoin(*upstream);
   const model::PgTarget target = replica_target(upstream);
   if (s_.applied != target) {
-    if (!s_.side && s_.start_backoff.may_try(now_)) {
+    if (s_.start_backoff.may_try(now_)) {
       info("follow",
            fmt::format("following {} ({}:{})", upstream->name, upstream->host, upstream->port));
       start_job(Configure{target});
@@ -80,6 +96,9 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   if (!end) return start_as_replica();
   const model::Upstream leader = upstream_of(s_.view->leader->name).value_or(upstream);
   if (!s_.upstream_state || s_.upstream_name != leader.name) {
+    // Recovering further on its own timeline can not make a standby diverge, and it serves reads.
+    if (!running() && !end->was_primary && s_.inspect_backoff.failures >= kInspectTries)
+      return start_as_replica();
     if (!s_.inspect_backoff.may_try(now_)) {
       wake_at(s_.inspect_backoff.not_before);
       return result(fmt::format("waiting for {} to tell how far it is", leader.name));
@@ -94,9 +113,8 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   }
   if (!s_.facts->system_identifier.empty() &&
       state.system_identifier != s_.facts->system_identifier) {
-    s_.parked = fmt::format("{} has another system identifier ({}) than this node ({})",
-                            leader.name, state.system_identifier, s_.facts->system_identifier);
-    return emit(Exit{1, s_.parked});
+    return give_up(fmt::format("{} has another system identifier ({}) than this node ({})",
+                               leader.name, state.system_identifier, s_.facts->system_identifier));
   }
   const model::Member* member = s_.view->member(leader.name);
   RejoinFacts facts;
@@ -124,6 +142,9 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
     case RejoinStep::wait_for_checkpoint:
       s_.inspect_backoff.failed(now_, milliseconds(100), seconds(1));
       return result(fmt::format("waiting before pg_rewind: {}", plan.reason));
+    case RejoinStep::recover:
+      info("rejoin.recover", fmt::format("starting without an upstream: {}", plan.reason));
+      return start_job(StartPg{replica_target(std::nullopt), start_limit()});
     case RejoinStep::rewind:
       if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
       info("rejoin.rewind", fmt::format("running pg_rewind from {}: {}", from, plan.reason));
@@ -132,7 +153,7 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
       if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
       warn("rejoin.clone",
            fmt::format("copying the data directory anew from {}: {}", from, plan.reason));
-      return start_job(ClearData{plan.reason, true});
+      return start_job(ClearData{.why = plan.reason, .keep_aside = true});
     case RejoinStep::park:
       if (s_.parked != plan.reason) {
         note(Note::Level::error, "rejoin.parked",

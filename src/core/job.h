@@ -70,6 +70,9 @@ struct ChangeSlots {
   std::vector<std::string> drop;
   std::vector<std::pair<std::string, model::Lsn>> advance;
   std::vector<model::SlotConfig> create_logical = {};
+  bool empty() const {
+    return create.empty() && drop.empty() && advance.empty() && create_logical.empty();
+  }
 };
 /// Reads pg_wal/%08X.history of the running primary. Result: History.
 struct ReadHistory {

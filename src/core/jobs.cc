@@ -1,5 +1,7 @@
 // How a job ended, and what that changes.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/core.h"
@@ -12,163 +14,206 @@ namespace {
 constexpr Duration kStartFirst = seconds(1);
 constexpr Duration kStartMost = seconds(30);
 
+/// From the third failed promotion on an operator should look; until then others get their turn.
+constexpr int kPromotionsUntilParked = 3;
+constexpr Duration kPromotePauseMost = seconds(300);
+
 }  // namespace
 
-void Core::job_ended(const Running& ended, const Result<JobResult>& result) {
-  const std::string why = result ? std::string() : result.error().text();
-  const std::string_view name = name_of(ended.job);
+void Core::job_ended(const Running& job, const Result<JobResult>& result) {
   if (!result && result.error().code != Code::cancelled) {
+    const std::string_view name = name_of(job.job);
     note(Note::Level::error, fmt::format("{}.failed", name),
-         fmt::format("{} failed: {}", name, why));
+         fmt::format("{} failed: {}", name, result.error().text()));
   }
+  std::visit([&](const auto& j) { ended(j, result); }, job.job);
+}
 
-  if (std::holds_alternative<InitDb>(ended.job)) {
-    if (result) {
-      info("bootstrap.initdb", "initdb made a new data directory");
-    } else {
-      s_.parked = "initdb failed: " + why;
-      s_.bootstrapping = false;
-      model::Txn undo{
-          .when = {{.key = "initialize", .what = model::Compare::What::value, .text = ""}},
-          .then = {{.what = model::Write::What::erase, .key = "initialize"}}};
-      write("give up bootstrap", std::move(undo));
-      emit(Exit{1, "bootstrap failed: " + why});
-    }
-  } else if (std::holds_alternative<PostBootstrap>(ended.job)) {
-    if (!result) {
-      s_.parked = "post_bootstrap failed: " + why;
-      emit(Exit{1, s_.parked});
-    } else {
-      finish_bootstrap();
-    }
-  } else if (std::holds_alternative<Clone>(ended.job)) {
-    if (result) {
-      s_.clone_backoff.reset();
-      s_.rejoin_checked = false;
-      if (const auto* done = std::get_if<CloneDone>(&*result)) {
-        info("clone.done",
-             fmt::format("bootstrapped from {} '{}' by {}",
-                         done->source.name == s_.view->leader_name() ? "leader" : "replica",
-                         done->source.name, done->method));
-      }
-    } else {
-      s_.clone_backoff.failed(now_, seconds(2), seconds(30));
-    }
-  } else if (const auto* start = std::get_if<StartPg>(&ended.job)) {
-    if (result) {
-      s_.start_failed = s_.crashed = false;
-      s_.start_backoff.reset();
-      s_.applied = start->target;
-      s_.applied_dynamic = s_.dynamic_tree;
-      if (!s_.bootstrapping) {
-        const bool was_demoted = s_.role == model::Role::demoted;
-        emit(Callback{was_demoted ? "on_role_change" : "on_start",
-                      start->target.primary ? model::Role::primary : model::Role::replica});
-      }
-    } else {
-      s_.start_failed = true;
-      s_.start_backoff.failed(now_, kStartFirst, kStartMost);
-    }
-  } else if (const auto* restart = std::get_if<RestartPg>(&ended.job)) {
-    if (result) {
-      s_.applied = restart->target;
-      s_.applied_dynamic = s_.dynamic_tree;
-      s_.start_failed = s_.crashed = false;
-      info("restarted", "PostgreSQL was restarted");
-      emit(Callback{"on_restart",
-                    restart->target.primary ? model::Role::primary : model::Role::replica});
-    } else {
-      s_.start_failed = !running();
-    }
-    if (s_.restart_waiting) {
-      reply(s_.restart_waiting->id, result ? 200 : 503,
-            result ? "restarted successfully" : "restart failed");
-      s_.restart_waiting.reset();
-    }
-  } else if (std::holds_alternative<StopPg>(ended.job)) {
-    s_.applied.reset();
-    s_.crashed = false;
-    if (result && !s_.lead.held) emit(SetLeasePage{PageState::idle, 0, {}});
-    if (result && !s_.stopping) {
-      emit(Callback{"on_stop", s_.demoting ? model::Role::demoted : s_.role});
-    } else if (result) {
-      emit(Callback{"on_stop", s_.role});
-    }
-  } else if (std::holds_alternative<Promote>(ended.job)) {
-    if (result) {
-      s_.lead.promoted = true;
-      s_.checkpoint_pending = true;
-      s_.promote_backoff.reset();
-      s_.applied = primary_target();
-      info("promoted", "promoted self to leader by acquiring session lock");
-    } else {
-      s_.promote_backoff.failed(now_, seconds(1), seconds(10));
-      s_.no_race_before = now_ + s_.timing.ttl;
-      if (result.error().code == Code::cancelled || !running()) {
-        release_leader("promotion failed: " + why);
-      } else {
-        // The request may still be on its way: only a stopped server surely will not become
-        // writable.
-        s_.demoting = true;
-        start_job(StopPg{model::StopMode::immediate, seconds(10), false});
-      }
-    }
-  } else if (const auto* configure = std::get_if<Configure>(&ended.job)) {
-    if (result) {
-      const bool names_changed = !s_.applied || s_.applied->synchronous_standby_names !=
-                                                    configure->target.synchronous_standby_names;
-      s_.applied = configure->target;
-      s_.applied_dynamic = s_.dynamic_tree;
-      if (names_changed) s_.sync_setting_since = model::Lsn{};  // the next probe fills it in
-      emit(Callback{"on_reload", s_.role});
-    } else {
-      s_.start_backoff.failed(now_, kStartFirst, kStartMost);
-    }
-  } else if (std::holds_alternative<Checkpoint>(ended.job)) {
-    if (result) s_.checkpoint_pending = false;
-  } else if (const auto* inspect = std::get_if<Inspect>(&ended.job)) {
-    const auto* state = result ? std::get_if<model::UpstreamState>(&*result) : nullptr;
-    if (state != nullptr) {
-      s_.upstream_state = *state;
-      s_.upstream_name = inspect->upstream.name;
-      s_.inspect_backoff.reset();
-    } else {
-      s_.inspect_backoff.failed(now_, milliseconds(200), seconds(5));
-    }
-  } else if (const auto* rewind = std::get_if<Rewind>(&ended.job)) {
-    s_.upstream_state.reset();
-    if (result) {
-      s_.rejoin_checked = true;
-      s_.rejoin_leader = s_.view ? s_.view->leader_name() : "";
-      info("rejoin.rewound", fmt::format("pg_rewind from {} succeeded", rewind->source.name));
-    } else {
-      ++s_.rewind_failures;
-      s_.inspect_backoff.failed(now_, seconds(1), seconds(10));
-    }
-  } else if (const auto* history = std::get_if<ReadHistory>(&ended.job)) {
-    const auto* read = result ? std::get_if<model::History>(&*result) : nullptr;
-    if (read == nullptr || !s_.lead.held || !s_.view) return;
-    model::History merged = *read;
-    for (auto& entry : merged) {
-      for (const auto& known : s_.view->history) {
-        if (known.timeline == entry.timeline && known.lsn == entry.lsn) {
-          entry.time = known.time;
-          entry.new_leader = known.new_leader;
-        }
-      }
-    }
-    if (!merged.empty() && merged.back().new_leader.empty()) {
-      if (merged.back().time.empty()) merged.back().time = model::iso8601(wall_);
-      merged.back().new_leader = s_.name();
-    }
-    const auto most = static_cast<std::size_t>(s_.dynamic.max_timelines_history);
-    if (most > 0 && merged.size() > most)
-      merged.erase(merged.begin(), merged.end() - static_cast<std::ptrdiff_t>(most));
-    (void)history;
-    write("history",
-          {.when = {{.key = "leader", .what = model::Compare::What::value, .text = s_.name()}},
-           .then = {{.key = "history", .value = model::encode_history(merged)}}});
+void Core::ended(const InitDb&, const Result<JobResult>& result) {
+  if (result) {
+    s_.initdb_here = true;
+    return info("bootstrap.initdb", "initdb made a new data directory");
   }
+  s_.bootstrapping = false;
+  write("give up bootstrap",
+        {.when = {{.key = "initialize", .what = model::Compare::What::value, .text = ""}},
+         .then = {{.what = model::Write::What::erase, .key = "initialize"}}});
+  give_up("bootstrap failed: " + result.error().text());
+}
+
+void Core::ended(const PostBootstrap&, const Result<JobResult>& result) {
+  if (result) {
+    s_.post_bootstrapped = true;
+    return finish_bootstrap();
+  }
+  // Without its roles this cluster is of no use to anybody: nobody shall find it half-made.
+  if (result.error().code != Code::cancelled)
+    s_.bootstrap_failed = "post_bootstrap failed: " + result.error().text();
+}
+
+void Core::ended(const Clone&, const Result<JobResult>& result) {
+  if (!result) return s_.clone_backoff.failed(now_, seconds(2), seconds(30));
+  s_.clone_backoff.reset();
+  s_.fresh_copy = true;
+  s_.data_was_primary = false;
+  // pg_control of a copy says what its source was ("in production"); it is no crashed primary.
+  s_.rejoin_checked = true;
+  s_.rejoin_leader = s_.view ? s_.view->leader_name() : "";
+  if (const auto* done = std::get_if<CloneDone>(&*result)) {
+    info("clone.done", fmt::format("bootstrapped from {} '{}' by {}",
+                                   done->source.name == s_.rejoin_leader ? "leader" : "replica",
+                                   done->source.name, done->method));
+  }
+}
+
+void Core::ended(const StartPg& start, const Result<JobResult>& result) {
+  if (!result) {
+    s_.start_failed = true;
+    return s_.start_backoff.failed(now_, kStartFirst, kStartMost);
+  }
+  s_.start_failed = s_.crashed = s_.fresh_copy = false;
+  s_.start_backoff.reset();
+  s_.applied = start.target;
+  s_.applied_dynamic = s_.dynamic_tree;
+  s_.sync_setting_since = model::Lsn{};
+  if (s_.bootstrapping) return;
+  const bool was_demoted = s_.role == model::Role::demoted;
+  emit(Callback{was_demoted ? "on_role_change" : "on_start",
+                start.target.primary ? model::Role::primary : model::Role::replica});
+}
+
+void Core::ended(const StopPg&, const Result<JobResult>& result) {
+  s_.applied.reset();
+  s_.crashed = false;
+  if (!result) return;
+  if (!s_.lead.held) set_page(PageState::idle);
+  emit(Callback{"on_stop", s_.demoting && !s_.stopping ? model::Role::demoted : s_.role});
+}
+
+void Core::ended(const RestartPg& restart, const Result<JobResult>& result) {
+  if (result) {
+    s_.applied = restart.target;
+    s_.applied_dynamic = s_.dynamic_tree;
+    s_.sync_setting_since = model::Lsn{};
+    s_.start_failed = s_.crashed = s_.fresh_copy = false;
+    info("restarted", "PostgreSQL was restarted");
+    emit(Callback{"on_restart",
+                  restart.target.primary ? model::Role::primary : model::Role::replica});
+  } else {
+    s_.start_failed = !running();
+  }
+  if (!s_.restart_waiting) return;
+  reply(s_.restart_waiting->id, result ? 200 : 503,
+        result ? "restarted successfully" : "restart failed");
+  s_.restart_waiting.reset();
+}
+
+void Core::ended(const Configure& configure, const Result<JobResult>& result) {
+  if (!result) return s_.start_backoff.failed(now_, kStartFirst, kStartMost);
+  const bool names_changed = !s_.applied || s_.applied->synchronous_standby_names !=
+                                                configure.target.synchronous_standby_names;
+  s_.applied = configure.target;
+  s_.applied_dynamic = s_.dynamic_tree;
+  if (names_changed) s_.sync_setting_since = model::Lsn{};  // the next probe fills it in
+  emit(Callback{"on_reload", s_.role});
+}
+
+void Core::ended(const Promote&, const Result<JobResult>& result) {
+  if (!result) return promotion_failed(result.error());
+  s_.promote_backoff.reset();
+  if (!s_.lead.held) return;
+  s_.lead.promoted = true;
+  s_.checkpoint_pending = true;
+  s_.data_was_primary = true;
+  // A standby's setting is in force until the leader's own is; primary_target() makes that one.
+  s_.sync_setting_since = model::Lsn{};
+  info("promoted", "promoted self to leader by acquiring session lock");
+  emit(Callback{"on_role_change", model::Role::primary});
+}
+
+void Core::promotion_failed(const Error& error) {
+  if (!s_.lead.held) return;  // leadership was lost meanwhile: the server is being killed
+  // Others first, and longer each time: every try may burn a timeline (F35).
+  const Duration pause = std::min<Duration>(
+      s_.timing.ttl * (std::int64_t{1} << std::min(s_.promote_backoff.failures, 8)),
+      kPromotePauseMost);
+  s_.promote_backoff.failed(now_, seconds(1), seconds(10));
+  s_.no_race_before = now_ + pause;
+  if (s_.promote_backoff.failures >= kPromotionsUntilParked) {
+    s_.parked =
+        fmt::format("promotion failed {} times: {}", s_.promote_backoff.failures, error.message);
+    note(Note::Level::error, "promote.parked",
+         s_.parked + fmt::format("; not trying again for {} s", to_seconds(pause)));
+  }
+  if (error.code == Code::cancelled || !running()) {
+    return release_leader("promotion failed: " + error.text());
+  }
+  // The request may still be on its way: only a stopped server surely will not become writable.
+  s_.demoting = true;
+  start_job(StopPg{model::StopMode::immediate, seconds(10), false});
+}
+
+void Core::ended(const Checkpoint&, const Result<JobResult>& result) {
+  if (result) s_.checkpoint_pending = false;
+}
+
+void Core::ended(const Inspect& inspect, const Result<JobResult>& result) {
+  const auto* state = result ? std::get_if<model::UpstreamState>(&*result) : nullptr;
+  if (state == nullptr) return s_.inspect_backoff.failed(now_, milliseconds(200), seconds(5));
+  s_.upstream_state = *state;
+  s_.upstream_name = inspect.upstream.name;
+  s_.inspect_backoff.reset();
+}
+
+void Core::ended(const CrashRecovery&, const Result<JobResult>&) {}
+
+void Core::ended(const Rewind& rewind, const Result<JobResult>& result) {
+  s_.upstream_state.reset();
+  if (!result) {
+    ++s_.rewind_failures;
+    return s_.inspect_backoff.failed(now_, seconds(1), seconds(10));
+  }
+  s_.rejoin_checked = true;
+  s_.data_was_primary = false;
+  s_.rejoin_leader = rewind.source.name;
+  info("rejoin.rewound", fmt::format("pg_rewind from {} succeeded", rewind.source.name));
+}
+
+void Core::ended(const ClearData&, const Result<JobResult>& result) {
+  if (!result) return s_.clone_backoff.failed(now_, seconds(2), seconds(30));
+  s_.data_was_primary = s_.initdb_here = s_.fresh_copy = false;
+}
+
+void Core::ended(const ChangeSlots&, const Result<JobResult>& result) {
+  if (!result) slots_at_ = now_ + s_.timing.loop_wait;
+}
+
+void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
+  const auto* read = result ? std::get_if<model::History>(&*result) : nullptr;
+  if (read == nullptr) {
+    s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
+    return;
+  }
+  if (!s_.lead.held || !s_.view) return;
+  model::History merged = *read;
+  for (auto& entry : merged) {
+    for (const auto& known : s_.view->history) {
+      if (known.timeline == entry.timeline && known.lsn == entry.lsn) {
+        entry.time = known.time;
+        entry.new_leader = known.new_leader;
+      }
+    }
+  }
+  if (!merged.empty() && merged.back().new_leader.empty()) {
+    if (merged.back().time.empty()) merged.back().time = model::iso8601(wall_);
+    merged.back().new_leader = s_.name();
+  }
+  const auto most = static_cast<std::size_t>(s_.dynamic.max_timelines_history);
+  if (most > 0 && merged.size() > most)
+    merged.erase(merged.begin(), merged.end() - static_cast<std::ptrdiff_t>(most));
+  write("history",
+        {.when = {{.key = "leader", .what = model::Compare::What::value, .text = s_.name()}},
+         .then = {{.key = "history", .value = model::encode_history(merged)}}});
 }
 
 }  // namespace aurum::core

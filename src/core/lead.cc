@@ -1,6 +1,7 @@
 // The leader's work while all is well, and its promotion.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -33,7 +34,8 @@ void Core::keep_renewing() {
   const Duration proof = settled ? s_.timing.proof_max_age : Duration{0};
   if (proof == s_.lead.proof_asked) return;
   s_.lead.proof_asked = proof;
-  emit(StartRenewing{s_.lead.epoch, s_.timing.valid_for, s_.timing.renew_interval, proof});
+  emit(StartRenewing{s_.lead.epoch, s_.lead.lease, s_.lead.valid_for, s_.timing.renew_interval,
+                     proof});
 }
 
 model::PgTarget Core::primary_target() const {
@@ -43,6 +45,11 @@ model::PgTarget Core::primary_target() const {
   // Start from what the key promises: nothing less may be acknowledged than it says.
   const bool mine = s_.view && s_.view->sync.leader == s_.name();
   std::vector<std::string> names = mine ? s_.view->sync.members : std::vector<std::string>{};
+  // A write of the key that is under way, or was not answered, may come true at any moment.
+  for (const std::string& name : s_.sync_asked) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
   target.synchronous_standby_names = render_sync_names(names, s_.dynamic.synchronous_mode_strict);
   if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
     target.synchronous_standby_names = s_.applied->synchronous_standby_names;
@@ -52,13 +59,18 @@ model::PgTarget Core::primary_target() const {
 
 void Core::decide_lead() {
   keep_renewing();
+  // A new lease (the old one is too short or too long now): the lock moves over to it.
+  if (s_.lease != 0 && s_.lease != s_.lead.lease && s_.dcs_error.empty() &&
+      may_write("reclaim leader") && leader_key_is_mine())
+    bind_leader_to_lease();
   if (s_.facts->in_recovery) return promote();
   s_.lead.promoted = true;
   s_.parked.clear();
   s_.former_sync.reset();
-  if (s_.checkpoint_pending && !s_.side) start_side(Checkpoint{});
+  if (s_.checkpoint_pending && !side_running<Checkpoint>()) start_side(Checkpoint{});
   lead_store();
   lead_sync();
+  if (s_.job) return;
   lead_failover_request();
   if (s_.job) return;
   lead_slots();
@@ -70,17 +82,16 @@ void Core::promote() {
   info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
                               s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
   start_job(Promote{});
-  emit(Callback{"on_role_change", model::Role::primary});
 }
 
 void Core::lead_store() {
   const model::ClusterView& view = *s_.view;
   if ((!view.initialize || *view.initialize != s_.facts->system_identifier) &&
-      !writing("system identifier")) {
+      !s_.facts->system_identifier.empty() && may_write("system identifier")) {
     write("system identifier",
           as_leader(s_.name(), {{.key = "initialize", .value = s_.facts->system_identifier}}));
   }
-  if (view.config.is_null() && !s_.dynamic_tree.is_null() && !writing("config")) {
+  if (view.config.is_null() && !s_.dynamic_tree.is_null() && may_write("config")) {
     write("config", {.when = {{.key = "config"},
                               {.key = "leader", .what = Compare::What::value, .text = s_.name()}},
                      .then = {{.key = "config", .value = model::to_json(s_.dynamic_tree)}}});
@@ -89,13 +100,13 @@ void Core::lead_store() {
   const bool history_known =
       timeline <= 1 ? view.history.empty()
                     : !view.history.empty() && view.history.back().timeline == timeline - 1;
-  if (!history_known && !s_.side && !writing("history")) {
+  if (!history_known && timeline != 0 && !side_running<ReadHistory>() && may_write("history")) {
     if (timeline <= 1)
       write("history", as_leader(s_.name(), {{.key = "history", .value = "[]"}}));
     else
       start_side(ReadHistory{timeline});
   }
-  if (now_ - status_at_ >= s_.timing.loop_wait && !writing("status")) {
+  if (now_ - status_at_ >= s_.timing.loop_wait && may_write("status")) {
     const model::ClusterStatus status = leader_status(*s_.facts, s_.name(), retained_members());
     if (!(status == view.status)) {
       status_at_ = now_;
@@ -106,7 +117,15 @@ void Core::lead_store() {
 }
 
 void Core::lead_sync() {
-  if (writing("sync") || s_.job || s_.side) return;
+  if (!may_write("sync") || s_.job) return;
+  if (s_.sync_unsettled) {
+    // Written anew as it stands: after that, what is still on its way fails its compare.
+    if (!s_.view->sync.mod_revision) {
+      s_.sync_unsettled = false;
+    } else {
+      return write_sync_key(s_.view->sync);
+    }
+  }
   SyncView view{.cluster = &*s_.view,
                 .config = &s_.dynamic,
                 .facts = &*s_.facts,
@@ -131,23 +150,34 @@ void Core::lead_sync() {
     info("sync.names", step.reason);
     return start_job(Configure{target});
   }
+  info("sync.key", step.reason);
+  write_sync_key(step.what == SyncStep::What::delete_key ? std::nullopt : std::optional(step.key));
+}
+
+void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
   model::Txn txn = as_leader(s_.name(), {});
   const model::Revision seen = s_.view->sync.mod_revision;
   txn.when.push_back(
       seen == 0 ? Compare{.key = "sync"}
                 : Compare{.key = "sync", .what = Compare::What::mod_revision, .number = seen});
-  if (step.what == SyncStep::What::delete_key) {
+  if (key)
+    txn.then.push_back({.key = "sync", .value = model::encode_sync(*key)});
+  else
     txn.then.push_back({.what = Write::What::erase, .key = "sync"});
-  } else {
-    txn.then.push_back({.key = "sync", .value = model::encode_sync(step.key)});
-  }
-  info("sync.key", step.reason);
+  s_.sync_asked = key ? key->members : std::vector<std::string>{};
   write("sync", std::move(txn));
 }
 
 void Core::lead_failover_request() {
+  const bool fresh_lead = std::exchange(s_.drop_request, false);
   if (!s_.view->failover || s_.view->failover->is_empty() || writing("failover request")) return;
   const model::FailoverRequest& request = *s_.view->failover;
+  if (fresh_lead && request.scheduled_at.empty()) {
+    // It was for whoever led before; carried out once more it would go round and round.
+    info("failover.drop", "Cleaning up failover key after acquiring leader lock...");
+    return write_failover_key({});
+  }
+  if (!s_.write_backoff.may_try(now_)) return;
   if (s_.poll && s_.poll->why == Poll::Why::switchover) return conclude_switchover();
   const RequestVerdict verdict = check_request(request, s_.name(), wall_, s_.dynamic.pause);
   switch (verdict.what) {
@@ -218,18 +248,21 @@ std::vector<std::string> Core::retained_members() const {
 }
 
 void Core::lead_slots() {
-  if (s_.side || s_.job || !s_.dynamic.use_slots || now_ < slots_at_) return;
-  SlotView view{
-      .facts = &*s_.facts, .config = &s_.dynamic, .primary = true, .members = retained_members()};
+  if (side_running<ChangeSlots>() || s_.job || !s_.dynamic.use_slots || now_ < slots_at_) return;
+  SlotView view{.facts = &*s_.facts,
+                .config = &s_.dynamic,
+                .self = s_.name(),
+                .primary = true,
+                .members = retained_members()};
   ChangeSlots change = plan_slots(view);
-  if (change.create.empty() && change.drop.empty() && change.advance.empty()) return;
+  if (change.empty()) return;
   slots_at_ = now_ + milliseconds(500);
   start_side(std::move(change));
 }
 
 void Core::replica_slots() {
-  if (s_.side || s_.job || !s_.dynamic.use_slots || s_.dynamic.member_slots_ttl_s == 0 ||
-      now_ < slots_at_)
+  if (side_running<ChangeSlots>() || s_.job || !s_.dynamic.use_slots ||
+      s_.dynamic.member_slots_ttl_s == 0 || now_ < slots_at_)
     return;
   model::Member self;
   self.tags = s_.tags;
@@ -240,11 +273,12 @@ void Core::replica_slots() {
   }
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
+                .self = s_.name(),
                 .primary = false,
                 .members = std::move(others),
                 .leader_slots = &s_.view->status.slots};
   ChangeSlots change = plan_slots(view);
-  if (change.create.empty() && change.drop.empty() && change.advance.empty()) return;
+  if (change.empty()) return;
   slots_at_ = now_ + s_.timing.loop_wait;
   start_side(std::move(change));
 }

@@ -49,7 +49,7 @@ model::Member Core::member_now() const {
 }
 
 void Core::publish_member() {
-  if (s_.lease == 0 || !s_.view || !s_.facts || writing("member") || s_.exiting) return;
+  if (s_.lease == 0 || !s_.view || !s_.facts || !may_write("member") || s_.exiting) return;
   model::Member member = member_now();
   const std::string text = model::encode_member(member);
   member.xlog_location.reset();

@@ -87,13 +87,18 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
     // Somebody who may never lead can not be waited for.
     if (model::tag_nofailover(peer) || !status->running) continue;
     if (sync_mode && !sync.matches(name)) continue;
-    if (status->position > view.position && !recorded_leader) {
+    // Freshness is (timeline, position): more WAL on a branch that was left behind is worth nothing
+    // (F23). Timelines that are not known do not count.
+    const bool both_known = status->timeline != 0 && view.timeline != 0;
+    if (both_known && status->timeline < view.timeline) continue;
+    const bool newer_branch = both_known && status->timeline > view.timeline;
+    if ((newer_branch || status->position > view.position) && !recorded_leader) {
       return no(
           fmt::format("{}: Wal position of {} is ahead of my wal position", kUnhealthy, name));
     }
     const int priority = model::tag_failover_priority(peer);
-    if (status->position == view.position && priority > my_priority && !recorded_leader &&
-        !wanted) {
+    if (!newer_branch && status->position == view.position && priority > my_priority &&
+        !recorded_leader && !wanted) {
       return no(fmt::format(
           "{} has equally tolerable WAL position and priority {}, while this node has priority {}",
           name, priority, my_priority));

@@ -9,9 +9,9 @@
 namespace aurum::core {
 
 void Core::decide_stopped() {
-  if (s_.lead.held) return restart_crashed_primary();
-  if (leader_key_is_mine())
-    return reclaim();  // our former self had the lock, and it has not run out
+  if (s_.lead.held) return lead_stopped();
+  // Our former self had the lock, and it has not run out. Without the store there is no telling.
+  if (leader_key_is_mine() && s_.dcs_error.empty()) return reclaim();
   if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
   if (leader_is_other()) {
     if (const auto upstream = wanted_upstream()) return decide_rejoin(*upstream);
@@ -19,64 +19,79 @@ void Core::decide_stopped() {
   }
   // A former leader that gave up on purpose waits for the new one: its own data needs no recovery,
   // and started as a standby now it would only have to be pointed elsewhere a moment later.
-  if (now_ < s_.no_race_before) {
+  if (now_ < s_.no_race_before && s_.dcs_error.empty()) {
     wake_at(s_.no_race_before);
     return result("waiting for a new leader");
   }
   start_as_replica();
 }
 
+Duration Core::start_limit() const {
+  return seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 60));
+}
+
 void Core::start_as_replica() {
   const auto upstream = wanted_upstream();
   result("starting as a secondary");
-  start_job(StartPg{replica_target(upstream),
-                    seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 60))});
+  start_job(StartPg{replica_target(upstream), start_limit()});
 }
 
-void Core::restart_crashed_primary() {
-  if (s_.demoting) {  // the stop of a switchover or of a demotion has ended
-    if (s_.facts->control && s_.facts->control->state == "shut down") {
-      return release_leader("PostgreSQL is shut down");
-    }
-    return release_leader("PostgreSQL is stopped");
-  }
+bool Core::data_in_recovery() const {
+  if (s_.fresh_copy) return true;
+  if (!s_.facts || !s_.facts->control) return false;
+  const std::string& state = s_.facts->control->state;
+  return state == "shut down in recovery" || state == "in archive recovery";
+}
+
+void Core::lead_stopped() {
+  const bool clean = s_.facts->control && s_.facts->control->state == "shut down";
+  if (s_.demoting && !s_.lead.promoted) return release_leader("PostgreSQL is stopped");
+  if (s_.demoting && clean) return release_leader("PostgreSQL is shut down");
+  // The stop ended in a kill: the standbys may miss rows, so this is a crash like any other.
+  s_.demoting = false;
   if (!s_.crash_since) s_.crash_since = now_;
   const Duration spent = now_ - *s_.crash_since;
   const Duration budget = seconds(s_.dynamic.primary_start_timeout_s);
   // In sync mode the recorded standby has every acknowledged row and is up: it takes over faster
   // than crash recovery runs. In async mode only our own WAL surely holds them all, so recovery
   // here comes first.
-  if (has_sync_successor() && !s_.dynamic.primary_start_timeout_set) {
+  const bool lossless = s_.dynamic.synchronous_mode != model::SyncMode::off;
+  if (s_.lead.promoted && has_successor() && lossless && !s_.dynamic.primary_start_timeout_set) {
     return release_leader(
         "PostgreSQL crashed, and a synchronous standby can take over without loss");
   }
-  const bool others = s_.view->members.size() > 1;
-  if (others && spent >= budget) {
+  if (spent >= budget && has_successor()) {
     s_.no_race_before = now_ + s_.timing.ttl;
     return release_leader("PostgreSQL could not be started within primary_start_timeout");
   }
   if (!s_.crash_backoff.may_try(now_)) return wake_at(s_.crash_backoff.not_before);
   s_.crash_backoff.failed(now_, milliseconds(500), seconds(10));
   keep_renewing();
+  const Duration limit = std::max<Duration>(budget - spent, seconds(5));
+  // A standby's data is never opened for writing on the timeline it only received: it is started
+  // as what it is, and promoted to a timeline of its own.
+  if (data_in_recovery()) {
+    info("lead.start", "starting as a secondary, to be promoted: the leader lock is mine");
+    return start_job(StartPg{replica_target(std::nullopt), limit});
+  }
   info("crash.restart", "starting primary after failure");
-  start_job(StartPg{primary_target(), std::max<Duration>(budget - spent, seconds(5))});
+  start_job(StartPg{primary_target(), limit});
 }
 
-bool Core::has_sync_successor() const {
+bool Core::has_successor() const {
+  const bool sync_mode = s_.dynamic.synchronous_mode != model::SyncMode::off;
   const model::SyncKey& sync = s_.view->sync;
-  if (s_.dynamic.synchronous_mode == model::SyncMode::off || sync.leader != s_.name()) return false;
-  for (const std::string& name : sync.members) {
-    const model::Member* member = s_.view->member(name);
-    if (member != nullptr && member->state == model::PgState::running &&
-        !model::tag_nofailover(*member))
-      return true;
+  if (sync_mode && sync.leader != s_.name()) return false;
+  for (const auto& [name, member] : s_.view->members) {
+    if (name == s_.name() || (sync_mode && !sync.has(name))) continue;
+    if (member.state == model::PgState::running && !model::tag_nofailover(member)) return true;
   }
   return false;
 }
 
 void Core::decide_hung() {
   if (!s_.hung_since || s_.dynamic.pause || !running()) return;
-  if (s_.job && !std::holds_alternative<Promote>(s_.job->job)) return;
+  if (s_.job && !job_is<Promote>()) return;
   const Duration hung = now_ - *s_.hung_since;
   if (hung < s_.timing.hang_limit) return wake_at(*s_.hung_since + s_.timing.hang_limit);
   s_.hung_since = now_;  // again after another limit, should the kill not succeed

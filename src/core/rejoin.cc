@@ -74,6 +74,8 @@ RejoinPlan plan_rejoin(const RejoinFacts& f) {
                                 : !f.rewindable
                                     ? "pg_rewind needs data checksums or wal_log_hints"
                                     : fmt::format("pg_rewind failed {} times", f.rewind_failures);
+  if (f.divergence == Divergence::unknown)
+    return {RejoinStep::recover, fmt::format("{}, and {}", why, no_rewind)};
   if (f.may_remove_data) return {RejoinStep::clone, fmt::format("{}, and {}", why, no_rewind)};
   return {RejoinStep::park,
           fmt::format("{}, {}, and the data directory may not be removed", why, no_rewind)};

@@ -39,7 +39,14 @@ struct RejoinFacts {
   bool may_remove_data = false;  ///< by configuration, or the data directory can be moved aside
 };
 
-enum class RejoinStep { stream, wait_for_checkpoint, rewind, clone, park };
+enum class RejoinStep {
+  stream,
+  recover,  ///< crash recovery as a standby without upstream: then the end of the WAL is known
+  wait_for_checkpoint,
+  rewind,
+  clone,
+  park,
+};
 struct RejoinPlan {
   RejoinStep step = RejoinStep::park;
   std::string reason;

@@ -60,6 +60,7 @@ void Core::on(const Request& e) {
 }
 
 void Core::start_restart(const RestartRequest& request, RequestId waiting) {
+  if (s_.stopping || s_.exiting) return reply(waiting, 503, "restart failed");
   if (s_.job) return reply(waiting, 503, fmt::format("{} already in progress", running_action()));
   if (!s_.facts || s_.facts->data_dir != model::DataDir::ready)
     return reply(waiting, 503, "restart failed");
@@ -67,7 +68,8 @@ void Core::start_restart(const RestartRequest& request, RequestId waiting) {
     return reply(waiting, 503, "restart conditions are not satisfied");
   }
   if (running() && !accepting()) return reply(waiting, 503, "postgres is still starting");
-  model::PgTarget target = s_.lead.held ? primary_target() : replica_target(wanted_upstream());
+  const bool primary = s_.lead.held && (running() ? is_primary() : !data_in_recovery());
+  model::PgTarget target = primary ? primary_target() : replica_target(wanted_upstream());
   info("restart", "restarting PostgreSQL on request");
   s_.restart_waiting = State::Waiting{waiting, "restart"};
   const Duration limit = request.timeout.value_or(seconds(s_.dynamic.primary_start_timeout_s));
@@ -77,9 +79,12 @@ void Core::start_restart(const RestartRequest& request, RequestId waiting) {
 
 void Core::decide_requests() {
   if (s_.reinit_requested) {
-    if (s_.lead.held) {
+    // Never without somebody to copy from: the request may be older than what is known now.
+    const model::Member* leader = s_.view->leader_member();
+    if (s_.lead.held || !leader_is_other() || leader == nullptr ||
+        leader->state != model::PgState::running || !s_.dcs_error.empty()) {
       s_.reinit_requested = false;
-      return;
+      return warn("reinit.dropped", "not reinitialized: there is no leader to copy from now");
     }
     if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
     s_.reinit_requested = false;
@@ -99,8 +104,7 @@ void Core::decide_requests() {
 }
 
 void Core::configure_if_needed() {
-  if (s_.job || s_.side || s_.applied_dynamic == s_.dynamic_tree || !s_.start_backoff.may_try(now_))
-    return;
+  if (s_.job || s_.applied_dynamic == s_.dynamic_tree || !s_.start_backoff.may_try(now_)) return;
   // Also the first configuration of a server that this agent found running (adoption).
   model::PgTarget target;
   if (s_.applied)

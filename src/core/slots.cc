@@ -31,7 +31,9 @@ ChangeSlots plan_slots(const SlotView& view) {
   std::set<std::string> permanent;
   for (const auto& slot : view.config->slots) {
     permanent.insert(slot.name);
-    if (!slot.logical) wanted.insert(slot.name);
+    if (slot.cluster_type == "standby") continue;  // only in a standby cluster
+    // A member's own name: that slot is for others to keep, never for itself.
+    if (!slot.logical && slot.name != model::slot_name(view.self)) wanted.insert(slot.name);
   }
 
   ChangeSlots change;
@@ -59,6 +61,10 @@ ChangeSlots plan_slots(const SlotView& view) {
   }
   for (const auto& name : wanted) {
     if (!present.contains(name)) change.create.push_back(name);
+  }
+  for (const auto& slot : view.config->slots) {
+    const bool here = view.primary && slot.logical && slot.cluster_type != "standby";
+    if (here && !present.contains(slot.name)) change.create_logical.push_back(slot);
   }
   return change;
 }

@@ -15,6 +15,7 @@ namespace aurum::core {
 struct SlotView {
   const model::PgFacts* facts = nullptr;
   const model::DynamicConfig* config = nullptr;
+  std::string self;
   bool primary = false;
   std::vector<std::string> members;  ///< other members that shall keep a slot here
   /// On a replica: how far the leader says each slot is.

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "core/effect.h"
@@ -31,14 +32,26 @@ struct Pending {
   Instant since;
 };
 
+/// Tries of something that fails, and when the next one may begin.
+struct Backoff {
+  int failures = 0;
+  Instant not_before;
+  void failed(Instant now, Duration first, Duration most);
+  void reset() { *this = {}; }
+  bool may_try(Instant now) const { return now >= not_before; }
+};
+
 /// Leadership as this node believes it; true only while `now < deadline`.
 struct Leadership {
   bool held = false;
-  std::uint64_t epoch = 0;  ///< mod_revision of the `leader` key when it became ours
+  std::uint64_t epoch = 0;   ///< mod_revision of the `leader` key when it became ours
+  model::LeaseId lease = 0;  ///< the key is bound to it
+  Duration valid_for{};      ///< of that lease, which may be older and shorter than the present ttl
   Instant deadline;
   Instant since;
-  bool promoted = false;   ///< the server has been writable in this leadership
-  Duration proof_asked{};  ///< proof_max_age the lease thread was told last
+  bool promoted = false;          ///< the server has been writable in this leadership
+  bool taken_on_request = false;  ///< as the candidate of a manual request
+  Duration proof_asked{};         ///< proof_max_age the lease thread was told last
 };
 
 /// One question to the peers.
@@ -49,15 +62,6 @@ struct Poll {
   Instant since;
   std::map<std::string, bool> asked;  ///< name → answered (or failed) already
   PeerAnswers answers;
-};
-
-/// Tries of something that fails, and when the next one may begin.
-struct Backoff {
-  int failures = 0;
-  Instant not_before;
-  void failed(Instant now, Duration first, Duration most);
-  void reset() { *this = {}; }
-  bool may_try(Instant now) const { return now >= not_before; }
 };
 
 /// A scheduled restart (§2.6.1).
@@ -81,7 +85,9 @@ struct State {
   model::Revision revision_min = 0;  ///< older snapshots are from before a write of ours
   model::LeaseId lease = 0;
   Instant lease_sent_at;
+  Duration lease_ttl{};
   std::map<std::uint64_t, Pending> pending;
+  Backoff write_backoff;  ///< of writes that only tell others something
   Leadership lead;
 
   // PostgreSQL.
@@ -97,16 +103,21 @@ struct State {
   /// tells.
   std::optional<model::Lsn> sync_setting_since;
   std::optional<model::SyncKey> former_sync;  ///< as it was before this leadership, until promoted
+  /// Members of the last `sync` write: until it is settled the key may say so at any moment.
+  std::vector<std::string> sync_asked;
+  bool sync_unsettled = false;  ///< a `sync` write got no answer and may still be on its way
+  std::optional<Instant> primary_since;  ///< answers as a primary, without a break
 
   // Work.
-  std::optional<Running> job;   ///< the one that changes what PostgreSQL is
-  std::optional<Running> side;  ///< checkpoint, slots, history, configure
+  std::optional<Running> job;  ///< the one that changes what PostgreSQL is
+  std::vector<Running> sides;  ///< checkpoint, slots, history: one of each kind
   std::optional<Poll> poll;
   std::optional<model::UpstreamState> upstream_state;  ///< last Inspect
   std::string upstream_name;                           ///< whom it describes
   bool rejoin_checked =
       false;  ///< divergence from the present leader is ruled out for this leader term
   std::string rejoin_leader;
+  std::optional<Instant> not_streaming_since;
   int rewind_failures = 0;
   Backoff start_backoff, clone_backoff, inspect_backoff, race_backoff, bootstrap_backoff,
       promote_backoff;
@@ -119,7 +130,12 @@ struct State {
   bool demoting = false;                    ///< graceful: switchover or shutdown
   std::string new_leader_reason;
   bool bootstrapping = false;  ///< this node makes the cluster
-  bool initialized_here = false;
+  bool initdb_here = false;    ///< the data directory is of an initdb of ours, and not used yet
+  bool post_bootstrapped = false;
+  std::string bootstrap_failed;   ///< why the new cluster is taken back
+  bool data_was_primary = false;  ///< before its last start here the data was a primary's
+  bool fresh_copy = false;        ///< copied, and not started since
+  bool drop_request = false;      ///< a manual request brought us here: it is done
 
   // Operator.
   std::optional<ScheduledRestart> scheduled_restart;
@@ -134,7 +150,7 @@ struct State {
   bool exiting = false;
   bool last_member_written = false;
   Instant stop_at;
-  bool page_maintenance = false;  ///< the lease page says `maintenance`
+  std::optional<PageState> page;  ///< what the lease page says; unset: as a former agent left it
 
   // Derived, for member key and REST.
   model::PgState pg_state = model::PgState::stopped;

@@ -4,14 +4,18 @@
 
 namespace aurum::core {
 
+Duration valid_for(Duration ttl) {
+  // 1 % for clocks that run at different rates, and a margin for the guard to have killed the last
+  // process.
+  const Duration margin = std::clamp<Duration>(ttl / 20, milliseconds(250), seconds(1));
+  return std::max<Duration>(ttl - ttl / 100 - margin, Duration{0});
+}
+
 Timing make_timing(const model::DynamicConfig& config) {
   Timing t;
   t.ttl = seconds(config.ttl_s);
   t.loop_wait = seconds(config.loop_wait_s);
-  // 1 % for clocks that run at different rates, and a margin for the guard to have killed the last
-  // process.
-  const Duration margin = std::clamp<Duration>(t.ttl / 20, milliseconds(250), seconds(1));
-  t.valid_for = t.ttl - t.ttl / 100 - margin;
+  t.valid_for = valid_for(t.ttl);
   t.renew_interval = std::clamp<Duration>(t.ttl / 8, milliseconds(250), seconds(5));
   t.proof_max_age = std::clamp<Duration>(t.ttl / 3, milliseconds(700), seconds(5));
   t.hang_limit = 2 * t.proof_max_age;

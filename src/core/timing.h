@@ -25,4 +25,7 @@ struct Timing {
 };
 Timing make_timing(const model::DynamicConfig& config);
 
+/// How long a renewal of a lease of this length allows writing.
+Duration valid_for(Duration ttl);
+
 }  // namespace aurum::core

@@ -1,0 +1,135 @@
+// Synchronous replication: no acknowledged row is ever lost (World checks it at each take-over, and
+// at every step that `sync` promises nothing PostgreSQL does not wait for: F26).
+
+#include "core/testing/scenario.h"
+
+namespace aurum::core::testing {
+namespace {
+
+class Sync : public Scenario {
+ protected:
+  void begin_sync(int nodes = 3, std::uint64_t seed = 1, bool strict = false) {
+    begin({.nodes = nodes,
+           .seed = seed,
+           .dcs = dcs({{"synchronous_mode", true}, {"synchronous_mode_strict", strict}})});
+    ASSERT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(10)))
+        << w().describe();
+  }
+  const model::SyncKey& sync() { return w().store.view().sync; }
+};
+
+TEST_F(Sync, a_killed_primary_hands_over_to_its_synchronous_standby) {
+  begin_sync();
+  const std::string standby = sync().members.front();
+  w().kill_server(old_primary());
+  const Duration outage = seconds_to([&] { return w().writer() != nullptr; }, seconds(10));
+  EXPECT_EQ(w().writer()->name, standby);
+  EXPECT_LT(outage, seconds(1));
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, a_standby_that_died_leaves_the_key_first_and_writes_go_on) {
+  begin_sync();
+  const std::string standby = sync().members.front();
+  w().power_off(w().node(standby));
+  EXPECT_TRUE(w().run_until([&] { return sync().members.size() == 1 && !sync().has(standby); },
+                            seconds(10)))
+      << w().describe();
+  const auto rows = w().acknowledged.size();
+  w().run_for(seconds(2));
+  EXPECT_GT(w().acknowledged.size(), rows);
+}
+
+TEST_F(Sync, with_all_standbys_gone_writes_go_on_unless_strict) {
+  for (const bool strict : {false, true}) {
+    begin_sync(3, 1, strict);
+    w().power_off(replica(0));
+    w().power_off(replica(1));
+    w().run_for(seconds(5));
+    EXPECT_TRUE(sync().members.empty());
+    const auto rows = w().acknowledged.size();
+    w().run_for(seconds(3));
+    EXPECT_EQ(w().acknowledged.size() > rows, !strict);
+    w().power_on(replica(0));
+    w().power_on(replica(1));
+    EXPECT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(20)))
+        << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, only_a_recorded_standby_takes_over) {  // F22
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    begin_sync(4, seed);
+    const std::string standby = sync().members.front();
+    w().power_off(w().node(standby));
+    w().power_off(old_primary());
+    w().run_for(seconds(60));
+    EXPECT_EQ(w().writer(), nullptr) << "nobody left holds every row\n" << w().describe();
+    w().power_on(w().node(standby));
+    EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(30)))
+        << w().describe();
+    w().power_on(old_primary());
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, a_switchover_goes_to_the_synchronous_standby) {
+  begin_sync();
+  const std::string standby = sync().members.front();
+  w().request_failover({.leader = old_primary().name});
+  EXPECT_TRUE(
+      w().run_until([&] { return w().writer() && w().writer() != &old_primary(); }, seconds(10)));
+  EXPECT_EQ(w().writer()->name, standby);
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, the_mode_can_be_switched_on_and_off) {
+  begin();
+  EXPECT_EQ(sync().mod_revision, 0);
+  w().set_config("synchronous_mode", true);
+  EXPECT_TRUE(w().run_until([&] { return sync().members.size() == 1; }, seconds(10)));
+  EXPECT_EQ(old_primary().pg.sync_names, sync().members.front());
+  w().set_config("synchronous_node_count", 2);
+  EXPECT_TRUE(w().run_until([&] { return sync().members.size() == 2; }, seconds(10)));
+  w().set_config("synchronous_mode", false);
+  EXPECT_TRUE(w().run_until([&] { return sync().mod_revision == 0; }, seconds(10)));
+  w().run_for(seconds(2));
+  EXPECT_EQ(old_primary().pg.sync_names, "");
+  EXPECT_EQ(w().writer(), &old_primary());
+}
+
+TEST_F(Sync, a_failed_promotion_gives_the_right_to_lead_back) {
+  begin_sync();
+  Node& standby = w().node(sync().members.front());
+  standby.pg.failing_promotions = 1;
+  w().power_off(old_primary());
+  ASSERT_TRUE(w().run_until([&] { return standby.said("release"); }, seconds(20)))
+      << w().describe();
+  w().run_for(seconds(1));
+  w().power_on(old_primary());
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {  // F27
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    begin_sync(3, seed);
+    Node& standby = w().node(sync().members.front());
+    if (seed % 2 == 0)
+      old_primary().delay_requests = 3;
+    else
+      old_primary().lose_replies = 3;
+    w().kill_agent(standby);
+    w().kill_server(standby);
+    w().run_for(seconds(2));
+    if (seed % 3 == 0) w().kill_server(old_primary());
+    w().run_for(seconds(5));
+    w().start_agent(standby);
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+}  // namespace
+}  // namespace aurum::core::testing

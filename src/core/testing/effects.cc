@@ -1,0 +1,220 @@
+// The shell: how effects are carried out. Store calls take a moment each way; a reply that does not
+// come is an unknown outcome.
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/testing/world.h"
+
+namespace aurum::core::testing {
+
+namespace {
+
+constexpr Duration kCallTimeout = milliseconds(1500);
+
+}  // namespace
+
+void World::call_store(Node& n, std::function<void()> at_store,
+                       std::function<void(bool answered)> then) {
+  if (!store_reached(n))
+    return at_agent(n, milliseconds(300), [then = std::move(then)] { then(false); });
+  at(jitter(milliseconds(0), milliseconds(2)),
+     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)] {
+       const bool arrived = store_reached(n);
+       if (arrived) at_store();
+       const bool answered = arrived && store_reached(n);
+       const Duration wait =
+           answered ? jitter(milliseconds(0), milliseconds(2)) : Duration(kCallTimeout);
+       at(wait, [&n, life, answered, then] {
+         if (n.core && n.life == life) then(answered);
+       });
+     });
+}
+
+void World::run(Node& n, const ReadDcs&) {
+  auto view = std::make_shared<model::ClusterView>();
+  call_store(
+      n, [this, view] { *view = store.view(); },
+      [this, &n, view, sent = clock(n)](bool answered) {
+        if (answered) return step(n, DcsSnapshot{*view, sent});
+        step(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
+      });
+}
+
+void World::run(Node& n, const WriteDcs& w) {
+  const bool lost = n.lose_replies > 0 && store_reached(n);
+  if (lost) --n.lose_replies;
+  const Error unknown{Code::unknown_outcome, "no answer in time", ""};
+  if (!lost && n.delay_requests > 0 && store_reached(n)) {
+    --n.delay_requests;
+    at(seconds(4), [this, txn = w.txn] { store.txn(txn); });
+    return post(n, DcsWritten{w.id, fail(unknown)}, kCallTimeout);
+  }
+  if (!store_reached(n)) {
+    const Error none{Code::unavailable, "no endpoint reachable", ""};
+    return post(n, DcsWritten{w.id, fail(none)}, milliseconds(300));
+  }
+  auto done = std::make_shared<model::TxnDone>();
+  call_store(
+      n, [this, done, txn = w.txn] { *done = store.txn(txn); },
+      [this, &n, done, lost, unknown, id = w.id](bool answered) {
+        if (!answered) return step(n, DcsWritten{id, fail(unknown)});
+        if (lost) return post(n, DcsWritten{id, fail(unknown)}, kCallTimeout);
+        if (!done->succeeded && done->revision == 0)
+          return step(n, DcsWritten{id, fail(Code::rejected, "lease not found")});
+        step(n, DcsWritten{id, *done});
+      });
+}
+
+// ---------------------------------------------------------------------------------------- leases
+
+void World::run(Node& n, const HoldLease& hold) {
+  n.lease_wanted = hold.ttl;
+  grant_lease(n);
+}
+
+void World::grant_lease(Node& n) {
+  const Duration ttl = n.lease_wanted;
+  auto lease = std::make_shared<model::LeaseId>(0);
+  call_store(
+      n, [this, lease, ttl] { *lease = store.grant(ttl, now_); },
+      [this, &n, lease, ttl, sent = clock(n)](bool answered) {
+        if (ttl != n.lease_wanted) return;
+        if (!answered) return at_agent(n, milliseconds(200), [this, &n] { grant_lease(n); });
+        n.lease = *lease;
+        n.lease_ttl = ttl;
+        step(n, LeaseGranted{n.lease, sent, ttl});
+        keep_lease(n, n.lease);
+      });
+}
+
+void World::keep_lease(Node& n, model::LeaseId lease) {
+  at_agent(n, std::max<Duration>(n.lease_ttl / 4, milliseconds(300)), [this, &n, lease] {
+    if (n.lease != lease) return;
+    auto kept = std::make_shared<bool>(false);
+    call_store(
+        n, [this, kept, lease] { *kept = store.keep_alive(lease, now_); },
+        [this, &n, lease, kept, sent = clock(n)](bool answered) {
+          if (n.lease != lease) return;
+          if (answered && !*kept) {
+            n.lease = 0;
+            step(n, LeaseGone{lease});
+            return grant_lease(n);
+          }
+          if (answered) step(n, LeaseKept{lease, sent});
+          keep_lease(n, lease);
+        });
+  });
+}
+
+void World::run(Node& n, const StartRenewing& what) {
+  const bool same = n.renewing.epoch == what.epoch && n.renewing.lease == what.lease;
+  n.renewing = what;
+  if (!same) renew(n, ++n.renewal);
+}
+
+void World::run(Node& n, const StopRenewing&) {
+  n.renewing = {};
+  ++n.renewal;
+}
+
+void World::renew(Node& n, int renewal) {
+  if (n.renewal != renewal) return;
+  at_agent(n, n.renewing.interval, [this, &n, renewal] { renew(n, renewal); });
+  const StartRenewing what = n.renewing;
+  const bool proven =
+      what.proof_max_age == Duration{0} || clock(n) - n.proof_at <= what.proof_max_age;
+  if (!proven) return;
+  auto ours = std::make_shared<bool>(false);
+  call_store(
+      n,
+      [this, &n, ours, what] {
+        const auto* leader = store.find("leader");
+        *ours = store.keep_alive(what.lease, now_) && leader != nullptr &&
+                leader->value == n.name && leader->lease == what.lease;
+      },
+      [this, &n, ours, what, renewal, sent = clock(n)](bool answered) {
+        if (!answered || n.renewal != renewal) return;
+        if (!*ours) return step(n, LeaderLost{what.epoch, "the leader key is not ours any more"});
+        n.page.deadline = std::max(n.page.deadline, sent + n.renewing.valid_for);
+        at(n.page.deadline - clock(n), [] {});  // for the guard to look
+        step(n, LeaderRenewed{what.epoch, sent});
+      });
+}
+
+void World::run(Node& n, const SetLeasePage& page) {
+  n.page = {page.state, page.epoch, page.deadline};
+  if (page.deadline == Instant{}) {
+    n.renewing = {};
+    ++n.renewal;
+  }
+  at(n.page.deadline - clock(n), [] {});
+}
+
+// ---------------------------------------------------------------------------------------- others
+
+void World::run(Node& n, const AskPeers& ask) {
+  for (const PeerUrl& url : ask.peers) {
+    const auto it = nodes_.find(url.name);
+    const bool there = it != nodes_.end() && linked(n, *it->second) && it->second->core != nullptr;
+    if (!there) {
+      post(n, PeerAnswered{ask.round, url.name, std::nullopt}, ask.timeout);
+      continue;
+    }
+    const Node& peer = *it->second;
+    at_agent(n, jitter(milliseconds(1), milliseconds(5)), [this, &n, &peer, ask, url] {
+      if (!peer.core) return step(n, PeerAnswered{ask.round, url.name, std::nullopt});
+      const model::PgFacts facts = observe(peer);
+      model::PeerStatus status;
+      status.running = facts.accepting;
+      status.in_recovery = !facts.accepting || facts.in_recovery;
+      status.timeline = facts.timeline;
+      status.position = facts.position();
+      status.tags = peer.core->state().tags;
+      step(n, PeerAnswered{ask.round, url.name, status});
+    });
+  }
+}
+
+void World::run(Node& n, const StartJob& start) {
+  n.jobs.insert(start.id);
+  std::visit([&](const auto& j) { job(n, start.id, j); }, start.job);
+}
+
+void World::run(Node& n, const CancelJob& cancel) {
+  if (n.jobs.erase(cancel.id) == 0) return;
+  at_agent(n, milliseconds(2), [this, &n, cancel] {
+    probe(n);
+    step(n, JobDone{cancel.id, fail(Code::cancelled, "cancelled")});
+  });
+}
+
+void World::run(Node& n, const KillPg&) {
+  at(milliseconds(2), [this, &n] { kill_server(n); });
+}
+
+void World::run(Node& n, const Reply& reply) { n.replies.push_back(reply); }
+void World::run(Node& n, const Note& note) { n.notes.push_back(note); }
+void World::run(Node& n, const Callback& callback) {
+  n.callbacks.push_back(fmt::format("{} {}", callback.action, model::to_string(callback.role)));
+}
+
+void World::run(Node& n, const WakeAt& wake) {
+  at_agent(n, wake.at - clock(n), [this, &n, asked = n.wake_asked = ++wakes_] {
+    if (n.wake_asked == asked) step(n, Tick{wall()});
+  });
+}
+
+void World::run(Node& n, const Exit& exit) {
+  n.exited = {exit.code, exit.why};
+  // After an orderly stop the member's lease is given back.
+  if (exit.code == 0 && store_reached(n) && !n.core->state().dynamic.pause) store.revoke(n.lease);
+  n.renewing = {};
+  ++n.renewal;
+  // Not at once: this runs inside the core's own step.
+  at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
+}
+
+}  // namespace aurum::core::testing

@@ -1,0 +1,255 @@
+// Jobs: what pg/ does, with durations and faults.
+
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/testing/world.h"
+
+namespace aurum::core::testing {
+
+using model::DataDir;
+
+void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
+  if (!n.core || n.life != life || n.jobs.erase(id) == 0) return;
+  probe(n);
+  if (n.core && n.life == life) step(n, JobDone{id, std::move(result)});
+}
+
+void World::job(Node& n, JobId id, const InitDb&) {
+  ++initdbs;
+  const auto* initialize = store.find("initialize");
+  if (initialize == nullptr || !initialize->value.empty())
+    violation(n.name + " runs initdb, and the store does not wait for a new cluster");
+  if (n.pg.data != DataDir::empty) violation(n.name + " runs initdb into a directory with data");
+  n.pg.data = DataDir::incomplete;
+  at_agent(n, milliseconds(500), [this, &n, id] {
+    if (!n.jobs.contains(id)) return;
+    Postgres& pg = n.pg;
+    pg.data = DataDir::ready;
+    pg.system_identifier = fmt::format("{}", 7'000'000'000 + next_branch_);
+    pg.wal = {{{next_branch_++, 1, model::Lsn{0}}}, model::Lsn{0x1000000}};
+    pg.control_state = "shut down";
+    pg.checkpoint = model::Lsn{0x1000000 - kCheckpointRecord};
+    pg.checkpoint_timeline = 1;
+    end_job(n, n.life, id, JobResult{Initialized{pg.system_identifier}});
+  });
+}
+
+void World::job(Node& n, JobId id, const PostBootstrap&) {
+  at_agent(n, milliseconds(100), [this, &n, id] { end_job(n, n.life, id, JobResult{}); });
+}
+
+void World::job(Node& n, JobId id, const Clone& clone) {
+  if (n.pg.data != DataDir::empty) violation(n.name + " copies into a directory with data");
+  n.pg.data = DataDir::incomplete;
+  const auto usable = [this, &n](const Node& from) {
+    return linked(n, from) && from.pg.alive && from.pg.accepting && !from.pg.hung;
+  };
+  Node* from = nullptr;
+  for (const auto& source : clone.sources) {
+    Node& candidate = node(source.name);
+    if (from == nullptr && usable(candidate)) from = &candidate;
+  }
+  at_agent(n, milliseconds(1000), [this, &n, id, from, usable] {
+    if (!n.jobs.contains(id)) return;
+    if (from == nullptr || !usable(*from) || n.pg.failing_clones > 0) {
+      if (n.pg.failing_clones > 0) --n.pg.failing_clones;
+      return end_job(n, n.life, id, fail(Code::unavailable, "the copy broke off"));
+    }
+    n.pg.data = DataDir::ready;
+    n.pg.system_identifier = from->pg.system_identifier;
+    n.pg.wal = from->pg.wal;
+    n.pg.slots.clear();
+    // As pg_basebackup leaves it: pg_control of the source, and a backup_label beside it.
+    n.pg.control_state = from->pg.in_recovery ? "in archive recovery" : "in production";
+    n.pg.backup_label = true;
+    n.pg.checkpoint = n.pg.wal.end;
+    n.pg.checkpoint_timeline = n.pg.wal.timeline();
+    end_job(n, n.life, id, JobResult{CloneDone{{from->name, "", 5432}, "basebackup"}});
+  });
+}
+
+/// The server is there at once, and answers later. It goes on without the agent.
+void World::launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then) {
+  Postgres& pg = n.pg;
+  const auto later = [this, then](Duration in, Status status) {
+    at(in, [then, status] { then(status); });
+  };
+  if (pg.alive) return later(milliseconds(2), fail(Code::exists, "it runs already"));
+  if (pg.data != DataDir::ready) return later(milliseconds(2), fail(Code::invalid, "no data"));
+  if (pg.failing_starts > 0) {
+    --pg.failing_starts;
+    return later(milliseconds(50), fail(Code::io, "could not start"));
+  }
+  const bool standby_data = pg.control_state == "in archive recovery" ||
+                            pg.control_state == "shut down in recovery" || pg.backup_label;
+  if (target.primary && standby_data)
+    violation(n.name + " opens a standby's data for writing on the timeline it received");
+  const int pid = pg.pid = next_pid_++;
+  pg.alive = true;
+  pg.accepting = pg.hung = false;
+  at(jitter(milliseconds(50), milliseconds(250)), [&n, pid, target, then, this] {
+    if (!n.up || !n.pg.alive || n.pg.pid != pid)
+      return then(fail(Code::io, "it ended while starting"));
+    n.pg.backup_label = false;
+    n.pg.start(target, pid, fmt::format("{}", to_seconds(now_ - Instant{})));
+    then({});
+  });
+}
+
+void World::job(Node& n, JobId id, const StartPg& start) {
+  launch(n, start.target, [this, &n, id, life = n.life](Status status) {
+    end_job(n, life, id, status ? Result<JobResult>(JobResult{}) : fail(status.error()));
+  });
+}
+
+void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then) {
+  Postgres& pg = n.pg;
+  if (!pg.alive) return at(milliseconds(2), then);
+  const int pid = pg.pid;
+  const bool clean = mode != model::StopMode::immediate && !pg.hung && pg.accepting;
+  const Duration time = pg.hung ? timeout
+                        : clean ? jitter(milliseconds(30), milliseconds(120))
+                                : Duration(milliseconds(10));
+  const bool in_time = time <= timeout;
+  pg.accepting = false;  // its sessions end first
+  at(std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
+    if (n.pg.alive && n.pg.pid == pid) {
+      if (clean && in_time) {
+        n.pg.shut_down_cleanly();
+        // Its walsenders go last: who streams from it has all of it, the last record too.
+        for (Node* s : nodes()) {
+          if (s->pg.streaming && s->pg.streams_from == n.name && linked(*s, n) &&
+              s->pg.wal.is_prefix_of(n.pg.wal))
+            s->pg.wal = n.pg.wal;
+        }
+      } else {
+        n.pg.crash();
+      }
+      server_ended(n, "exit code 0");
+    }
+    then();
+  });
+}
+
+void World::job(Node& n, JobId id, const StopPg& stop) {
+  halt(n, stop.mode, stop.timeout,
+       [this, &n, id, life = n.life] { end_job(n, life, id, JobResult{}); });
+}
+
+void World::job(Node& n, JobId id, const RestartPg& restart) {
+  halt(n, model::StopMode::fast, restart.timeout, [this, &n, id, life = n.life, restart] {
+    launch(n, restart.target, [this, &n, id, life](Status status) {
+      end_job(n, life, id, status ? Result<JobResult>(JobResult{}) : fail(status.error()));
+    });
+  });
+}
+
+void World::job(Node& n, JobId id, const Configure& configure) {
+  at_agent(n, milliseconds(20), [this, &n, id, target = configure.target] {
+    if (!n.jobs.contains(id)) return;
+    n.pg.target = target;
+    n.pg.sync_names = target.synchronous_standby_names.value_or("");
+    end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const Promote&) {
+  const int pid = n.pg.pid;
+  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, life = n.life] {
+    const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
+    if (!there || n.pg.failing_promotions > 0) {
+      if (there) --n.pg.failing_promotions;
+      return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
+    }
+    if (n.pg.in_recovery) n.pg.promote(next_branch_++);
+    end_job(n, life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const Checkpoint&) {
+  at_agent(n, milliseconds(200), [this, &n, id] {
+    if (n.pg.writable()) {
+      n.pg.checkpoint = n.pg.wal.end;
+      n.pg.checkpoint_timeline = n.pg.wal.timeline();
+    }
+    end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const Inspect& inspect) {
+  at_agent(n, milliseconds(5), [this, &n, id, from = inspect.upstream.name] {
+    const Node& up = node(from);
+    if (!linked(n, up) || !up.pg.alive || !up.pg.accepting || up.pg.hung)
+      return end_job(n, n.life, id, fail(Code::unavailable, "connection refused"));
+    model::UpstreamState state;
+    state.system_identifier = up.pg.system_identifier;
+    state.timeline = up.pg.wal.timeline();
+    state.position = up.pg.wal.end;
+    state.in_recovery = up.pg.in_recovery;
+    state.history = up.pg.wal.history();
+    end_job(n, n.life, id, JobResult{state});
+  });
+}
+
+void World::job(Node& n, JobId id, const CrashRecovery&) {
+  at_agent(n, milliseconds(100), [this, &n, id] { end_job(n, n.life, id, JobResult{}); });
+}
+
+void World::job(Node& n, JobId id, const Rewind& rewind) {
+  if (n.pg.alive) violation(n.name + " rewinds under a running server");
+  at_agent(n, milliseconds(300), [this, &n, id, from = rewind.source.name] {
+    if (!n.jobs.contains(id)) return;
+    const Node& up = node(from);
+    const bool there = linked(n, up) && up.pg.alive && up.pg.accepting && !up.pg.hung;
+    if (!there || !n.pg.rewindable || n.pg.failing_rewinds > 0) {
+      if (n.pg.failing_rewinds > 0) --n.pg.failing_rewinds;
+      return end_job(n, n.life, id, fail(Code::io, "pg_rewind failed"));
+    }
+    n.pg.wal = up.pg.wal;
+    n.pg.control_state = "in archive recovery";
+    n.pg.checkpoint = n.pg.wal.end;
+    n.pg.checkpoint_timeline = n.pg.wal.timeline();
+    end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const ClearData&) {
+  if (n.pg.alive) violation(n.name + " removes the data of a running server");
+  at_agent(n, milliseconds(50), [this, &n, id] {
+    if (!n.jobs.contains(id)) return;
+    n.pg.data = DataDir::empty;
+    n.pg.wal = {};
+    n.pg.slots.clear();
+    n.pg.backup_label = false;
+    end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const ChangeSlots& change) {
+  at_agent(n, milliseconds(10), [this, &n, id, change] {
+    for (const auto& name : change.drop)
+      std::erase_if(n.pg.slots, [&](const model::Slot& s) { return s.name == name; });
+    for (const auto& name : change.create) {
+      model::Slot slot;
+      slot.name = name;
+      slot.restart_lsn = n.pg.wal.end;
+      n.pg.slots.push_back(slot);
+    }
+    for (const auto& [name, lsn] : change.advance) {
+      for (auto& slot : n.pg.slots) {
+        if (slot.name == name) slot.restart_lsn = lsn;
+      }
+    }
+    end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const ReadHistory&) {
+  at_agent(n, milliseconds(5),
+           [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });
+}
+
+}  // namespace aurum::core::testing

@@ -1,0 +1,91 @@
+#include "core/testing/postgres.h"
+
+#include <algorithm>
+
+namespace aurum::core::testing {
+
+using model::Lsn;
+
+bool Wal::contains(int branch, Lsn lsn) const {
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i].branch != branch) continue;
+    const Lsn stretch_end = i + 1 < path.size() ? path[i + 1].begin : end;
+    return lsn <= stretch_end;
+  }
+  return false;
+}
+
+bool Wal::is_prefix_of(const Wal& other) const {
+  if (path.size() > other.path.size() || path.empty()) return false;
+  if (!std::equal(path.begin(), path.end(), other.path.begin())) return false;
+  const Lsn shared = path.size() < other.path.size() ? other.path[path.size()].begin : other.end;
+  return end <= shared;
+}
+
+model::History Wal::history() const {
+  model::History history;
+  for (std::size_t i = 1; i < path.size(); ++i)
+    history.push_back(
+        {path[i - 1].timeline, path[i].begin, "no recovery target specified", "", ""});
+  return history;
+}
+
+void Postgres::start(const model::PgTarget& with, int new_pid, std::string at) {
+  alive = accepting = true;
+  hung = streaming = false;
+  streams_from.clear();
+  in_recovery = !with.primary;
+  pid = new_pid;
+  started = std::move(at);
+  target = with;
+  sync_names = with.synchronous_standby_names.value_or("");
+  control_state = in_recovery ? "in archive recovery" : "in production";
+}
+
+void Postgres::shut_down_cleanly() {
+  if (!in_recovery) {
+    checkpoint = wal.end;
+    checkpoint_timeline = wal.timeline();
+    wal.end.value += kCheckpointRecord;
+    control_state = "shut down";
+  } else {
+    control_state = "shut down in recovery";
+  }
+  alive = accepting = streaming = hung = false;
+  streams_from.clear();
+}
+
+void Postgres::crash() {
+  // pg_control keeps the state of the running server.
+  alive = accepting = streaming = hung = false;
+  streams_from.clear();
+}
+
+void Postgres::promote(int branch) {
+  in_recovery = streaming = false;
+  streams_from.clear();
+  wal.path.push_back({branch, wal.timeline() + 1, wal.end});
+  checkpoint = wal.end;
+  checkpoint_timeline = wal.timeline();
+  wal.end.value += kCheckpointRecord;
+  control_state = "in production";
+}
+
+std::optional<model::ControlData> Postgres::control() const {
+  if (data != model::DataDir::ready) return std::nullopt;
+  model::ControlData control;
+  control.state = control_state;
+  control.system_identifier = system_identifier;
+  control.pg_version = 15;
+  control.timeline = checkpoint_timeline;
+  control.checkpoint = checkpoint;
+  control.redo = checkpoint;
+  if (control_state == "in archive recovery" || control_state == "shut down in recovery") {
+    control.minimum_recovery_end = wal.end;
+    control.minimum_recovery_timeline = wal.timeline();
+  }
+  control.data_checksums = rewindable;
+  return control;
+}
+
+}  // namespace aurum::core::testing

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "model/postgres.h"
+
+namespace aurum::core::testing {
+
+/// One stretch of WAL: from `begin` on, written on a branch that no other promotion shares.
+struct Stretch {
+  int branch = 0;
+  model::Timeline timeline = 0;
+  model::Lsn begin;
+  friend bool operator==(const Stretch&, const Stretch&) = default;
+};
+
+/// The WAL of a data directory: the branches it went along, and where it ends.
+struct Wal {
+  std::vector<Stretch> path;
+  model::Lsn end;
+
+  bool empty() const { return path.empty(); }
+  model::Timeline timeline() const { return path.empty() ? 0 : path.back().timeline; }
+  /// Whether what was written on `branch` up to `lsn` is in it.
+  bool contains(int branch, model::Lsn lsn) const;
+  /// Whether `other` is this WAL, going on: so this one can stream from it.
+  bool is_prefix_of(const Wal& other) const;
+  model::History history() const;
+};
+
+/// A PostgreSQL as far as the core can tell: what is on its disk, and what its server does. It does
+/// what it is told; when, is World's business.
+struct Postgres {
+  // The disk: survives the host.
+  model::DataDir data = model::DataDir::empty;
+  std::string system_identifier;
+  Wal wal;
+  std::string control_state = "shut down";
+  model::Lsn checkpoint;
+  model::Timeline checkpoint_timeline = 0;
+
+  // The server.
+  bool alive = false;
+  bool accepting = false;
+  bool in_recovery = false;
+  bool hung = false;
+  bool streaming = false;
+  int pid = 0;
+  std::string started;  ///< postmaster_start_time
+  model::PgTarget target;
+  std::string sync_names;  ///< in force
+  std::vector<model::Slot> slots;
+  std::string streams_from;  ///< name of the member it streams from now; "" if none
+
+  // Faults.
+  int failing_promotions = 0;
+  int failing_starts = 0;
+  int failing_rewinds = 0;
+  int failing_clones = 0;
+  bool rewindable = true;
+  bool backup_label = false;  ///< a copy that was not started yet
+
+  bool writable() const { return alive && accepting && !in_recovery && !hung; }
+  void start(const model::PgTarget& with, int new_pid, std::string at);
+  /// The end of a clean stop of a primary: its last record.
+  void shut_down_cleanly();
+  /// Kill, crash or power loss.
+  void crash();
+  void promote(int branch);
+  std::optional<model::ControlData> control() const;
+};
+
+inline constexpr std::uint64_t kCheckpointRecord = 0x70;
+
+}  // namespace aurum::core::testing

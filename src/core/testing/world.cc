@@ -1,0 +1,298 @@
+#include "core/testing/world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/ensure.h"
+
+namespace aurum::core::testing {
+
+bool Node::said(const std::string& event) const {
+  return std::any_of(notes.begin(), notes.end(), [&](const Note& n) { return n.event == event; });
+}
+
+World::World(WorldOptions options) : random_(options.seed) {
+  for (int i = 1; i <= options.nodes; ++i) {
+    auto n = std::make_unique<Node>();
+    n->name = fmt::format("n{}", i);
+    n->clock_ahead = seconds(1000) * i;
+    n->config.name = n->name;
+    n->config.scope = "world";
+    n->config.pg.connect_address = fmt::format("10.0.0.{}:5432", i);
+    n->config.rest.connect_address = fmt::format("10.0.0.{}:8008", i);
+    n->config.bootstrap.present = true;
+    model::Value& dcs = n->config.bootstrap.dcs = options.dcs;
+    if (dcs.find("ttl") == nullptr) dcs.set("ttl", 10);
+    if (dcs.find("loop_wait") == nullptr) dcs.set("loop_wait", 5);
+    if (dcs.find("retry_timeout") == nullptr) dcs.set("retry_timeout", 3);
+    if (dcs.find("postgresql") == nullptr)
+      dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", true);
+    nodes_[n->name] = std::move(n);
+  }
+  at(milliseconds(50), [this] { traffic(); });
+}
+
+// ---------------------------------------------------------------------------------------- time
+
+void World::at(Duration in, std::function<void()> what) {
+  queue_.emplace(now_ + std::max<Duration>(in, Duration{0}), std::move(what));
+}
+
+void World::at_agent(Node& n, Duration in, std::function<void()> what) {
+  at(in, [&n, life = n.life, what = std::move(what)] {
+    if (n.core && n.life == life) what();
+  });
+}
+
+Duration World::jitter(Duration least, Duration most) {
+  return least + Duration(static_cast<std::int64_t>(
+                     random(static_cast<std::uint64_t>((most - least).count()) + 1)));
+}
+
+bool World::step_queue(Instant until) {
+  if (queue_.empty() || queue_.begin()->first > until) return false;
+  auto first = queue_.extract(queue_.begin());
+  now_ = first.key();
+  store.expire(now_);
+  first.mapped()();
+  publish();
+  guards();
+  check();
+  return true;
+}
+
+void World::run_for(Duration span) {
+  const Instant until = now_ + span;
+  while (step_queue(until)) {
+  }
+  now_ = until;
+}
+
+bool World::run_until(const std::function<bool()>& holds, Duration limit) {
+  const Instant until = now_ + limit;
+  while (!holds()) {
+    if (!step_queue(until)) return false;
+  }
+  return true;
+}
+
+bool World::run_until_healthy(Duration limit) {
+  return run_until([this] { return healthy(); }, limit);
+}
+
+// ---------------------------------------------------------------------------------------- agents
+
+void World::start_agent(Node& n) {
+  ensure(n.up && !n.core, "an agent is started once on a running host");
+  ++n.life;
+  n.exited.reset();
+  n.jobs.clear();
+  n.lease = 0;
+  n.renewing = {};
+  ++n.renewal;
+  n.core = std::make_unique<Core>(n.config, Identity{"0.1.0", "4.1.3"});
+  at_agent(n, milliseconds(2), [this, &n] { probe_loop(n); });
+  at_agent(n, milliseconds(3), [this, &n] { watch_loop(n); });
+  // As the agent does: the store is read first, for the cluster's own ttl.
+  at_agent(n, milliseconds(10), [this, &n] { run(n, HoldLease{n.core->state().timing.ttl}); });
+}
+
+void World::kill_agent(Node& n) {
+  n.core.reset();
+  ++n.life;
+}
+
+void World::stop_agent(Node& n) { post(n, StopRequested{}, Duration{0}); }
+
+void World::kill_server(Node& n) {
+  if (!n.pg.alive) return;
+  n.pg.crash();
+  server_ended(n, "signal 9");
+}
+
+void World::power_off(Node& n) {
+  kill_agent(n);
+  n.pg.crash();
+  n.up = false;
+  n.page = {};
+  if (n.pg.data == model::DataDir::ready) return;
+}
+
+void World::power_on(Node& n) {
+  n.up = true;
+  start_agent(n);
+}
+
+void World::expire_lease(Node& n) { store.revoke(n.lease); }
+
+void World::set_config(const std::string& key, model::Value value) {
+  model::Value config = store.view().config;
+  config.set(key, std::move(value));
+  store.put("config", model::to_json(config));
+}
+
+void World::request_failover(const model::FailoverRequest& request) {
+  store.put("failover", model::encode_failover(request));
+}
+
+void World::request(Node& n, Request what) { post(n, std::move(what), Duration{0}); }
+
+void World::post(Node& n, Event event, Duration in) {
+  at_agent(n, in, [this, &n, event = std::move(event)] { step(n, event); });
+}
+
+void World::step(Node& n, const Event& event) {
+  const auto effects = n.core->step({clock(n), wall(), event});
+  const int life = n.life;
+  for (const Effect& effect : effects) {
+    if (n.life != life || !n.core) return;
+    std::visit([&](const auto& e) { run(n, e); }, effect);
+  }
+}
+
+// ---------------------------------------------------------------------------------------- seeing
+
+void World::publish() {
+  if (store.revision() == published_) return;
+  published_ = store.revision();
+  const model::ClusterView view = store.view();
+  for (Node* n : nodes()) {
+    if (n->core && store_reached(*n))
+      post(*n, DcsSnapshot{view, clock(*n)}, jitter(milliseconds(1), milliseconds(3)));
+  }
+}
+
+void World::watch_loop(Node& n) {
+  if (store_reached(n))
+    post(n, DcsSnapshot{store.view(), clock(n)}, milliseconds(1));
+  else
+    post(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}}, milliseconds(100));
+  at_agent(n, jitter(milliseconds(700), milliseconds(1000)), [this, &n] { watch_loop(n); });
+}
+
+model::PgFacts World::observe(const Node& n) const {
+  const Postgres& pg = n.pg;
+  model::PgFacts f;
+  f.data_dir = pg.data;
+  f.process_alive = pg.alive;
+  if (!pg.alive) {
+    f.control = pg.control();
+    if (f.control) f.system_identifier = f.control->system_identifier;
+    return f;
+  }
+  f.pid = pg.pid;
+  f.system_identifier = pg.system_identifier;
+  f.probe_timed_out = pg.hung;
+  f.accepting = pg.accepting && !pg.hung;
+  if (!f.accepting) return f;
+  f.in_recovery = pg.in_recovery;
+  f.timeline = pg.wal.timeline();
+  f.server_version = 150004;
+  f.postmaster_start_time = pg.started;
+  f.synchronous_standby_names = pg.sync_names;
+  f.synchronous_commit = "on";
+  f.slots = pg.slots;
+  if (pg.in_recovery) {
+    f.received_lsn = f.replayed_lsn = pg.wal.end;
+    f.replication_state = pg.streaming ? "streaming" : "";
+  } else {
+    f.flush_lsn = pg.wal.end;
+  }
+  const auto named = [&](const std::string& s) {
+    return pg.sync_names == "*" || pg.sync_names.find(s) != std::string::npos;
+  };
+  for (const auto& [name, other] : nodes_) {
+    if (other->pg.streams_from != n.name || !other->pg.streaming) continue;
+    model::WalSender sender;
+    sender.application_name = name;
+    sender.state = "streaming";
+    sender.sync_state = named(name) ? "sync" : "async";
+    sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn = other->pg.wal.end;
+    f.senders.push_back(sender);
+  }
+  return f;
+}
+
+void World::probe(Node& n) {
+  const model::PgFacts facts = observe(n);
+  if (facts.accepting) n.proof_at = clock(n);
+  step(n, PgProbed{facts});
+}
+
+void World::probe_loop(Node& n) {
+  at_agent(n, jitter(milliseconds(500), milliseconds(1000)), [this, &n] { probe_loop(n); });
+  probe(n);
+}
+
+void World::server_ended(Node& n, const std::string& how) {
+  if (!n.core) return;
+  post(n, PgExited{n.pg.pid, how}, milliseconds(1));
+  at_agent(n, milliseconds(2), [this, &n] { probe(n); });
+}
+
+// ---------------------------------------------------------------------------------------- who
+
+Node& World::node(const std::string& name) { return *nodes_.at(name); }
+
+std::vector<Node*> World::nodes() {
+  std::vector<Node*> all;
+  for (auto& [name, n] : nodes_) all.push_back(n.get());
+  return all;
+}
+
+Node* World::writer() {
+  for (auto& [name, n] : nodes_) {
+    if (n->pg.writable()) return n.get();
+  }
+  return nullptr;
+}
+
+std::vector<Node*> World::replicas() {
+  std::vector<Node*> all;
+  for (auto& [name, n] : nodes_) {
+    if (n->pg.alive && n->pg.in_recovery && n->pg.streaming) all.push_back(n.get());
+  }
+  return all;
+}
+
+std::string World::leader() const {
+  const auto* kv = store.find("leader");
+  return kv == nullptr ? "" : kv->value;
+}
+
+bool World::linked(const Node& a, const Node& b) const {
+  return a.up && b.up && a.reaches_peers && b.reaches_peers;
+}
+
+bool World::healthy() {
+  const Node* primary = writer();
+  if (primary == nullptr || leader() != primary->name || !primary->core) return false;
+  for (const auto& [name, n] : nodes_) {
+    if (!n->up || !n->core || n.get() == primary) continue;
+    if (!n->pg.streaming || n->pg.streams_from != primary->name) return false;
+  }
+  return true;
+}
+
+std::string World::describe() {
+  std::string out = fmt::format("at {} s, leader '{}'\n", to_seconds(now_ - Instant{}), leader());
+  for (const auto& [name, n] : nodes_) {
+    const Postgres& pg = n->pg;
+    out += fmt::format("  {}: {}{} server {} timeline {} end {} control '{}' page {} {}\n", name,
+                       n->up ? "up" : "down", n->core ? "" : ", no agent",
+                       !pg.alive       ? "down"
+                       : pg.writable() ? "primary"
+                       : pg.streaming  ? "streaming"
+                                       : "standby",
+                       pg.wal.timeline(), model::to_string(pg.wal.end), pg.control_state,
+                       static_cast<int>(n->page.state),
+                       n->core && n->core->state().job ? name_of(n->core->state().job->job) : "");
+    for (std::size_t i = n->notes.size() < 12 ? 0 : n->notes.size() - 12; i < n->notes.size(); ++i)
+      out += fmt::format("      [{}] {}\n", n->notes[i].event, n->notes[i].text);
+  }
+  return out;
+}
+
+}  // namespace aurum::core::testing
