@@ -17,7 +17,8 @@ namespace aurum::api {
 
 using runtime::Task;
 
-/// All that REST and metrics show of this node, copied at one moment. agent/ fills it from the core's state.
+/// All that REST and metrics show of this node, copied at one moment. agent/ fills it from the
+/// core's state.
 struct NodeView {
   const model::LocalConfig* config = nullptr;
   const model::DynamicConfig* dynamic = nullptr;
@@ -25,18 +26,18 @@ struct NodeView {
   model::PgFacts facts;
   model::PgState state = model::PgState::unknown;
   model::Role role = model::Role::uninitialized;
-  bool is_leader = false;            ///< holds the lock and its local deadline has not passed
-  bool dcs_fresh = false;            ///< the store's view is not older than ttl
-  bool cluster_unlocked = false;     ///< no leader known, or the view is too old
+  bool is_leader = false;         ///< holds the lock and its local deadline has not passed
+  bool dcs_fresh = false;         ///< the store's view is not older than ttl
+  bool cluster_unlocked = false;  ///< no leader known, or the view is too old
   bool failsafe_active = false;
   bool paused = false;
   bool watchdog_failed = false;
   std::int64_t dcs_last_seen_epoch_s = 0;
-  bool loop_alive = true;            ///< liveness (§2.3)
-  model::Value scheduled_restart;    ///< null when none
-  std::string running_action;        ///< "" or the long action of §2.6.1
+  bool loop_alive = true;          ///< liveness (§2.3)
+  model::Value scheduled_restart;  ///< null when none
+  std::string running_action;      ///< "" or the long action of §2.6.1
   model::Value effective_tags;
-  double lease_remaining_s = 0;      ///< 0 unless leader
+  double lease_remaining_s = 0;  ///< 0 unless leader
   std::uint64_t epoch = 0;
 };
 

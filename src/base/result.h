@@ -8,7 +8,8 @@
 
 namespace aurum {
 
-/// What kind of failure an Error is. The kind decides how a caller may react; the message is for people.
+/// What kind of failure an Error is. The kind decides how a caller may react; the message is for
+/// people.
 enum class Code {
   invalid,          ///< the input is wrong; trying again will not help
   not_found,        ///< the thing asked for does not exist
@@ -26,7 +27,8 @@ enum class Code {
 
 std::string_view to_string(Code code);
 
-/// A failure as a value. `message` is lower case without a full stop; `hint` is a sentence to the operator.
+/// A failure as a value. `message` is lower case without a full stop; `hint` is a sentence to the
+/// operator.
 struct [[nodiscard]] Error {
   Code code = Code::internal;
   std::string message;

@@ -10,8 +10,9 @@ using Duration = std::chrono::nanoseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A moment on this machine's CLOCK_BOOTTIME (it goes on during suspend, it never jumps). Comparable
-/// only with moments of the same machine since the same boot; the lease page and the guard use it too.
+/// A moment on this machine's CLOCK_BOOTTIME (it goes on during suspend, it never jumps).
+/// Comparable only with moments of the same machine since the same boot; the lease page and the
+/// guard use it too.
 struct Instant {
   std::int64_t ns = 0;
 
@@ -30,6 +31,8 @@ struct WallTime {
 };
 
 inline double to_seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
-inline std::int64_t to_ms(Duration d) { return std::chrono::duration_cast<milliseconds>(d).count(); }
+inline std::int64_t to_ms(Duration d) {
+  return std::chrono::duration_cast<milliseconds>(d).count();
+}
 
 }  // namespace aurum

@@ -10,8 +10,8 @@
 #include "core/job.h"
 #include "model/txn.h"
 
-/// Everything the core can ask of the shell. Effects of one step are carried out in their order; where one must
-/// have *ended* before another may begin, the core waits for the event that says so.
+/// Everything the core can ask of the shell. Effects of one step are carried out in their order;
+/// where one must have *ended* before another may begin, the core waits for the event that says so.
 namespace aurum::core {
 
 /// Read the store now, linearizable. Answer: DcsSnapshot or DcsFailed.
@@ -26,13 +26,15 @@ struct WriteDcs {
 struct HoldLease {
   Duration ttl{};
 };
-/// The lease thread renews leadership from now on: keepalive, then a transaction that compares `leader` with our
-/// name and lease. It moves the lease page's deadline to sent_at + `valid_for` each time.
+/// The lease thread renews leadership from now on: keepalive, then a transaction that compares
+/// `leader` with our name and lease. It moves the lease page's deadline to sent_at + `valid_for`
+/// each time.
 struct StartRenewing {
   std::uint64_t epoch = 0;
   Duration valid_for{};
   Duration interval{};
-  /// Renew only while PostgreSQL proved itself alive within this time (0 = not asked: it is being promoted).
+  /// Renew only while PostgreSQL proved itself alive within this time (0 = not asked: it is being
+  /// promoted).
   Duration proof_max_age{};
 };
 struct StopRenewing {};
@@ -97,7 +99,8 @@ struct Exit {
   std::string why;
 };
 
-using Effect = std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage, StartJob,
-                            CancelJob, AskPeers, Reply, Callback, KillPg, Note, WakeAt, Exit>;
+using Effect =
+    std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage, StartJob,
+                 CancelJob, AskPeers, Reply, Callback, KillPg, Note, WakeAt, Exit>;
 
 }  // namespace aurum::core

@@ -14,12 +14,14 @@
 #include "model/postgres.h"
 #include "model/txn.h"
 
-/// Everything that can happen to the core (DESIGN §3). The shell turns the world into these, in order of arrival.
+/// Everything that can happen to the core (DESIGN §3). The shell turns the world into these, in
+/// order of arrival.
 namespace aurum::core {
 
 using RequestId = std::uint64_t;
 
-/// The store's content at one revision. `sent_at`: when the read, or the last proof that the watch is alive, was sent.
+/// The store's content at one revision. `sent_at`: when the read, or the last proof that the watch
+/// is alive, was sent.
 struct DcsSnapshot {
   model::ClusterView view;
   Instant sent_at;
@@ -48,8 +50,8 @@ struct LeaseKept {
 struct LeaseGone {
   model::LeaseId lease = 0;
 };
-/// The lease thread renewed leadership: keepalive and the check that `leader` is still ours, sent at `sent_at`.
-/// It has moved the deadline in the lease page already.
+/// The lease thread renewed leadership: keepalive and the check that `leader` is still ours, sent
+/// at `sent_at`. It has moved the deadline in the lease page already.
 struct LeaderRenewed {
   std::uint64_t epoch = 0;
   Instant sent_at;
@@ -111,9 +113,9 @@ struct Tick {
   WallTime wall;
 };
 
-using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
-                           LeaderRenewed, LeaderLost, PgProbed, PgExited, JobProgress, JobDone,
-                           PeerAnswered, Request, ConfigReloaded, StopRequested>;
+using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept,
+                           LeaseGone, LeaderRenewed, LeaderLost, PgProbed, PgExited, JobProgress,
+                           JobDone, PeerAnswered, Request, ConfigReloaded, StopRequested>;
 
 struct Input {
   Instant now;

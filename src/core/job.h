@@ -25,7 +25,8 @@ struct Clone {
   std::vector<model::Upstream> sources;  ///< in order of preference
   bool only_basebackup = false;          ///< reinit --from-leader
 };
-/// Writes the configuration and starts the server; ends when it accepts connections, or with an error.
+/// Writes the configuration and starts the server; ends when it accepts connections, or with an
+/// error.
 struct StartPg {
   model::PgTarget target;
   Duration timeout{};  ///< then Code::timeout, and the server may still be starting
@@ -43,7 +44,8 @@ struct RestartPg {
 struct Configure {
   model::PgTarget target;
 };
-/// Promotes; ends when the server is writable. Before it, pre_promote (its failure: Code::cancelled).
+/// Promotes; ends when the server is writable. Before it, pre_promote (its failure:
+/// Code::cancelled).
 struct Promote {};
 struct Checkpoint {};
 /// Asks the upstream how far it is. Result: UpstreamState.
@@ -55,9 +57,12 @@ struct CrashRecovery {};
 struct Rewind {
   model::Upstream source;
 };
-/// Removes the data directory's content, or moves it aside. Only after the core named a source to clone from.
+/// Removes the data directory's content, or moves it aside. Only after the core named a source to
+/// clone from.
 struct ClearData {
   std::string why;
+  bool keep_aside =
+      false;  ///< move it to a sibling directory where the disk has room for it and a copy
 };
 /// Creates, drops and advances replication slots.
 struct ChangeSlots {
@@ -71,8 +76,9 @@ struct ReadHistory {
   model::Timeline timeline = 0;
 };
 
-using Job = std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure, Promote,
-                         Checkpoint, Inspect, CrashRecovery, Rewind, ClearData, ChangeSlots, ReadHistory>;
+using Job =
+    std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure, Promote,
+                 Checkpoint, Inspect, CrashRecovery, Rewind, ClearData, ChangeSlots, ReadHistory>;
 std::string_view name_of(const Job& job);  ///< "clone", "promote", …: for logs and REST
 
 struct Initialized {
@@ -82,6 +88,7 @@ struct CloneDone {
   model::Upstream source;
   std::string method;
 };
-using JobResult = std::variant<std::monostate, Initialized, CloneDone, model::UpstreamState, model::History>;
+using JobResult =
+    std::variant<std::monostate, Initialized, CloneDone, model::UpstreamState, model::History>;
 
 }  // namespace aurum::core

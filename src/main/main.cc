@@ -1,12 +1,39 @@
+// The one program: its first argument, or the name it is called by, says which part of it runs.
+
 #include <cstdio>
+#include <cstring>
+#include <string>
 #include <string_view>
 
+#include "agent/commands.h"
+#include "cli/ctl.h"
+#include "cli/help.h"
+#include "fence/guard.h"
 #include "stack/commands.h"
 
+namespace {
+
+std::string_view base_name(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  const std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "stack") return aurum::stack::stack_main(argc - 1, argv + 1);
-  if (command == "bench") return aurum::stack::bench_main(argc - 1, argv + 1);
-  std::puts("aurum 0.1.0");
-  return 0;
+  using namespace aurum;
+  const std::string_view called = base_name(argc > 0 ? argv[0] : "aurum");
+  if (called == "patroni") return agent::agent_main(argc, argv, "patroni");
+  if (called == "patronictl") return cli::ctl_main(argc, argv, "patronictl");
+
+  const std::string_view command = argc > 1 ? argv[1] : "--help";
+  if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
+  if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
+  if (command == "guard") return fence::guard_main(argc - 1, argv + 1);
+  if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
+  if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
+  if (command == "--version" || command == "version") return cli::print_version();
+  if (command == "--help" || command == "-h" || command == "help") return cli::print_help();
+  std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n", argv[1]);
+  return 2;
 }

@@ -13,7 +13,8 @@
 #include "model/roles.h"
 #include "model/value.h"
 
-/// The cluster as the DCS holds it: every key of PATRONI_COMPAT §1.1, decoded tolerantly (§1.2), encoded exactly.
+/// The cluster as the DCS holds it: every key of PATRONI_COMPAT §1.1, decoded tolerantly (§1.2),
+/// encoded exactly.
 namespace aurum::model {
 
 using Revision = std::int64_t;  ///< etcd's mod_revision / store revision; 0 = the key is absent
@@ -70,7 +71,8 @@ bool tag_noloadbalance(const Member& m);
 bool tag_clonefrom(const Member& m);
 bool tag_nostream(const Member& m);
 std::string tag_replicatefrom(const Member& m);
-/// What a node publishes of its configured tags (§8.9): the five booleans only when true, others as they are.
+/// What a node publishes of its configured tags (§8.9): the five booleans only when true, others as
+/// they are.
 Value effective_tags(const Value& configured);
 
 /// `leader`.
@@ -104,13 +106,14 @@ struct HistoryEntry {
 using History = std::vector<HistoryEntry>;
 std::string encode_history(const History& history);
 History decode_history(std::string_view text);
-/// Reads the text of a PostgreSQL timeline history file (pg_wal/%08X.history); time and leader stay empty.
+/// Reads the text of a PostgreSQL timeline history file (pg_wal/%08X.history); time and leader stay
+/// empty.
 Result<History> parse_history_file(std::string_view text);
 
 /// `failover`: a manual failover or switchover request.
 struct FailoverRequest {
-  std::string leader;     ///< present: switchover; "": manual failover
-  std::string candidate;  ///< key `member`
+  std::string leader;        ///< present: switchover; "": manual failover
+  std::string candidate;     ///< key `member`
   std::string scheduled_at;  ///< ISO 8601 with offset; "" = now
   Revision mod_revision = 0;
   bool is_empty() const { return leader.empty() && candidate.empty(); }
@@ -124,8 +127,8 @@ struct SyncKey {
   std::string leader;                ///< "": synchronous mode is not active
   std::vector<std::string> members;  ///< sorted standby names (voters in quorum mode)
   int quorum = 0;
-  Revision mod_revision = 0;  ///< 0: the key is absent
-  bool has(std::string_view name) const;  ///< a standby of that name; case-insensitive
+  Revision mod_revision = 0;                  ///< 0: the key is absent
+  bool has(std::string_view name) const;      ///< a standby of that name; case-insensitive
   bool matches(std::string_view name) const;  ///< leader or standby
   friend bool operator==(const SyncKey&, const SyncKey&) = default;
 };
@@ -154,10 +157,11 @@ struct KeyValue {
 /// Everything below the base path at one store revision.
 struct ClusterView {
   Revision revision = 0;
-  std::optional<std::string> initialize;  ///< "" while somebody bootstraps, then the system identifier
+  std::optional<std::string>
+      initialize;  ///< "" while somebody bootstraps, then the system identifier
   std::optional<Leader> leader;
   std::map<std::string, Member> members;
-  Value config;                ///< dynamic configuration; null when absent or invalid
+  Value config;  ///< dynamic configuration; null when absent or invalid
   Revision config_revision = 0;
   ClusterStatus status;
   History history;
@@ -181,7 +185,8 @@ std::string slot_name(std::string_view member_name);
 
 /// ISO 8601 of a moment, with micro seconds and "+00:00": "2026-11-22T18:48:09.437546+00:00".
 std::string iso8601(WallTime at);
-/// Reads ISO 8601 and "YYYY-MM-DD HH:MM[:SS[.f]]±HH:MM"; without an offset Code::invalid with message "no offset".
+/// Reads ISO 8601 and "YYYY-MM-DD HH:MM[:SS[.f]]±HH:MM"; without an offset Code::invalid with
+/// message "no offset".
 Result<WallTime> parse_iso8601(std::string_view text);
 
 /// The array and object of GET /cluster (§2.4), which `list` prints too.

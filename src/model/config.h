@@ -13,11 +13,12 @@
 #include "model/roles.h"
 #include "model/value.h"
 
-/// patroni.yml as values: local configuration (PATRONI_COMPAT §3.2), environment (§3.3), dynamic configuration (§3.4).
+/// patroni.yml as values: local configuration (PATRONI_COMPAT §3.2), environment (§3.3), dynamic
+/// configuration (§3.4).
 namespace aurum::model {
 
-/// One problem found in a configuration: where (dotted path), what, and what to do. Errors stop the start,
-/// warnings are logged.
+/// One problem found in a configuration: where (dotted path), what, and what to do. Errors stop the
+/// start, warnings are logged.
 struct Finding {
   enum class Level { warning, error };
   Level level = Level::error;
@@ -111,7 +112,8 @@ struct PgConfig {
   bool use_unix_socket = false, use_unix_socket_repl = false;
   std::string krbsrvname;
   int pg_ctl_timeout_s = 60;
-  /// Local values of settings that the dynamic configuration may hold too; unset = ask the dynamic one.
+  /// Local values of settings that the dynamic configuration may hold too; unset = ask the dynamic
+  /// one.
   std::optional<bool> use_pg_rewind, remove_data_directory_on_rewind_failure,
       remove_data_directory_on_diverged_timelines;
 
@@ -122,9 +124,9 @@ struct PgConfig {
 
 struct BootstrapConfig {
   bool present = false;
-  Value dcs;      ///< initial dynamic configuration
+  Value dcs;  ///< initial dynamic configuration
   std::string method = "initdb";
-  Value initdb;   ///< list or map of long options
+  Value initdb;  ///< list or map of long options
   Value pg_hba;
   std::string post_bootstrap;
   Value methods;  ///< the whole section
@@ -133,8 +135,9 @@ struct BootstrapConfig {
 
 /// The `aurum:` section; unknown keys in it are errors.
 struct AurumConfig {
-  std::string profile;            ///< "", fast | default | patroni
-  std::filesystem::path run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
+  std::string profile;  ///< "", fast | default | patroni
+  std::filesystem::path
+      run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 
@@ -161,7 +164,8 @@ struct Loaded {
 /// Who reads the file: ctl needs far less than the agent.
 enum class ConfigUse { agent, ctl };
 
-/// Reads `path` (a YAML file, a directory of them, or "" = environment only) and overlays PATRONI_*.
+/// Reads `path` (a YAML file, a directory of them, or "" = environment only) and overlays
+/// PATRONI_*.
 Loaded load_config(const std::filesystem::path& path, const Environment& env,
                    ConfigUse use = ConfigUse::agent);
 /// The same from text (tests, SIGHUP).
@@ -183,7 +187,8 @@ struct StandbyCluster {
   friend bool operator==(const StandbyCluster&, const StandbyCluster&) = default;
 };
 
-/// The dynamic configuration, defaults filled in and timeouts adjusted (§3.1, §3.4). Our smallest ttl is 2 s.
+/// The dynamic configuration, defaults filled in and timeouts adjusted (§3.1, §3.4). Our smallest
+/// ttl is 2 s.
 struct DynamicConfig {
   std::int64_t ttl_s = 30, loop_wait_s = 10, retry_timeout_s = 10;
   std::int64_t maximum_lag_on_failover = 1'048'576;
@@ -205,7 +210,8 @@ struct DynamicConfig {
   bool use_pg_rewind = false, use_slots = true;
   bool remove_data_directory_on_rewind_failure = false;
   bool remove_data_directory_on_diverged_timelines = false;
-  Value postgresql;  ///< the `postgresql` map as it is: parameters, pg_hba, pg_ident, recovery_conf, …
+  Value postgresql;               ///< the `postgresql` map as it is: parameters, pg_hba, pg_ident,
+                                  ///< recovery_conf, …
   std::vector<Finding> findings;  ///< adjusted or ignored values
 
   friend bool operator==(const DynamicConfig& a, const DynamicConfig& b);
@@ -218,5 +224,9 @@ struct ListenAddress {
   int port = 0;
 };
 Result<ListenAddress> parse_listen(std::string_view text, int default_port);
+
+/// "", "*", 0.0.0.0, ::, localhost, 127.x.y.z, ::1: an address that another host can not use to
+/// reach us.
+bool is_wildcard_or_loopback(std::string_view host);
 
 }  // namespace aurum::model

@@ -39,12 +39,13 @@ struct Slot {
 
 /// What pg_controldata says of a data directory (usable while PostgreSQL is down).
 struct ControlData {
-  std::string state;  ///< "shut down", "shut down in recovery", "in production", "in archive recovery", …
+  std::string
+      state;  ///< "shut down", "shut down in recovery", "in production", "in archive recovery", …
   std::string system_identifier;
   int pg_version = 0;  ///< major version from PG_VERSION
   Timeline timeline = 0;
-  Lsn checkpoint;      ///< latest checkpoint location
-  Lsn redo;            ///< latest checkpoint's REDO location
+  Lsn checkpoint;  ///< latest checkpoint location
+  Lsn redo;        ///< latest checkpoint's REDO location
   Lsn minimum_recovery_end;
   Timeline minimum_recovery_timeline = 0;
   bool data_checksums = false;
@@ -67,32 +68,33 @@ struct PgFacts {
   bool process_alive = false;  ///< a postmaster works on our data directory
   int pid = 0;
   bool accepting = false;  ///< it answered the probe query in time
-  bool probe_timed_out = false;  ///< it is alive, and neither answered nor refused ("starting up") in time
-  std::string probe_error;       ///< why `accepting` is false although it is alive
+  bool probe_timed_out =
+      false;  ///< it is alive, and neither answered nor refused ("starting up") in time
+  std::string probe_error;  ///< why `accepting` is false although it is alive
 
   // The rest of this block is of the last answered query; meaningful only while accepting.
   bool in_recovery = false;
-  Lsn flush_lsn;                     ///< primary: pg_current_wal_flush_lsn()
-  std::optional<Lsn> received_lsn;   ///< standby: max of received and walreceiver's written
-  std::optional<Lsn> replayed_lsn;   ///< standby
-  std::optional<Lsn> latest_end_lsn; ///< standby: walreceiver's latest_end_lsn
-  std::string replayed_timestamp;    ///< standby; "" if none. Form of §2.2 postmaster_start_time
+  Lsn flush_lsn;                      ///< primary: pg_current_wal_flush_lsn()
+  std::optional<Lsn> received_lsn;    ///< standby: max of received and walreceiver's written
+  std::optional<Lsn> replayed_lsn;    ///< standby
+  std::optional<Lsn> latest_end_lsn;  ///< standby: walreceiver's latest_end_lsn
+  std::string replayed_timestamp;     ///< standby; "" if none. Form of §2.2 postmaster_start_time
   double replayed_timestamp_epoch = 0;
   bool replay_paused = false;
-  Timeline timeline = 0;             ///< standby: of the WAL it receives
-  std::string replication_state;     ///< "streaming" / "in archive recovery" / ""
-  std::string postmaster_start_time; ///< "YYYY-MM-DD HH:MM:SS.ffffff+00:00"
+  Timeline timeline = 0;              ///< standby: of the WAL it receives
+  std::string replication_state;      ///< "streaming" / "in archive recovery" / ""
+  std::string postmaster_start_time;  ///< "YYYY-MM-DD HH:MM:SS.ffffff+00:00"
   double postmaster_start_epoch = 0;
-  int server_version = 0;            ///< 150020
+  int server_version = 0;  ///< 150020
   std::string system_identifier;
   std::vector<WalSender> senders;
   std::vector<Slot> slots;
   std::string synchronous_standby_names;  ///< in force
   std::string synchronous_commit;
-  std::string primary_conninfo_host;      ///< in force on a standby; "" if none
+  std::string primary_conninfo_host;  ///< in force on a standby; "" if none
   int primary_conninfo_port = 0;
   std::string primary_slot_name;
-  Value pending_restart_reason;           ///< {guc: {old_value, new_value}}; null when none
+  Value pending_restart_reason;  ///< {guc: {old_value, new_value}}; null when none
 
   std::optional<ControlData> control;  ///< while not running, if pg_control could be read
 
@@ -113,12 +115,13 @@ struct Upstream {
   friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 
-/// How the local PostgreSQL shall run: everything the core decides about its configuration. pg/ makes files of
-/// it together with the local and the dynamic configuration.
+/// How the local PostgreSQL shall run: everything the core decides about its configuration. pg/
+/// makes files of it together with the local and the dynamic configuration.
 struct PgTarget {
   bool primary = false;
-  std::optional<Upstream> upstream;  ///< replica: whom to follow; none = stay in recovery without a source
-  std::string slot_name;             ///< primary_slot_name; "" = none
+  std::optional<Upstream>
+      upstream;           ///< replica: whom to follow; none = stay in recovery without a source
+  std::string slot_name;  ///< primary_slot_name; "" = none
   /// Unset: the user's own value stands. Set (also to ""): the agent owns it.
   std::optional<std::string> synchronous_standby_names;
   bool hot_standby_feedback = false;  ///< forced on for permanent logical slots
@@ -140,7 +143,7 @@ struct PeerStatus {
   bool in_recovery = true;
   bool running = false;  ///< state is running
   Timeline timeline = 0;
-  Lsn position;          ///< xlog.location, or max(received, replayed)
+  Lsn position;  ///< xlog.location, or max(received, replayed)
   Value tags;
   bool watchdog_failed = false;
   std::string version;

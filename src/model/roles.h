@@ -4,7 +4,8 @@
 
 namespace aurum::model {
 
-/// PostgreSQL as the agent sees it. Text and number: PATRONI_COMPAT §1.3 (`patroni_postgres_state`).
+/// PostgreSQL as the agent sees it. Text and number: PATRONI_COMPAT §1.3
+/// (`patroni_postgres_state`).
 enum class PgState {
   initdb = 0,
   initdb_failed,
@@ -24,8 +25,9 @@ enum class PgState {
   unknown = -1,
 };
 
-std::string_view to_string(PgState state);   ///< the text of DCS and REST: "creating replica"
-std::string_view identifier(PgState state);  ///< the word in the metric's comment: "creating_replica"
+std::string_view to_string(PgState state);  ///< the text of DCS and REST: "creating replica"
+std::string_view identifier(
+    PgState state);  ///< the word in the metric's comment: "creating_replica"
 PgState parse_pg_state(std::string_view text);
 
 /// The role in member keys and REST. `master` is read as primary.

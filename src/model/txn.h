@@ -6,8 +6,8 @@
 
 #include "model/cluster.h"
 
-/// A conditional write of the store, as a value: the core makes it, etcd and the simulator carry it out alike.
-/// Keys are relative to the cluster's base path. Semantics: etcd v3 KV.Txn.
+/// A conditional write of the store, as a value: the core makes it, etcd and the simulator carry it
+/// out alike. Keys are relative to the cluster's base path. Semantics: etcd v3 KV.Txn.
 namespace aurum::model {
 
 struct Compare {
@@ -15,8 +15,8 @@ struct Compare {
     absent,        ///< create_revision == 0
     mod_revision,  ///< mod_revision == number
     create_revision,
-    value,         ///< value == text
-    lease,         ///< lease == number
+    value,  ///< value == text
+    lease,  ///< lease == number
   };
   std::string key;
   What what = What::absent;

@@ -13,8 +13,9 @@
 
 namespace aurum::model {
 
-/// A configuration or DCS value: what JSON and YAML have in common, with the order of keys and the type of
-/// scalars kept (PATRONI_COMPAT §3.2, §9.11: tests compare the text form). Integers and reals stay apart.
+/// A configuration or DCS value: what JSON and YAML have in common, with the order of keys and the
+/// type of scalars kept (PATRONI_COMPAT §3.2, §9.11: tests compare the text form). Integers and
+/// reals stay apart.
 class Value {
  public:
   using Array = std::vector<Value>;
@@ -43,7 +44,8 @@ class Value {
   bool is_string() const { return std::holds_alternative<std::string>(data_); }
   bool is_array() const { return std::holds_alternative<Array>(data_); }
   bool is_object() const { return std::holds_alternative<Object>(data_); }
-  std::string_view type_name() const;  ///< "null", "boolean", "integer", "number", "string", "list", "map"
+  std::string_view type_name()
+      const;  ///< "null", "boolean", "integer", "number", "string", "list", "map"
 
   /// The content; the type must be right (checked with ensure).
   bool as_bool() const;
@@ -60,15 +62,16 @@ class Value {
   Value* find(std::string_view key);
   /// find() along a path: at({"postgresql", "parameters"}).
   const Value* at(std::initializer_list<std::string_view> path) const;
-  /// Sets or replaces a member; keeps the place of one that is there. Null becomes an empty object first.
+  /// Sets or replaces a member; keeps the place of one that is there. Null becomes an empty object
+  /// first.
   Value& set(std::string_view key, Value value);
   bool erase(std::string_view key);
   void push_back(Value value);  ///< null becomes an empty array first
   bool empty() const;           ///< null, "", [], {}
   std::size_t size() const;     ///< of an array or object, else 0
 
-  /// The text a person would write for a scalar: true/false, 10, 1.5, the string itself; "" for null.
-  /// Arrays and objects give compact JSON.
+  /// The text a person would write for a scalar: true/false, 10, 1.5, the string itself; "" for
+  /// null. Arrays and objects give compact JSON.
   std::string text() const;
 
   friend bool operator==(const Value&, const Value&) = default;
@@ -77,28 +80,30 @@ class Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> data_;
 };
 
-/// JSON as other members write and read it (§ Notation): compact has no blank after ',' and ':', loose
-/// has one; non-ASCII is escaped, key order kept.
+/// JSON as other members write and read it (§ Notation): compact has no blank after ',' and ':',
+/// loose has one; non-ASCII is escaped, key order kept.
 std::string to_json(const Value& value);
 std::string to_json_loose(const Value& value);
 std::string to_json_pretty(const Value& value);  ///< two blanks of indent
 Result<Value> parse_json(std::string_view text);
 
-/// YAML 1.1 scalars as PyYAML's safe loader resolves them (on/off/yes/no, 0777, 12:30:45, 1_000, ~),
-/// merge keys, later duplicate keys win. Errors name line and column.
+/// YAML 1.1 scalars as PyYAML's safe loader resolves them (on/off/yes/no, 0777, 12:30:45, 1_000,
+/// ~), merge keys, later duplicate keys win. Errors name line and column.
 Result<Value> parse_yaml(std::string_view text);
 struct YamlStyle {
   bool sort_keys = false;
   bool flow = false;  ///< {a: b} on one line
   int width = 80;
 };
-/// Block YAML as PyYAML's safe_dump(default_flow_style=False) prints it; a trailing newline in block style.
+/// Block YAML as PyYAML's safe_dump(default_flow_style=False) prints it; a trailing newline in
+/// block style.
 std::string to_yaml(const Value& value, YamlStyle style = {});
 
-/// PATCH semantics of §2.6: null deletes, objects merge, other values replace. Returns whether something
-/// changed (values that are equal as text are left alone).
+/// PATCH semantics of §2.6: null deletes, objects merge, other values replace. Returns whether
+/// something changed (values that are equal as text are left alone).
 bool merge_patch(Value& target, const Value& patch);
-/// Recursive overlay: later wins, null does not delete (configuration directories, defaults < local).
+/// Recursive overlay: later wins, null does not delete (configuration directories, defaults <
+/// local).
 void overlay(Value& target, const Value& over);
 
 /// Lenient scalar readers of §3.3/3.4: booleans "on/true/yes/1…", integers with natural units.

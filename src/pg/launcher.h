@@ -11,7 +11,8 @@ namespace aurum::pg {
 
 using runtime::Task;
 
-/// Starts and kills the postmaster. In the agent this is the guard (fence/), in tests a plain child process.
+/// Starts and kills the postmaster. In the agent this is the guard (fence/), in tests a plain child
+/// process.
 class Launcher {
  public:
   virtual ~Launcher() = default;
@@ -22,8 +23,15 @@ class Launcher {
   virtual Status signal(int pid, int signo) = 0;
   /// SIGKILL to the postmaster and every process below it; ends when all are gone.
   virtual Task<Status> kill_all(int pid, Duration timeout) = 0;
-  /// Takes care of a postmaster somebody else started: its exit is reported, it is killed at the deadline.
+  /// Takes care of a postmaster somebody else started: its exit is reported, it is killed at the
+  /// deadline.
   virtual Task<Status> adopt(int pid) = 0;
+  /// The last line a postmaster that has ended wrote to its standard error, "" when nobody kept it. It becomes the
+  /// reason when a start fails.
+  virtual std::string last_words(int pid) {
+    static_cast<void>(pid);
+    return {};
+  }
 };
 
 }  // namespace aurum::pg

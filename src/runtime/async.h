@@ -4,7 +4,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-/// The house form of coroutines (docs/decisions/0002): clang only, await into a named local, then decide.
+/// The house form of coroutines (docs/decisions/0002): clang only, await into a named local, then
+/// decide.
 namespace aurum::runtime {
 
 namespace asio = boost::asio;
@@ -12,7 +13,8 @@ namespace asio = boost::asio;
 template <class T>
 using Task = asio::awaitable<T>;
 
-/// Completion token: `auto [ec, n] = co_await socket.async_read_some(buffer, use_task);` Nothing throws.
+/// Completion token: `auto [ec, n] = co_await socket.async_read_some(buffer, use_task);` Nothing
+/// throws.
 inline constexpr auto use_task = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace aurum::runtime

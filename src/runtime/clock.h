@@ -6,7 +6,7 @@
 
 namespace aurum::runtime {
 
-Instant now();       ///< CLOCK_BOOTTIME
-WallTime wall_now(); ///< CLOCK_REALTIME
+Instant now();        ///< CLOCK_BOOTTIME
+WallTime wall_now();  ///< CLOCK_REALTIME
 
 }  // namespace aurum::runtime

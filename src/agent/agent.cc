@@ -1,0 +1,312 @@
+#include "agent/agent.h"
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "agent/guard_launcher.h"
+#include "agent/peers.h"
+#include "base/version.h"
+#include "dcs/etcd_store.h"
+#include "fence/run_dir.h"
+#include "runtime/clock.h"
+
+namespace aurum::agent {
+
+namespace asio = boost::asio;
+using runtime::Task;
+using runtime::use_task;
+
+namespace {
+
+constexpr Duration kGuardGrace{
+    0};  // without a commit fence the kill itself must come at the deadline
+
+std::chrono::steady_clock::duration timer_span(Duration d) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
+}
+
+net::HttpServerOptions server_options(const model::RestConfig& rest) {
+  net::HttpServerOptions options;
+  options.listen = rest.listen;
+  if (!rest.tls.certfile.empty()) {
+    net::ServerTls tls;
+    tls.certfile = rest.tls.certfile;
+    tls.keyfile = rest.tls.keyfile;
+    tls.keyfile_password = rest.tls.keyfile_password;
+    tls.cafile = rest.tls.cafile;
+    tls.ciphers = rest.tls.ciphers;
+    tls.verify_client = rest.verify_client;
+    options.tls = std::move(tls);
+  }
+  return options;
+}
+
+}  // namespace
+
+Agent::Agent(AgentOptions options, model::LocalConfig config, std::unique_ptr<runtime::Logger> log)
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      config_(config),
+      core_(std::move(config),
+            core::Identity{std::string(kAurumVersion), std::string(kPatroniVersion)}) {}
+
+Agent::~Agent() = default;
+
+int Agent::run() {
+  watch_signals();
+  asio::co_spawn(io_, start(), [this](std::exception_ptr error) {
+    if (!error) return;
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+      finish(1, std::string("unexpected: ") + e.what());
+    }
+  });
+  io_.run();
+  return exit_code_.value_or(1);
+}
+
+void Agent::watch_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.add(SIGHUP);
+  signals_.async_wait([this](boost::system::error_code ec, int signo) {
+    if (ec) return;
+    signals_.clear();
+    watch_signals();
+    if (signo == SIGHUP) return reload();
+    log_->info("signal", fmt::format("received signal {}", signo));
+    if (!server_) return finish(0, "stopped before it had begun");
+    post(core::StopRequested{});
+  });
+}
+
+Task<void> Agent::start() {
+  auto guarded = co_await connect_guard();
+  if (!guarded) co_return finish(1, guarded.error().text());
+
+  postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
+  callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
+
+  const std::string base = model::base_path(config_.ns, config_.scope);
+  store_ = dcs::make_etcd_store(io_.get_executor(), config_.etcd, base, *log_);
+  watcher_ = std::make_unique<StoreWatcher>(
+      *store_, io_.get_executor(), [this](core::Event e) { post(std::move(e)); }, *log_);
+  const bool taken = co_await name_is_taken();
+  if (taken || exit_code_) co_return;
+
+  server_ = std::make_unique<net::HttpServer>(
+      io_.get_executor(), server_options(config_.rest),
+      [this](net::HttpRequest r) { return api_->handle(std::move(r)); }, *log_);
+  api_ = std::make_unique<api::Api>(io_.get_executor(), *this, *log_);
+  auto listening = co_await server_->start();
+  if (!listening) co_return finish(1, listening.error().text());
+
+  auto make_store = [this, base](asio::any_io_executor executor) {
+    return dcs::make_etcd_store(std::move(executor), config_.etcd, base, *log_);
+  };
+  auto hand_over = [this](core::Event event) {
+    asio::post(io_, [this, event = std::move(event)]() mutable { post(std::move(event)); });
+  };
+  keeper_ = std::make_unique<LeaseKeeper>(config_.name, *page_, make_store, hand_over, *log_);
+  asio::co_spawn(io_, probe_loop(), asio::detached);
+  co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
+  keeper_->hold(core_.state().timing.ttl);
+  asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
+                 asio::detached);
+}
+
+Task<Status> Agent::reach_guard(Duration timeout) {
+  fence::GuardClient::Events events;
+  events.on_exited = [this](int pid, std::string how) { server_exited(pid, std::move(how)); };
+  events.on_lost = [this] { asio::co_spawn(io_, revive_guard(), asio::detached); };
+  auto client = co_await fence::GuardClient::connect(run_dir_, timeout, std::move(events));
+  if (!client) co_return fail(client.error());
+  launcher_->use(std::move(*client));
+  co_return Status{};
+}
+
+Task<Status> Agent::connect_guard() {
+  std::vector<std::filesystem::path> bases;
+  if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
+  auto dir = fence::choose_run_dir(config_.scope, config_.name, bases);
+  if (!dir) co_return fail(dir.error());
+  run_dir_ = dir->path;
+  if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
+  launcher_ = std::make_unique<GuardLauncher>();
+  auto reached = co_await reach_guard(milliseconds(200));
+  if (reached) {
+    log_->info("guard", fmt::format("found the guard of a former run in {}", run_dir_.string()));
+  } else {
+    auto spawned = co_await fence::spawn_guard(run_dir_, options_.program, kGuardGrace, seconds(5));
+    if (!spawned) co_return fail(spawned.error().within("guard"));
+    reached = co_await reach_guard(seconds(5));
+    if (!reached) co_return fail(reached.error().within("guard"));
+    log_->info("guard", fmt::format("started the guard in {}", run_dir_.string()));
+  }
+  auto page = fence::LeasePageMap::open(run_dir_ / "lease", false);
+  if (!page) co_return fail(page.error());
+  page_.emplace(std::move(*page));
+  co_return Status{};
+}
+
+/// Waits for the store, then refuses to run beside another agent of the same name (PATRONI_COMPAT
+/// §5.1).
+Task<bool> Agent::name_is_taken() {
+  asio::steady_timer pause(io_);
+  for (;;) {
+    auto cluster = co_await read_cluster();
+    if (exit_code_) co_return true;
+    if (cluster) {
+      const model::Member* same = cluster->member(config_.name);
+      if (same == nullptr || same->api_url.empty()) co_return false;
+      const bool answers = co_await peer_answers(config_, same->api_url, seconds(3));
+      if (!answers) co_return false;
+      finish(1,
+             fmt::format("Can't start; there is already a node named '{}' running", config_.name));
+      co_return true;
+    }
+    if (cluster.error().code == Code::permission) {
+      finish(1, cluster.error().text());
+      co_return true;
+    }
+    log_->warn("dcs.wait", "waiting on etcd: " + cluster.error().text());
+    pause.expires_after(std::chrono::seconds(2));
+    auto [ec] = co_await pause.async_wait(use_task);
+    (void)ec;
+  }
+}
+
+void Agent::finish(int code, const std::string& why) {
+  if (finishing_) return;
+  finishing_ = true;
+  exit_code_ = code;
+  if (code == 0)
+    log_->info("exit", why);
+  else
+    log_->log(runtime::Level::critical, "exit", why);
+  if (keeper_) keeper_->stop();
+  io_.stop();
+}
+
+void Agent::post(core::Event event) {
+  queue_.push_back(std::move(event));
+  pump();
+}
+
+void Agent::pump() {
+  if (pumping_) return;  // an effect of the step under way: its turn comes next
+  pumping_ = true;
+  for (std::size_t i = 0; i < queue_.size() && !finishing_; ++i) {
+    const core::Event event = std::move(queue_[i]);
+    step(event);
+  }
+  queue_.clear();
+  pumping_ = false;
+}
+
+void Agent::step(core::Event event) {
+  if (!pumping_) return post(std::move(event));
+  last_cycle_ = runtime::now();
+  const auto effects = core_.step({last_cycle_, runtime::wall_now(), std::move(event)});
+  for (const auto& effect : effects) {
+    std::visit([this](const auto& e) { run(e); }, effect);
+    if (finishing_) return;
+  }
+}
+
+// api::Node
+// ----------------------------------------------------------------------------------------------------------
+
+api::NodeView Agent::view() const {
+  const core::State& s = core_.state();
+  const Instant now = runtime::now();
+  api::NodeView v;
+  v.config = &config_;
+  v.dynamic = &s.dynamic;
+  static const model::ClusterView kNothing;
+  v.cluster = s.view ? &*s.view : &kNothing;
+  if (s.facts) v.facts = *s.facts;
+  v.state = s.pg_state;
+  v.role = s.role;
+  v.is_leader = s.is_leader_now(now);
+  v.dcs_fresh = s.dcs_fresh(now);
+  v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
+  v.paused = s.dynamic.pause;
+  const Duration age = now - s.view_at;
+  v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now().us / 1'000'000 - to_ms(age) / 1000 : 0;
+  v.loop_alive = now - last_cycle_ < s.timing.ttl;
+  if (s.scheduled_restart) v.scheduled_restart = s.scheduled_restart->request.raw;
+  v.running_action = core_.running_action();
+  v.effective_tags = s.tags;
+  v.epoch = s.lead.epoch;
+  if (v.is_leader) v.lease_remaining_s = to_seconds(s.lead.deadline - now);
+  return v;
+}
+
+Task<Result<model::ClusterView>> Agent::read_cluster() {
+  auto keys = co_await store_->read(seconds(3));
+  if (!keys) co_return fail(keys.error());
+  co_return model::decode_cluster(keys->revision, keys->keys);
+}
+
+Task<Result<model::TxnDone>> Agent::write(model::Txn txn) {
+  auto done = co_await store_->txn(std::move(txn), seconds(3));
+  co_return done;
+}
+
+Task<std::pair<int, std::string>> Agent::request(core::Request request) {
+  request.id = next_request_++;
+  const core::RequestId id = request.id;
+  auto waiting =
+      std::make_shared<WaitingReply>(WaitingReply{asio::steady_timer(io_), std::nullopt});
+  waiting_[id] = waiting;
+  waiting->timer.expires_after(
+      timer_span(seconds(core_.state().dynamic.primary_start_timeout_s + 60)));
+  post(std::move(request));
+  if (!waiting->answer) {
+    auto [ec] = co_await waiting->timer.async_wait(use_task);
+    (void)ec;
+  }
+  waiting_.erase(id);
+  co_return waiting->answer.value_or(std::pair<int, std::string>{503, "no answer in time"});
+}
+
+Task<std::optional<model::PeerStatus>> Agent::ask_peer(std::string api_url) {
+  auto status = co_await ask_peer_status(config_, std::move(api_url), seconds(2));
+  if (!status) co_return std::nullopt;
+  co_return *status;
+}
+
+void Agent::wake() { post(core::Tick{runtime::wall_now()}); }
+
+void Agent::reload() {
+  const model::Loaded loaded = model::load_config(options_.config_path, options_.env);
+  for (const auto& finding : loaded.findings) log_->warn("config", finding.text());
+  if (!loaded.config)
+    return log_->error("reload", "the configuration has errors: the former one stays in force");
+  if (loaded.config->name != config_.name || loaded.config->scope != config_.scope ||
+      loaded.config->pg.data_dir != config_.pg.data_dir) {
+    return log_->error(
+        "reload",
+        "name, scope and postgresql.data_dir can not change while running: nothing was changed");
+  }
+  config_ = *loaded.config;
+  postgres_->reconfigure(config_);
+  callbacks_->reconfigure(config_);
+  const auto options = server_options(config_.rest);
+  if (options.tls) {
+    const Status renewed = server_->reload_tls(*options.tls);
+    if (!renewed) log_->error("reload", renewed.error().text());
+  }
+  post(core::ConfigReloaded{config_});
+}
+
+}  // namespace aurum::agent

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agent/lease_keeper.h"
+#include "agent/store_watcher.h"
+#include "api/api.h"
+#include "api/node.h"
+#include "core/core.h"
+#include "fence/guard_client.h"
+#include "fence/lease_page.h"
+#include "model/config.h"
+#include "net/http_server.h"
+#include "pg/callbacks.h"
+#include "pg/launcher.h"
+#include "pg/postgres.h"
+#include "runtime/log.h"
+#include "runtime/pool.h"
+
+namespace aurum::agent {
+
+/// How the program was started.
+struct AgentOptions {
+  std::string config_path;
+  model::Environment env;
+  std::string program;  ///< own executable, for starting the guard
+};
+
+/// The reactor of one node: turns the world into events, runs the core's effects, owns the
+/// io_context.
+///
+/// Lifecycle: construct with a loaded configuration, run() until the core says Exit. One thread;
+/// beside it only the lease thread and a small pool for calls that block on the disk. Every
+/// coroutine it spawns runs on `io_` and ends when run() leaves, since the io_context dies with
+/// this object.
+class Agent : public api::Node {
+ public:
+  Agent(AgentOptions options, model::LocalConfig config, std::unique_ptr<runtime::Logger> log);
+  ~Agent() override;
+
+  /// The exit code of the process.
+  int run();
+
+  // api::Node
+  api::NodeView view() const override;
+  runtime::Task<Result<model::ClusterView>> read_cluster() override;
+  runtime::Task<Result<model::TxnDone>> write(model::Txn txn) override;
+  runtime::Task<std::pair<int, std::string>> request(core::Request request) override;
+  runtime::Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) override;
+  void reload() override;
+  void wake() override;
+
+ private:
+  // Start and stop (agent.cc).
+  runtime::Task<void> start();
+  runtime::Task<Status> connect_guard();
+  runtime::Task<Status> reach_guard(Duration timeout);
+  runtime::Task<bool> name_is_taken();
+  void watch_signals();
+  void finish(int code, const std::string& why);
+
+  // The loop (agent.cc).
+  void post(core::Event event);
+  void pump();
+  void step(core::Event event);
+
+  // Effects (effects.cc).
+  void run(const core::ReadDcs&);
+  void run(const core::WriteDcs&);
+  void run(const core::HoldLease&);
+  void run(const core::StartRenewing&);
+  void run(const core::StopRenewing&);
+  void run(const core::SetLeasePage&);
+  void run(const core::StartJob&);
+  void run(const core::CancelJob&);
+  void run(const core::AskPeers&);
+  void run(const core::Reply&);
+  void run(const core::Callback&);
+  void run(const core::KillPg&);
+  void run(const core::Note&);
+  void run(const core::WakeAt&);
+  void run(const core::Exit&);
+  runtime::Task<void> write_dcs(core::WriteDcs what);
+  runtime::Task<void> do_job(core::StartJob what);
+  runtime::Task<void> ask_one(std::uint64_t round, core::PeerUrl peer, Duration timeout);
+  runtime::Task<void> kill_pg(int pid);
+
+  // Observation (observe.cc).
+  runtime::Task<void> probe_loop();
+  runtime::Task<void> probe_once();
+  void facts_seen(model::PgFacts facts);
+  void probe_soon();
+  void server_exited(int pid, std::string how);
+  runtime::Task<void> revive_guard();
+
+  class GuardLauncher;
+
+  AgentOptions options_;
+  std::unique_ptr<runtime::Logger> log_;
+  boost::asio::io_context io_{1};
+  runtime::Pool pool_{2};
+  model::LocalConfig config_;
+  core::Core core_;
+
+  std::filesystem::path run_dir_;
+  std::optional<fence::LeasePageMap> page_;
+  std::unique_ptr<GuardLauncher> launcher_;
+  std::unique_ptr<pg::Postgres> postgres_;
+  std::unique_ptr<pg::Callbacks> callbacks_;
+  std::unique_ptr<dcs::Store> store_;
+  std::unique_ptr<StoreWatcher> watcher_;
+  std::unique_ptr<LeaseKeeper> keeper_;
+  std::unique_ptr<api::Api> api_;
+  std::unique_ptr<net::HttpServer> server_;
+
+  std::vector<core::Event> queue_;
+  bool pumping_ = false;
+  boost::asio::steady_timer wake_timer_{io_};
+  boost::asio::steady_timer probe_timer_{io_};
+  boost::asio::signal_set signals_{io_};
+  bool probing_ = false;
+  std::optional<int> exit_code_;
+  bool finishing_ = false;
+
+  std::map<core::JobId, std::unique_ptr<boost::asio::cancellation_signal>> jobs_;
+  struct WaitingReply {
+    boost::asio::steady_timer timer;
+    std::optional<std::pair<int, std::string>> answer;
+  };
+  std::map<core::RequestId, std::shared_ptr<WaitingReply>> waiting_;
+  core::RequestId next_request_ = 1;
+  Instant last_cycle_;
+  int adopted_pid_ = 0;
+};
+
+}  // namespace aurum::agent

@@ -1,0 +1,133 @@
+// Carrying out what the core decided.
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <fmt/format.h>
+
+#include "agent/agent.h"
+#include "agent/jobs.h"
+#include "agent/peers.h"
+#include "runtime/clock.h"
+
+namespace aurum::agent {
+
+namespace asio = boost::asio;
+using runtime::Task;
+using runtime::use_task;
+
+namespace {
+
+std::chrono::steady_clock::duration timer_span(Duration d) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
+}
+
+}  // namespace
+
+void Agent::run(const core::ReadDcs&) {
+  asio::co_spawn(io_, watcher_->refresh(seconds(5)), asio::detached);
+}
+
+void Agent::run(const core::WriteDcs& what) {
+  asio::co_spawn(io_, write_dcs(what), asio::detached);
+}
+
+Task<void> Agent::write_dcs(core::WriteDcs what) {
+  const Duration limit = std::min<Duration>(core_.state().timing.ttl / 2, seconds(5));
+  auto done = co_await store_->txn(std::move(what.txn), limit);
+  post(core::DcsWritten{what.id, std::move(done)});
+}
+
+void Agent::run(const core::HoldLease& what) { keeper_->hold(what.ttl); }
+void Agent::run(const core::StartRenewing& what) { keeper_->start(what); }
+void Agent::run(const core::StopRenewing&) { keeper_->stop(); }
+void Agent::run(const core::SetLeasePage& what) { keeper_->set_page(what); }
+
+void Agent::run(const core::StartJob& what) {
+  auto cancel = std::make_unique<asio::cancellation_signal>();
+  auto slot = cancel->slot();
+  jobs_[what.id] = std::move(cancel);
+  asio::co_spawn(io_, do_job(what), asio::bind_cancellation_slot(slot, asio::detached));
+}
+
+Task<void> Agent::do_job(core::StartJob what) {
+  // The job itself may be cancelled; what comes after it may not.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  const core::JobId id = what.id;
+  auto progress = [this, id](std::string text) { post(core::JobProgress{id, std::move(text)}); };
+  const Instant begun = runtime::now();
+  const std::string name(core::name_of(what.job));
+  auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
+  jobs_.erase(id);
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
+  // Fresh facts first, so that the core never judges the end of a job by what was before it.
+  co_await probe_once();
+  post(core::JobDone{id, std::move(result)});
+}
+
+void Agent::run(const core::CancelJob& what) {
+  const auto job = jobs_.find(what.id);
+  if (job != jobs_.end()) job->second->emit(asio::cancellation_type::terminal);
+}
+
+void Agent::run(const core::AskPeers& what) {
+  for (const auto& peer : what.peers) {
+    asio::co_spawn(io_, ask_one(what.round, peer, what.timeout), asio::detached);
+  }
+}
+
+Task<void> Agent::ask_one(std::uint64_t round, core::PeerUrl peer, Duration timeout) {
+  auto status = co_await ask_peer_status(config_, peer.api_url, timeout);
+  if (!status)
+    log_->debug("peer", fmt::format("{} did not answer: {}", peer.name, status.error().text()));
+  std::optional<model::PeerStatus> answer;
+  if (status) answer = *status;
+  post(core::PeerAnswered{round, peer.name, std::move(answer)});
+}
+
+void Agent::run(const core::Reply& what) {
+  const auto waiting = waiting_.find(what.request);
+  if (waiting == waiting_.end()) return;
+  waiting->second->answer = {what.status, what.text};
+  waiting->second->timer.cancel();
+}
+
+void Agent::run(const core::Callback& what) {
+  callbacks_->fire(what.action, std::string(model::to_string(what.role)));
+}
+
+void Agent::run(const core::KillPg&) {
+  const int pid = core_.state().facts ? core_.state().facts->pid : 0;
+  asio::co_spawn(io_, kill_pg(pid), asio::detached);
+}
+
+Task<void> Agent::kill_pg(int pid) {
+  auto killed = co_await launcher_->kill_all(pid, seconds(10));
+  if (!killed) log_->error("pg.kill", "could not kill PostgreSQL: " + killed.error().text());
+  co_await probe_once();
+}
+
+void Agent::run(const core::Note& what) {
+  using Level = core::Note::Level;
+  const runtime::Level level = what.level == Level::debug     ? runtime::Level::debug
+                               : what.level == Level::info    ? runtime::Level::info
+                               : what.level == Level::warning ? runtime::Level::warning
+                                                              : runtime::Level::error;
+  log_->log(level, what.event, what.text);
+}
+
+void Agent::run(const core::WakeAt& what) {
+  const Duration ahead = std::max<Duration>(what.at - runtime::now(), Duration{0});
+  wake_timer_.expires_after(timer_span(ahead));
+  wake_timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) step(core::Tick{runtime::wall_now()});
+  });
+}
+
+void Agent::run(const core::Exit& what) { finish(what.code, what.why); }
+
+}  // namespace aurum::agent

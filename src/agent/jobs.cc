@@ -1,0 +1,101 @@
+#include "agent/jobs.h"
+
+#include <utility>
+
+namespace aurum::agent {
+
+using core::JobResult;
+using runtime::Task;
+
+namespace {
+
+Result<JobResult> plain(Status status) {
+  if (!status) return fail(status.error());
+  return JobResult{};
+}
+
+/// One overload per job: what it is in terms of pg/.
+struct Runner {
+  pg::Postgres& postgres;
+  model::DynamicConfig dynamic;
+  std::function<void(std::string)> progress;
+
+  Task<Result<JobResult>> operator()(core::InitDb) {
+    auto made = co_await postgres.initdb(dynamic);
+    if (!made) co_return fail(made.error());
+    co_return JobResult{core::Initialized{*made}};
+  }
+  Task<Result<JobResult>> operator()(core::PostBootstrap) {
+    auto done = co_await postgres.post_bootstrap();
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::Clone job) {
+    auto done = co_await postgres.clone(job.sources, job.only_basebackup, progress);
+    if (!done) co_return fail(done.error());
+    co_return JobResult{core::CloneDone{done->source, done->method}};
+  }
+  Task<Result<JobResult>> operator()(core::StartPg job) {
+    auto done = co_await postgres.start(job.target, dynamic, job.timeout);
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::StopPg job) {
+    auto done = co_await postgres.stop(job.mode, job.timeout, job.checkpoint_first);
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::RestartPg job) {
+    auto done = co_await postgres.restart(job.target, dynamic, job.timeout);
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::Configure job) {
+    auto done = co_await postgres.configure(job.target, dynamic);
+    if (!done) co_return fail(done.error());
+    co_return JobResult{};
+  }
+  Task<Result<JobResult>> operator()(core::Promote) {
+    auto done = co_await postgres.promote();
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::Checkpoint) {
+    auto done = co_await postgres.checkpoint();
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::Inspect job) {
+    auto state = co_await postgres.inspect(job.upstream);
+    if (!state) co_return fail(state.error());
+    co_return JobResult{*state};
+  }
+  Task<Result<JobResult>> operator()(core::CrashRecovery) {
+    auto done = co_await postgres.crash_recovery();
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::Rewind job) {
+    auto done = co_await postgres.rewind(job.source);
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::ClearData job) {
+    auto done = co_await postgres.clear_data(job.why, job.keep_aside);
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::ChangeSlots job) {
+    auto done = co_await postgres.change_slots(
+        {job.create, job.drop, job.advance, job.create_logical});
+    co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::ReadHistory job) {
+    auto history = co_await postgres.read_history(job.timeline);
+    if (!history) co_return fail(history.error());
+    co_return JobResult{*history};
+  }
+};
+
+}  // namespace
+
+Task<Result<JobResult>> run_job(pg::Postgres& postgres, core::Job job, model::DynamicConfig dynamic,
+                                std::function<void(std::string)> progress) {
+  Runner runner{postgres, std::move(dynamic), std::move(progress)};
+  auto task = std::visit([&runner](auto&& one) { return runner(std::move(one)); }, std::move(job));
+  auto result = co_await std::move(task);
+  co_return result;
+}
+
+}  // namespace aurum::agent

@@ -1,0 +1,198 @@
+#include "agent/lease_keeper.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "runtime/clock.h"
+
+namespace aurum::agent {
+
+namespace asio = boost::asio;
+using runtime::use_task;
+
+namespace {
+
+Duration call_timeout(Duration ttl) {
+  return std::clamp<Duration>(ttl / 4, milliseconds(300), seconds(3));
+}
+
+}  // namespace
+
+LeaseKeeper::LeaseKeeper(std::string member, fence::LeasePageMap& page, MakeStore make_store,
+                         Post post, runtime::Logger& log)
+    : member_(std::move(member)), page_(page), post_(std::move(post)), log_(log) {
+  store_ = make_store(io_.get_executor());
+  thread_ = std::thread([this] {
+    asio::co_spawn(io_, run(), asio::detached);
+    io_.run();
+  });
+}
+
+LeaseKeeper::~LeaseKeeper() {
+  stop();
+  asio::post(io_, [this] {
+    store_->close();
+    io_.stop();
+  });
+  thread_.join();
+}
+
+void LeaseKeeper::wake() {
+  asio::post(io_, [this] { timer_.cancel(); });
+}
+
+void LeaseKeeper::hold(Duration ttl) {
+  {
+    const std::lock_guard lock(mutex_);
+    ttl_ = ttl;
+  }
+  wake();
+}
+
+void LeaseKeeper::start(const core::StartRenewing& what) {
+  {
+    const std::lock_guard lock(mutex_);
+    renewing_ = {what.epoch, what.valid_for, what.interval, what.proof_max_age};
+  }
+  wake();
+}
+
+void LeaseKeeper::stop() {
+  const std::lock_guard lock(mutex_);
+  renewing_ = {};
+}
+
+void LeaseKeeper::set_page(const core::SetLeasePage& page) {
+  const std::lock_guard lock(mutex_);
+  // Readers see the words one by one. `leased` must never stand beside a deadline that is not meant
+  // for it: so the state comes last when it becomes leased, and first when it ceases to be.
+  const auto state = static_cast<std::uint32_t>(page.state);
+  if (page.state != core::PageState::leased) page_->state.store(state, std::memory_order_release);
+  page_->deadline_ns.store(page.deadline.ns, std::memory_order_release);
+  page_->epoch.store(page.epoch, std::memory_order_release);
+  page_->state.store(state, std::memory_order_release);
+  if (page.deadline == Instant{}) renewing_ = {};
+}
+
+LeaseKeeper::Renewing LeaseKeeper::renewing() const {
+  const std::lock_guard lock(mutex_);
+  return renewing_;
+}
+
+bool LeaseKeeper::proven(const Renewing& what, Instant now) const {
+  if (what.proof_max_age == Duration{0}) return true;
+  return now - Instant{proof_at_ns_.load(std::memory_order_relaxed)} <= what.proof_max_age;
+}
+
+Task<void> LeaseKeeper::run() {
+  for (;;) {
+    Duration ttl;
+    {
+      const std::lock_guard lock(mutex_);
+      ttl = ttl_;
+    }
+    Duration pause = seconds(3600);
+    if (ttl > Duration{0}) {
+      const Renewing what = renewing();
+      const Duration beat = what.epoch != 0
+                                ? what.interval
+                                : std::clamp<Duration>(ttl / 4, milliseconds(300), seconds(10));
+      const bool had_lease = co_await ensure_lease(ttl);
+      bool good = had_lease;
+      if (had_lease) good = co_await renew(ttl, what);
+      pause = good ? beat : std::min<Duration>(beat, milliseconds(200));
+    }
+    timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(pause));
+    auto [ec] = co_await timer_.async_wait(use_task);
+    (void)ec;  // woken early or not: look again
+  }
+}
+
+Task<bool> LeaseKeeper::ensure_lease(Duration ttl) {
+  if (lease_ != 0 && lease_ttl_ == ttl) co_return true;
+  const model::LeaseId old = std::exchange(lease_, 0);
+  const Instant sent = runtime::now();
+  auto granted = co_await store_->grant(ttl, call_timeout(ttl));
+  if (!granted) {
+    log_.debug("lease.grant", "no lease yet: " + granted.error().text());
+    lease_ = old;
+    co_return old != 0;
+  }
+  lease_ = granted->id;
+  lease_ttl_ = ttl;
+  post_(core::LeaseGranted{lease_, sent, ttl});
+  // The old lease still holds the keys until the loop has written them anew; it runs out by itself.
+  co_return true;
+}
+
+Task<bool> LeaseKeeper::renew(Duration ttl, const Renewing& what) {
+  const Instant sent = runtime::now();
+  if (what.epoch != 0 && !proven(what, sent)) {
+    if (!unproven_noted_) {
+      log_.warn("lease.unproven",
+                "not renewing leadership: PostgreSQL has not proved in time that it can write",
+                {{"limit_ms", std::to_string(to_ms(what.proof_max_age))}});
+    }
+    unproven_noted_ = true;
+    co_return false;
+  }
+  unproven_noted_ = false;
+  const model::LeaseId lease = lease_;
+  auto alive = co_await store_->keep_alive(lease, call_timeout(ttl));
+  if (!alive) {
+    if (alive.error().code != Code::rejected) co_return false;
+    lease_ = 0;
+    post_(core::LeaseGone{lease});
+    if (what.epoch != 0) post_(core::LeaderLost{what.epoch, "the lease of this member is gone"});
+    co_return false;
+  }
+  post_(core::LeaseKept{lease, sent});
+  if (what.epoch == 0) co_return true;
+
+  // A keepalive that says "fine" is not enough: some etcd versions say so for a revoked lease (F5),
+  // and the key may have been taken over. One linearizable transaction compares both.
+  model::Txn check;
+  check.when = {{.key = "leader", .what = model::Compare::What::value, .text = member_},
+                {.key = "leader", .what = model::Compare::What::lease, .number = lease}};
+  auto ours = co_await store_->txn(std::move(check), call_timeout(ttl));
+  if (!ours) co_return false;
+  if (!ours->succeeded) {
+    post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
+    co_return false;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (renewing_.epoch != what.epoch)
+      co_return true;  // given up meanwhile: too late to move anything
+    const std::int64_t deadline = (sent + renewing_.valid_for).ns;
+    if (deadline > page_->deadline_ns.load(std::memory_order_relaxed)) {
+      page_->deadline_ns.store(deadline, std::memory_order_release);
+    }
+  }
+  post_(core::LeaderRenewed{what.epoch, sent});
+  co_return true;
+}
+
+void LeaseKeeper::revoke(Duration limit) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto future = done->get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    renewing_ = {};
+    ttl_ = Duration{0};
+  }
+  asio::post(io_, [this, done, limit] {
+    if (lease_ == 0) return done->set_value();
+    asio::co_spawn(io_, store_->revoke(std::exchange(lease_, 0), limit),
+                   [done](std::exception_ptr, Status) { done->set_value(); });
+  });
+  future.wait_for(limit);
+}
+
+}  // namespace aurum::agent

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/time.h"
+#include "core/effect.h"
+#include "core/event.h"
+#include "dcs/store.h"
+#include "fence/lease_page.h"
+#include "runtime/async.h"
+#include "runtime/log.h"
+
+namespace aurum::agent {
+
+using runtime::Task;
+
+/// The lease thread (DESIGN §1): keeps the member's lease alive and, while this node leads, renews
+/// leadership and moves the deadline of the lease page. It does nothing else, so no work of the
+/// agent can starve it.
+///
+/// What must stay true:
+///  - the page's deadline only ever becomes `sent_at + valid_for` of a renewal that was answered,
+///  with the keepalive
+///    and the compare of `leader` (name and lease) both true, for the epoch that is being renewed;
+///  - once stop() or set_page() returned, no renewal begun before moves the deadline any more.
+/// Both hold because every write to the page is made under `mutex_` and only for `renewing_.epoch`.
+/// lease_keeper_test.cc drives it with a store whose answers come late.
+class LeaseKeeper {
+ public:
+  using Post =
+      std::function<void(core::Event)>;  ///< called in the lease thread; must hand over to the loop
+  using MakeStore = std::function<std::unique_ptr<dcs::Store>(boost::asio::any_io_executor)>;
+
+  LeaseKeeper(std::string member, fence::LeasePageMap& page, MakeStore make_store, Post post,
+              runtime::Logger& log);
+  ~LeaseKeeper();
+  LeaseKeeper(const LeaseKeeper&) = delete;
+  LeaseKeeper& operator=(const LeaseKeeper&) = delete;
+
+  /// Begins (or changes the length of) the member's lease.
+  void hold(Duration ttl);
+  void start(const core::StartRenewing& what);
+  void stop();
+  void set_page(const core::SetLeasePage& page);
+  /// PostgreSQL proved at `at` that it is alive and can write.
+  void proof(Instant at) { proof_at_ns_.store(at.ns, std::memory_order_relaxed); }
+  /// Gives the lease back at the end of an orderly stop, so that member key and lease end now.
+  /// Blocks at most `limit`.
+  void revoke(Duration limit);
+
+ private:
+  struct Renewing {
+    std::uint64_t epoch = 0;  ///< 0: not renewing
+    Duration valid_for{};
+    Duration interval{};
+    Duration proof_max_age{};
+  };
+
+  Task<void> run();
+  Task<bool> ensure_lease(Duration ttl);  ///< false: no lease, try again soon
+  Task<bool> renew(Duration ttl, const Renewing& what);
+  Renewing renewing() const;
+  bool proven(const Renewing& what, Instant now) const;
+  void wake();
+
+  const std::string member_;
+  fence::LeasePageMap& page_;
+  Post post_;
+  runtime::Logger& log_;
+
+  mutable std::mutex mutex_;  ///< guards renewing_, ttl_ and every write to the page
+  Renewing renewing_;
+  Duration ttl_{};
+  std::atomic<std::int64_t> proof_at_ns_{0};
+
+  // Of the lease thread only.
+  boost::asio::io_context io_{1};
+  boost::asio::steady_timer timer_{io_};
+  std::unique_ptr<dcs::Store> store_;
+  model::LeaseId lease_ = 0;
+  Duration lease_ttl_{};
+  bool unproven_noted_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace aurum::agent

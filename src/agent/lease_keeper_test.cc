@@ -1,0 +1,218 @@
+// The lease thread: what moves the deadline of the lease page, and what must not.
+
+#include "agent/lease_keeper.h"
+
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <gtest/gtest.h>
+
+#include "runtime/clock.h"
+
+namespace aurum::agent {
+namespace {
+
+using core::LeaderLost;
+using core::LeaderRenewed;
+using core::LeaseGone;
+using core::LeaseGranted;
+using core::PageState;
+
+/// What the store shall answer; shared between the test and the lease thread.
+struct Script {
+  std::mutex mutex;
+  Result<Duration> keep_alive = seconds(5);
+  Result<model::TxnDone> check = model::TxnDone{true, 1};
+  std::function<void()> before_check_answer;  ///< runs while a check's answer is on its way
+  int checks = 0, keepalives = 0, grants = 0;
+};
+
+class FakeStore : public dcs::Store {
+ public:
+  explicit FakeStore(Script& script) : script_(script) {}
+  Task<Result<dcs::Keys>> read(Duration) override { co_return dcs::Keys{}; }
+  Task<Result<model::TxnDone>> txn(model::Txn, Duration) override {
+    std::function<void()> hook;
+    Result<model::TxnDone> answer = model::TxnDone{};
+    {
+      const std::lock_guard lock(script_.mutex);
+      ++script_.checks;
+      hook = std::exchange(script_.before_check_answer, {});
+      answer = script_.check;
+    }
+    if (hook) hook();
+    co_return answer;
+  }
+  Task<Result<dcs::LeaseInfo>> grant(Duration ttl, Duration) override {
+    const std::lock_guard lock(script_.mutex);
+    co_return dcs::LeaseInfo{++script_.grants, ttl};
+  }
+  Task<Result<Duration>> keep_alive(model::LeaseId, Duration) override {
+    const std::lock_guard lock(script_.mutex);
+    ++script_.keepalives;
+    co_return script_.keep_alive;
+  }
+  Task<Status> revoke(model::LeaseId, Duration) override { co_return Status{}; }
+  Task<Error> watch(model::Revision, Duration, std::function<void(const dcs::WatchBatch&)>) override {
+    co_return Error{};
+  }
+  Task<Result<std::string>> server_version(Duration) override { co_return "3.5.30"; }
+  void close() override {}
+
+ private:
+  Script& script_;
+};
+
+class LeaseKeeperTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = std::filesystem::temp_directory_path() / ("lease-test-" + std::to_string(::getpid()));
+    std::filesystem::remove(path_);
+    auto page = fence::LeasePageMap::open(path_, true);
+    ASSERT_TRUE(page) << page.error().text();
+    page_.emplace(std::move(*page));
+    keeper_ = std::make_unique<LeaseKeeper>(
+        "node-1", *page_, [this](auto) { return std::make_unique<FakeStore>(script_); },
+        [this](core::Event e) {
+          const std::lock_guard lock(events_mutex_);
+          events_.push_back(std::move(e));
+          events_changed_.notify_all();
+        },
+        runtime::null_logger());
+  }
+  void TearDown() override {
+    keeper_.reset();
+    std::filesystem::remove(path_);
+  }
+
+  /// The next event of this kind; fails the test when none comes.
+  template <class E>
+  std::optional<E> wait_for() {
+    std::unique_lock lock(events_mutex_);
+    std::optional<E> found;
+    const bool came = events_changed_.wait_for(lock, std::chrono::seconds(10), [&] {
+      while (!events_.empty()) {
+        const core::Event event = std::move(events_.front());
+        events_.pop_front();
+        if (const auto* e = std::get_if<E>(&event)) {
+          found = *e;
+          return true;
+        }
+      }
+      return false;
+    });
+    EXPECT_TRUE(came) << "the event did not come";
+    return found;
+  }
+
+  void lead(std::uint64_t epoch, Duration proof_max_age = Duration{0}) {
+    keeper_->set_page({PageState::leased, epoch, runtime::now() + milliseconds(10)});
+    keeper_->start({epoch, milliseconds(4000), milliseconds(250), proof_max_age});
+  }
+  Instant deadline() const { return Instant{(*page_)->deadline_ns.load()}; }
+
+  Script script_;
+  std::filesystem::path path_;
+  std::optional<fence::LeasePageMap> page_;
+  std::unique_ptr<LeaseKeeper> keeper_;
+  std::mutex events_mutex_;
+  std::condition_variable events_changed_;
+  std::deque<core::Event> events_;
+};
+
+TEST_F(LeaseKeeperTest, a_renewal_moves_the_deadline_to_its_sending_plus_the_span) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  lead(7);
+  const auto renewed = wait_for<LeaderRenewed>();
+  ASSERT_TRUE(renewed);
+  EXPECT_EQ(renewed->epoch, 7u);
+  EXPECT_EQ(deadline(), renewed->sent_at + milliseconds(4000));
+}
+
+TEST_F(LeaseKeeperTest, an_answer_after_fencing_moves_nothing) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  {
+    // The loop gives up leadership while the answer to a renewal is on its way.
+    const std::lock_guard lock(script_.mutex);
+    script_.before_check_answer = [this] { keeper_->set_page({PageState::leased, 7, Instant{}}); };
+  }
+  lead(7);
+  // Another leadership later: its first renewal proves that the late answer has been dealt with.
+  const auto settle = [this] {
+    const std::lock_guard lock(script_.mutex);
+    return script_.checks > 0 && !script_.before_check_answer;
+  };
+  for (int i = 0; i < 1000 && !settle(); ++i) ::usleep(10'000);
+  keeper_->hold(seconds(6));  // a round of the thread behind the late answer
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  EXPECT_EQ(deadline(), Instant{});
+}
+
+TEST_F(LeaseKeeperTest, without_a_fresh_proof_nothing_is_renewed) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  const Instant before = runtime::now();
+  lead(9, milliseconds(200));
+  keeper_->hold(seconds(6));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  EXPECT_LT(deadline(), before + seconds(1)) << "no renewal without proof";
+  keeper_->proof(runtime::now() + seconds(60));
+  ASSERT_TRUE(wait_for<LeaderRenewed>());
+  EXPECT_GT(deadline(), before + seconds(3));
+}
+
+TEST_F(LeaseKeeperTest, a_compare_that_fails_ends_leadership) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.check = model::TxnDone{false, 5};
+  }
+  lead(11);
+  const auto lost = wait_for<LeaderLost>();
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->epoch, 11u);
+}
+
+TEST_F(LeaseKeeperTest, only_a_rejection_loses_the_lease_and_nothing_else) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  for (const Code code : {Code::unavailable, Code::timeout, Code::unknown_outcome, Code::protocol, Code::internal,
+                          Code::permission}) {
+    {
+      const std::lock_guard lock(script_.mutex);
+      script_.keep_alive = fail(code, "some trouble");
+      script_.keepalives = 0;
+    }
+    keeper_->hold(seconds(5));  // wakes the thread
+    for (int i = 0; i < 1000; ++i) {
+      const std::lock_guard lock(script_.mutex);
+      if (script_.keepalives > 1) break;
+      ::usleep(1000);
+    }
+    const std::lock_guard lock(events_mutex_);
+    for (const auto& event : events_) {
+      EXPECT_FALSE(std::holds_alternative<LeaseGone>(event)) << to_string(code);
+    }
+  }
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.keep_alive = fail(Code::rejected, "requested lease not found");
+  }
+  ASSERT_TRUE(wait_for<LeaseGone>());
+  ASSERT_TRUE(wait_for<LeaseGranted>()) << "a new lease is taken at once";
+}
+
+}  // namespace
+}  // namespace aurum::agent

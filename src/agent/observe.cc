@@ -1,0 +1,103 @@
+// Looking at PostgreSQL, and hearing of its end.
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <fmt/format.h>
+
+#include "agent/agent.h"
+#include "agent/guard_launcher.h"
+#include "fence/run_dir.h"
+#include "runtime/clock.h"
+
+namespace aurum::agent {
+
+namespace asio = boost::asio;
+using runtime::Task;
+using runtime::use_task;
+
+namespace {
+
+/// A quiet node is looked at once a second, one on its way somewhere five times.
+constexpr auto kQuiet = std::chrono::milliseconds(1000);
+constexpr auto kBusy = std::chrono::milliseconds(200);
+
+bool is_quiet(const core::State& s) {
+  if (s.job || !s.facts || !s.facts->accepting) return false;
+  if (s.lead.held)
+    return !s.facts->in_recovery && s.dynamic.synchronous_mode == model::SyncMode::off;
+  return s.facts->in_recovery && s.facts->replication_state == "streaming";
+}
+
+}  // namespace
+
+Task<void> Agent::probe_loop() {
+  for (;;) {
+    co_await probe_once();
+    probe_timer_.expires_after(is_quiet(core_.state()) ? kQuiet : kBusy);
+    auto [ec] = co_await probe_timer_.async_wait(use_task);
+    (void)ec;  // hurried or not: look
+  }
+}
+
+void Agent::probe_soon() { probe_timer_.cancel(); }
+
+Task<void> Agent::probe_once() {
+  if (probing_) co_return;
+  probing_ = true;
+  const core::Timing timing = core_.state().timing;
+  const Instant sent = runtime::now();
+  auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)));
+  bool writes = facts.accepting;
+  if (writes && !facts.in_recovery) {
+    auto disk = co_await postgres_->disk_probe(timing.proof_max_age / 2);
+    if (!disk)
+      log_->warn("pg.disk", "PostgreSQL's disk does not take writes: " + disk.error().text());
+    writes = disk.has_value();
+  }
+  probing_ = false;
+  if (writes && keeper_) keeper_->proof(sent);
+  facts_seen(std::move(facts));
+}
+
+void Agent::facts_seen(model::PgFacts facts) {
+  if (facts.process_alive && facts.pid != 0 && facts.pid != adopted_pid_) {
+    adopted_pid_ = facts.pid;
+    asio::co_spawn(io_, launcher_->adopt(facts.pid), asio::detached);
+  }
+  post(core::PgProbed{std::move(facts)});
+}
+
+void Agent::server_exited(int pid, std::string how) {
+  adopted_pid_ = 0;
+  post(core::PgExited{pid, std::move(how)});
+  probe_soon();
+}
+
+/// The guard died, or was killed. PostgreSQL runs on without a parent that watches the deadline, so
+/// a new guard has to adopt it at once.
+Task<void> Agent::revive_guard() {
+  log_->error("guard.lost", "the guard is gone; starting another one");
+  asio::steady_timer pause(io_);
+  while (!finishing_) {
+    auto spawned = co_await fence::spawn_guard(run_dir_, options_.program, Duration{0}, seconds(5));
+    if (spawned) {
+      auto connected = co_await reach_guard(seconds(2));
+      if (connected) {
+        adopted_pid_ = 0;
+        co_await probe_once();
+        co_return;
+      }
+      log_->error("guard.lost", "could not reach the new guard: " + connected.error().text());
+    } else {
+      log_->error("guard.lost", "could not start a guard: " + spawned.error().text());
+    }
+    pause.expires_after(std::chrono::milliseconds(500));
+    auto [ec] = co_await pause.async_wait(use_task);
+    (void)ec;
+  }
+}
+
+}  // namespace aurum::agent

@@ -1,0 +1,46 @@
+#include "agent/peers.h"
+
+#include <utility>
+
+#include "model/value.h"
+#include "net/http_client.h"
+
+namespace aurum::agent {
+
+using runtime::Task;
+
+namespace {
+
+net::HttpCall call_of(const model::LocalConfig& config, std::string url, Duration timeout) {
+  net::HttpCall call;
+  call.url = std::move(url);
+  call.timeout = timeout;
+  const bool own = !config.ctl.username.empty();
+  call.username = own ? config.ctl.username : config.rest.username;
+  call.password = own ? config.ctl.password : config.rest.password;
+  call.tls.certfile = config.ctl.tls.certfile;
+  call.tls.keyfile = config.ctl.tls.keyfile;
+  call.tls.keyfile_password = config.ctl.tls.keyfile_password;
+  call.tls.cafile = !config.ctl.tls.cafile.empty() ? config.ctl.tls.cafile : config.rest.tls.cafile;
+  return call;
+}
+
+}  // namespace
+
+Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config,
+                                                std::string api_url, Duration timeout) {
+  auto answer = co_await net::http_call(call_of(config, std::move(api_url), timeout));
+  if (!answer) co_return fail(answer.error());
+  auto document = model::parse_json(answer->body);
+  if (!document) co_return fail(document.error().within("answer of a peer"));
+  co_return model::decode_peer_status(*document);
+}
+
+Task<bool> peer_answers(const model::LocalConfig& config, std::string api_url, Duration timeout) {
+  const auto cut = api_url.rfind("/patroni");
+  if (cut != std::string::npos) api_url.resize(cut);
+  auto answer = co_await net::http_call(call_of(config, api_url + "/liveness", timeout));
+  co_return answer.has_value();
+}
+
+}  // namespace aurum::agent

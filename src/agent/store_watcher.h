@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/time.h"
+#include "core/event.h"
+#include "dcs/store.h"
+#include "model/cluster.h"
+#include "runtime/async.h"
+#include "runtime/log.h"
+
+namespace aurum::agent {
+
+using runtime::Task;
+
+/// Keeps a copy of everything below the cluster's base path: one read, then a watch, again after
+/// every end of the watch. Each change is posted as a whole DcsSnapshot; failures as DcsFailed.
+/// Runs on the loop.
+class StoreWatcher {
+ public:
+  using Post = std::function<void(core::Event)>;
+
+  StoreWatcher(dcs::Store& store, boost::asio::any_io_executor executor, Post post,
+               runtime::Logger& log);
+
+  /// Reads and watches until stop(). `silence`: a watch that hears nothing for so long asks whether
+  /// it is alive.
+  Task<void> run(Duration silence);
+  /// Reads now, whatever the watch does; the answer is posted.
+  Task<void> refresh(Duration timeout);
+  void stop();
+
+ private:
+  void accept(const dcs::Keys& keys, Instant sent_at);
+  void apply(const dcs::WatchBatch& batch);
+  void post(Instant seen_at);
+
+  dcs::Store& store_;
+  Post post_;
+  runtime::Logger& log_;
+  boost::asio::steady_timer timer_;
+  bool stopped_ = false;
+  model::Revision revision_ = 0;
+  std::map<std::string, model::KeyValue> keys_;
+};
+
+}  // namespace aurum::agent

@@ -1,0 +1,211 @@
+#include "core/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/ensure.h"
+
+namespace aurum::core {
+
+using model::DataDir;
+
+void Backoff::failed(Instant now, Duration first, Duration most) {
+  Duration wait = first;
+  for (int i = 0; i < failures && wait < most; ++i) wait *= 2;
+  ++failures;
+  not_before = now + std::min(wait, most);
+}
+
+std::string_view name_of(const Job& job) {
+  struct Namer {
+    std::string_view operator()(const InitDb&) const { return "bootstrap"; }
+    std::string_view operator()(const PostBootstrap&) const { return "post_bootstrap"; }
+    std::string_view operator()(const Clone&) const { return "clone"; }
+    std::string_view operator()(const StartPg&) const { return "start"; }
+    std::string_view operator()(const StopPg&) const { return "stop"; }
+    std::string_view operator()(const RestartPg&) const { return "restart"; }
+    std::string_view operator()(const Configure&) const { return "configure"; }
+    std::string_view operator()(const Promote&) const { return "promote"; }
+    std::string_view operator()(const Checkpoint&) const { return "checkpoint"; }
+    std::string_view operator()(const Inspect&) const { return "inspect"; }
+    std::string_view operator()(const CrashRecovery&) const { return "crash recovery"; }
+    std::string_view operator()(const Rewind&) const { return "rewind"; }
+    std::string_view operator()(const ClearData&) const { return "clear data"; }
+    std::string_view operator()(const ChangeSlots&) const { return "slots"; }
+    std::string_view operator()(const ReadHistory&) const { return "history"; }
+  };
+  return std::visit(Namer{}, job);
+}
+
+Core::Core(model::LocalConfig config, Identity identity) : identity_(std::move(identity)) {
+  s_.config = std::move(config);
+  s_.tags = model::effective_tags(s_.config.tags);
+  s_.dynamic_tree = s_.config.bootstrap.dcs;
+  s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
+  s_.timing = make_timing(s_.dynamic);
+}
+
+std::vector<Effect> Core::step(const Input& input) {
+  ensure(input.now >= now_, "time handed to the core never goes back");
+  now_ = input.now;
+  wall_ = input.wall;
+  out_.clear();
+  wake_ = kNever;
+  take(input.event);
+  check_deadline();
+  decide();
+  derive();
+  publish_member();
+  wake_at(now_ + std::min<Duration>(s_.timing.loop_wait, seconds(1)));
+  emit(WakeAt{std::max(wake_, now_ + milliseconds(1))});
+  return std::exchange(out_, {});
+}
+
+void Core::take(const Event& event) {
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void Core::decide() {
+  if (s_.stopping) return decide_shutdown();
+  if (!s_.facts) return;  // the first probe is on its way
+  if (s_.lease == 0 && !s_.view) return result("waiting for the store (DCS): " + s_.dcs_error);
+  if (!s_.view) return;
+  if (s_.facts->data_dir == DataDir::foreign) {
+    s_.parked = fmt::format("{} is not empty and is no PostgreSQL data directory",
+                            s_.config.pg.data_dir.string());
+    return emit(Exit{
+        1, s_.parked +
+               "; nothing was changed. hint: empty it, or point postgresql.data_dir elsewhere"});
+  }
+  if (!check_identity()) return;
+  decide_hung();
+  if (s_.job) return;  // its end will bring us back
+  if (s_.dynamic.pause) return decide_paused();
+  if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready) return decide_bootstrap();
+  decide_ready();
+}
+
+void Core::decide_ready() {
+  decide_requests();
+  if (s_.job) return;
+  if (!running()) return decide_stopped();
+  if (!accepting()) return result("PostgreSQL is starting up");
+  decide_running();
+}
+
+void Core::decide_running() {
+  configure_if_needed();
+  if (s_.lead.held) return decide_lead();
+  if (leader_key_is_mine()) return reclaim();
+  if (leader_is_other()) {
+    if (is_primary())
+      return lose_leadership(fmt::format("{} is the leader now", s_.view->leader->name));
+    return decide_follow();
+  }
+  decide_race();
+}
+
+bool Core::check_identity() {
+  const std::string& mine = s_.facts->system_identifier;
+  if (mine.empty() || s_.facts->data_dir != DataDir::ready || s_.bootstrapping) return true;
+  const auto& initialize = s_.view->initialize;
+  if (initialize && !initialize->empty() && *initialize != mine) {
+    s_.parked = fmt::format("system ID mismatch, node {} belongs to a different cluster: {} != {}",
+                            s_.name(), *initialize, mine);
+    emit(Exit{1, s_.parked});
+    return false;
+  }
+  return true;
+}
+
+bool Core::leader_is_other() const {
+  return s_.view && s_.view->leader && s_.view->leader->name != s_.name();
+}
+
+bool Core::leader_key_is_mine() const {
+  return s_.view && s_.view->leader && s_.view->leader->name == s_.name();
+}
+
+void Core::derive() {
+  using model::PgState;
+  using model::Role;
+  if (!s_.facts) return;
+  const model::PgFacts& f = *s_.facts;
+  const auto job_is = [this](auto type) {
+    return s_.job && std::holds_alternative<decltype(type)>(s_.job->job);
+  };
+  if (job_is(InitDb{}))
+    s_.pg_state = PgState::initdb;
+  else if (job_is(Clone{}) || job_is(ClearData{}))
+    s_.pg_state = PgState::creating_replica;
+  else if (job_is(RestartPg{}))
+    s_.pg_state = PgState::restarting;
+  else if (job_is(StopPg{}))
+    s_.pg_state = PgState::stopping;
+  else if (job_is(StartPg{}))
+    s_.pg_state = PgState::starting;
+  else if (f.process_alive)
+    s_.pg_state = f.accepting || f.probe_timed_out ? PgState::running : PgState::starting;
+  else if (s_.crashed)
+    s_.pg_state = PgState::crashed;
+  else if (s_.start_failed)
+    s_.pg_state = PgState::start_failed;
+  else
+    s_.pg_state = PgState::stopped;
+
+  if (f.data_dir != DataDir::ready)
+    s_.role = Role::uninitialized;
+  else if (f.process_alive && f.accepting)
+    s_.role = f.in_recovery ? Role::replica : Role::primary;
+  else if (s_.demoting)
+    s_.role = Role::demoted;
+  else if (s_.role == Role::uninitialized)
+    s_.role = Role::replica;
+  if (s_.role == Role::replica && s_.lead.held && job_is(Promote{})) s_.role = Role::promoted;
+}
+
+void Core::note(Note::Level level, std::string event, std::string text) {
+  emit(Note{level, std::move(event), std::move(text)});
+}
+
+void Core::result(std::string text) {
+  if (s_.dynamic.pause) text = "PAUSE: " + text;
+  if (text == last_result_ && now_ - last_result_at_ < s_.timing.loop_wait) return;
+  last_result_ = text;
+  last_result_at_ = now_;
+  info("cycle", std::move(text));
+}
+
+void Core::start_job(Job job) {
+  ensure(!s_.job, "one job at a time changes what PostgreSQL is");
+  s_.job = Running{next_id_++, job, now_, {}};
+  emit(StartJob{s_.job->id, std::move(job)});
+}
+
+void Core::start_side(Job job) {
+  ensure(!s_.side, "one side job at a time");
+  s_.side = Running{next_id_++, job, now_, {}};
+  emit(StartJob{s_.side->id, std::move(job)});
+}
+
+std::uint64_t Core::write(std::string what, model::Txn txn) {
+  const std::uint64_t id = next_id_++;
+  s_.pending[id] = Pending{what, now_};
+  emit(WriteDcs{id, std::move(what), std::move(txn)});
+  return id;
+}
+
+bool Core::writing(const std::string& what) const {
+  return std::any_of(s_.pending.begin(), s_.pending.end(),
+                     [&](const auto& p) { return p.second.what == what; });
+}
+
+void Core::wake_at(Instant at) { wake_ = std::min(wake_, at); }
+
+void Core::reply(RequestId id, int status, std::string text) {
+  if (id != 0) emit(Reply{id, status, std::move(text)});
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/effect.h"
+#include "core/event.h"
+#include "core/state.h"
+
+namespace aurum::core {
+
+/// What identifies this program to others.
+struct Identity {
+  std::string aurum_version;
+  std::string patroni_version;  ///< the compatible version, in `version` of the member key
+};
+
+/// The decision core of one node: events in, effects out (DESIGN §3).
+///
+/// Pure: no I/O, thread, wall clock or randomness; the same inputs give the same effects, so a run
+/// can be replayed and simulated. One step() takes in one event, then looks at the whole state and
+/// decides what to begin. Nothing here waits: what takes time is a job whose end is an event.
+///
+/// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
+/// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
+/// demote.cc every way of giving up leadership; requests.cc operators; member_key.cc what others
+/// see of us.
+class Core {
+ public:
+  Core(model::LocalConfig config, Identity identity);
+
+  std::vector<Effect> step(const Input& input);
+  const State& state() const { return s_; }
+  /// The long action of §2.6.1 under way; "" if none.
+  std::string running_action() const;
+
+ private:
+  // Events (core.cc, jobs.cc).
+  void take(const Event& event);
+  void on(const Tick&) {}
+  void on(const DcsSnapshot&);
+  void on(const DcsFailed&);
+  void on(const DcsWritten&);
+  void on(const LeaseGranted&);
+  void on(const LeaseKept&);
+  void on(const LeaseGone&);
+  void on(const LeaderRenewed&);
+  void on(const LeaderLost&);
+  void on(const PgProbed&);
+  void on(const PgExited&);
+  void on(const JobProgress&);
+  void on(const JobDone&);
+  void on(const PeerAnswered&);
+  void on(const Request&);
+  void on(const ConfigReloaded&);
+  void on(const StopRequested&);
+  void job_ended(const Running& job, const Result<JobResult>& result);
+  void write_ended(const Pending& write, const Result<model::TxnDone>& result);
+
+  // Decisions.
+  void decide();
+  void decide_ready();      ///< the data directory is good
+  void check_deadline();    ///< leadership ends when its deadline comes (demote.cc)
+  bool check_identity();    ///< false: this data belongs to another cluster
+  void decide_bootstrap();  ///< bootstrap.cc
+  void found_cluster();
+  void finish_bootstrap();
+  void decide_clone();
+  void decide_stopped();  ///< recover.cc: PostgreSQL does not run
+  void start_as_replica();
+  void restart_crashed_primary();
+  void decide_running();
+  void decide_follow();  ///< follow.cc
+  void decide_rejoin(const model::Upstream& upstream);
+  void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
+  void decide_race();  ///< elect.cc
+  void conclude_race();
+  void acquire(const std::string& why);
+  void reclaim();
+  void become_leader(std::uint64_t epoch);
+  void decide_lead();  ///< lead.cc
+  void promote();
+  void lead_store();
+  void lead_sync();
+  void lead_failover_request();
+  void conclude_switchover();
+  void write_failover_key(const model::FailoverRequest& request);
+  std::vector<std::string> retained_members() const;
+  void lead_slots();
+  void keep_renewing();
+  void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
+  void demote_gracefully(const std::string& why);
+  void release_leader(const std::string& why);
+  void decide_shutdown();
+  void decide_paused();
+  void decide_hung();
+  void decide_requests();  ///< requests.cc
+  void start_restart(const RestartRequest& request, RequestId waiting);
+  void configure_if_needed();
+  void replica_slots();
+
+  // Derived facts.
+  Instant now() const { return now_; }
+  bool running() const { return s_.facts && s_.facts->process_alive; }
+  bool accepting() const { return s_.facts && s_.facts->process_alive && s_.facts->accepting; }
+  bool is_primary() const { return accepting() && !s_.facts->in_recovery; }
+  bool leader_is_other() const;
+  bool leader_key_is_mine() const;
+  RaceView race_view() const;
+  std::optional<model::Upstream> upstream_of(const std::string& member) const;
+  std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
+  model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
+  model::PgTarget primary_target() const;
+  bool has_sync_successor() const;
+  void derive();          ///< pg_state and role
+  void publish_member();  ///< member_key.cc
+  model::Member member_now() const;
+
+  // Effects.
+  template <class E>
+  void emit(E effect) {
+    out_.emplace_back(std::move(effect));
+  }
+  void note(Note::Level level, std::string event, std::string text);
+  void info(std::string event, std::string text) {
+    note(Note::Level::info, std::move(event), std::move(text));
+  }
+  void warn(std::string event, std::string text) {
+    note(Note::Level::warning, std::move(event), std::move(text));
+  }
+  void result(
+      std::string text);  ///< the outcome of a cycle, logged when it changes and once per loop_wait
+  void start_job(Job job);
+  void start_side(Job job);
+  std::uint64_t write(std::string what, model::Txn txn);
+  bool writing(const std::string& what) const;
+  void wake_at(Instant at);
+  void reply(RequestId id, int status, std::string text);
+
+  State s_;
+  Identity identity_;
+  Instant now_;
+  WallTime wall_;
+  std::vector<Effect> out_;
+  Instant wake_ = kNever;
+  std::uint64_t next_id_ = 1;
+  std::string last_result_;
+  Instant last_result_at_;
+  std::string published_member_;  ///< text of the member key as written last
+  std::string published_member_sans_lsn_;
+  model::LeaseId published_lease_ = 0;
+  Instant published_at_;
+  Instant status_at_;
+  Instant slots_at_;
+  std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
+};
+
+}  // namespace aurum::core

@@ -1,0 +1,228 @@
+// Taking events in: what each changes in the state. Decisions follow in decide().
+
+#include <fmt/format.h>
+
+#include "core/core.h"
+
+namespace aurum::core {
+
+namespace {
+
+const char* const kLeaderWrites[] = {"acquire leader", "reclaim leader", "found cluster"};
+
+bool is_leader_write(const std::string& what) {
+  for (const char* w : kLeaderWrites) {
+    if (what == w) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Core::on(const DcsSnapshot& e) {
+  // From before a write of ours that was answered: it would show the past as the present (F3, F27).
+  if (e.view.revision < s_.revision_min) return;
+  const bool was_known = s_.view.has_value();
+  const std::string former = was_known ? s_.view->leader_name() : "";
+  if (s_.view && e.view.revision < s_.view->revision) return;
+  s_.view = e.view;
+  s_.view_at = std::max(s_.view_at, e.sent_at);
+  if (!s_.dcs_error.empty()) info("dcs.back", "the store (DCS) answers again");
+  s_.dcs_error.clear();
+  for (const auto& [name, member] : s_.view->members) member_seen_[name] = now_;
+
+  if (!s_.view->config.is_null() && s_.view->config != s_.dynamic_tree) {
+    s_.dynamic_tree = s_.view->config;
+    s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
+    for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
+    const Duration old_ttl = s_.timing.ttl;
+    s_.timing = make_timing(s_.dynamic);
+    info("config", "dynamic configuration changed");
+    if (s_.timing.ttl != old_ttl) emit(HoldLease{s_.timing.ttl});
+    s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
+  }
+  const std::string leader = s_.view->leader_name();
+  if (!leader.empty())
+    s_.leaderless_since.reset();
+  else if (!s_.leaderless_since)
+    s_.leaderless_since = now_;
+  if (leader != former) {
+    s_.rejoin_checked = false;
+    s_.rewind_failures = 0;
+    s_.inspect_backoff.reset();
+    s_.race_backoff.reset();
+    if (!leader.empty() && leader != s_.name()) {
+      s_.parked.clear();
+      s_.poll.reset();
+      s_.demoting = false;
+      s_.no_race_before = now_;
+    }
+  }
+  // Somebody else's name in the key: whatever our own clock says, this leadership is over.
+  if (s_.lead.held && static_cast<std::uint64_t>(e.view.revision) >= s_.lead.epoch &&
+      !leader_key_is_mine() && !writing("release leader") && !s_.demoting) {
+    lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
+  }
+}
+
+void Core::on(const DcsFailed& e) {
+  if (s_.dcs_error.empty()) warn("dcs.error", "Error communicating with DCS: " + e.error.text());
+  s_.dcs_error = e.error.message;
+}
+
+void Core::on(const DcsWritten& e) {
+  const auto it = s_.pending.find(e.id);
+  if (it == s_.pending.end()) return;
+  const Pending write = it->second;
+  s_.pending.erase(it);
+  if (e.result && e.result->succeeded)
+    s_.revision_min = std::max(s_.revision_min, e.result->revision);
+  write_ended(write, e.result);
+}
+
+void Core::write_ended(const Pending& write, const Result<model::TxnDone>& result) {
+  if (!result) {
+    warn("dcs.write", fmt::format("could not {}: {}", write.what, result.error().text()));
+    if (write.what == "member") published_member_.clear();
+    if (write.what == "status") status_at_ = Instant{};
+    emit(ReadDcs{});  // with an unknown outcome only a read can tell
+    return;
+  }
+  if (is_leader_write(write.what)) {
+    if (result->succeeded) return become_leader(static_cast<std::uint64_t>(result->revision));
+    info("race.lost", "following new leader after trying and failing to obtain lock");
+    if (write.what == "found cluster") s_.bootstrapping = false;
+    emit(ReadDcs{});
+  } else if (write.what == "release leader") {
+    if (result->succeeded && s_.view) s_.view->leader.reset();
+    emit(ReadDcs{});
+  } else if (write.what == "initialize") {
+    if (result->succeeded) {
+      s_.bootstrapping = true;
+      info("bootstrap", "trying to bootstrap a new cluster");
+    }
+    emit(ReadDcs{});
+  } else if (write.what == "finish bootstrap") {
+    if (result->succeeded) {
+      s_.bootstrapping = false;
+      s_.initialized_here = true;
+      info("bootstrap.done", "initialized a new cluster");
+      emit(Callback{"on_start", model::Role::primary});
+    }
+    emit(ReadDcs{});
+  } else if (write.what == "member") {
+    if (!result->succeeded) published_member_.clear();
+  } else if (!result->succeeded) {
+    emit(ReadDcs{});  // our idea of that key is old
+  }
+}
+
+void Core::on(const LeaseGranted& e) {
+  s_.lease = e.lease;
+  s_.lease_sent_at = e.sent_at;
+  published_lease_ = 0;
+}
+
+void Core::on(const LeaseKept& e) {
+  if (e.lease == s_.lease) s_.lease_sent_at = std::max(s_.lease_sent_at, e.sent_at);
+}
+
+void Core::on(const LeaseGone& e) {
+  if (e.lease != s_.lease) return;
+  s_.lease = 0;
+  warn("lease.gone", "this member's lease in the store is gone; taking a new one");
+}
+
+void Core::on(const LeaderRenewed& e) {
+  if (!s_.lead.held || e.epoch != s_.lead.epoch) return;
+  s_.lead.deadline = std::max(s_.lead.deadline, e.sent_at + s_.timing.valid_for);
+  // A linearizable answer about `leader` is as good as a read for "the store is there".
+  s_.view_at = std::max(s_.view_at, e.sent_at);
+}
+
+void Core::on(const LeaderLost& e) {
+  if (s_.lead.held && e.epoch == s_.lead.epoch) lose_leadership(e.why);
+}
+
+void Core::on(const PgProbed& e) {
+  const bool was_alive = running();
+  const bool first = !s_.facts;
+  if (s_.facts && e.facts.control == std::nullopt && s_.facts->control) {
+    s_.facts = e.facts;
+  } else {
+    s_.facts = e.facts;
+  }
+  if (first && e.facts.process_alive)
+    info("adopt", fmt::format("found PostgreSQL running with pid {}", e.facts.pid));
+  if (e.facts.accepting) {
+    s_.answered_at = now_;
+    s_.hung_since.reset();
+    s_.start_failed = false;
+    s_.crashed = false;
+    if (!e.facts.in_recovery) {
+      s_.crash_since.reset();
+      s_.crash_backoff.reset();
+    }
+    if (s_.sync_setting_since == model::Lsn{}) s_.sync_setting_since = e.facts.flush_lsn;
+  } else if (e.facts.probe_timed_out) {
+    if (!s_.hung_since) s_.hung_since = now_;
+  } else {
+    s_.hung_since.reset();
+  }
+  if (was_alive && !e.facts.process_alive && !s_.job) on(PgExited{0, "it is not there any more"});
+}
+
+void Core::on(const PgExited& e) {
+  s_.hung_since.reset();
+  s_.applied.reset();
+  if (s_.facts) {
+    s_.facts->process_alive = false;
+    s_.facts->accepting = false;
+    s_.facts->probe_timed_out = false;
+  }
+  const bool ours = s_.job && (std::holds_alternative<StopPg>(s_.job->job) ||
+                               std::holds_alternative<RestartPg>(s_.job->job) ||
+                               std::holds_alternative<Rewind>(s_.job->job) ||
+                               std::holds_alternative<StartPg>(s_.job->job) ||
+                               std::holds_alternative<InitDb>(s_.job->job));
+  if (ours || s_.crashed) return;
+  s_.crashed = true;
+  warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
+}
+
+void Core::on(const JobProgress& e) {
+  if (s_.job && s_.job->id == e.id) s_.job->progress = e.text;
+}
+
+void Core::on(const JobDone& e) {
+  if (s_.side && s_.side->id == e.id) {
+    const Running ended = *s_.side;
+    s_.side.reset();
+    return job_ended(ended, e.result);
+  }
+  if (!s_.job || s_.job->id != e.id) return;
+  const Running ended = *s_.job;
+  s_.job.reset();
+  job_ended(ended, e.result);
+}
+
+void Core::on(const PeerAnswered& e) {
+  if (!s_.poll || s_.poll->round != e.round) return;
+  s_.poll->asked[e.name] = true;
+  s_.poll->answers[e.name] = e.status;
+}
+
+void Core::on(const ConfigReloaded& e) {
+  s_.config = e.config;
+  s_.tags = model::effective_tags(s_.config.tags);
+  s_.applied_dynamic = model::Value();  // render and compare again
+  info("reload", "local configuration was read again");
+}
+
+void Core::on(const StopRequested&) {
+  if (s_.stopping) return;
+  s_.stopping = true;
+  info("stop", "shutting down");
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,147 @@
+// A replica and its leader: follow, or get back to where following is possible.
+
+#include <fmt/format.h>
+
+#include "core/core.h"
+
+namespace aurum::core {
+
+std::optional<model::Upstream> Core::upstream_of(const std::string& member) const {
+  const model::Member* m = s_.view ? s_.view->member(member) : nullptr;
+  if (m == nullptr) return std::nullopt;
+  const auto address = model::parse_url_host(m->conn_url);
+  if (!address) return std::nullopt;
+  return model::Upstream{m->name, address->host, address->port != 0 ? address->port : 5432};
+}
+
+std::optional<model::Upstream> Core::wanted_upstream() const {
+  if (!s_.view || !s_.view->leader || s_.view->leader->name == s_.name()) return std::nullopt;
+  model::Member self;
+  self.tags = s_.tags;
+  const std::string from = model::tag_replicatefrom(self);
+  if (!from.empty() && from != s_.name()) {
+    const model::Member* member = s_.view->member(from);
+    if (member != nullptr && member->state == model::PgState::running) return upstream_of(from);
+  }
+  return upstream_of(s_.view->leader->name);
+}
+
+model::PgTarget Core::replica_target(const std::optional<model::Upstream>& upstream) const {
+  model::PgTarget target;
+  target.upstream = upstream;
+  model::Member self;
+  self.tags = s_.tags;
+  if (model::tag_nostream(self)) target.upstream.reset();
+  if (s_.dynamic.use_slots && target.upstream) target.slot_name = model::slot_name(s_.name());
+  // In a synchronous cluster a promoted node must not start with somebody's old list, nor with the
+  // user's own.
+  if (s_.dynamic.synchronous_mode != model::SyncMode::off) {
+    target.synchronous_standby_names = s_.dynamic.synchronous_mode_strict ? "*" : "";
+  }
+  return target;
+}
+
+void Core::decide_follow() {
+  const auto upstream = wanted_upstream();
+  if (!upstream) return result("waiting for the address of " + s_.view->leader->name);
+  const bool same_leader = s_.rejoin_leader == s_.view->leader->name;
+  const bool streaming = s_.facts->replication_state == "streaming";
+  const bool on_target = s_.applied && s_.applied->upstream == std::optional(*upstream);
+  // Streaming from the leader proves that our WAL is part of its history.
+  if (streaming && on_target) {
+    s_.rejoin_checked = true;
+    s_.rejoin_leader = s_.view->leader->name;
+    s_.parked.clear();
+    replica_slots();
+    return result(fmt::format("no action. I am ({}), a secondary, and following a leader ({})",
+                              s_.name(), s_.view->leader->name));
+  }
+  if (!s_.rejoin_checked || !same_leader) return decide_rejoin(*upstream);
+  const model::PgTarget target = replica_target(upstream);
+  if (s_.applied != target) {
+    if (!s_.side && s_.start_backoff.may_try(now_)) {
+      info("follow",
+           fmt::format("following {} ({}:{})", upstream->name, upstream->host, upstream->port));
+      start_job(Configure{target});
+    }
+    return;
+  }
+  replica_slots();
+  result(fmt::format(
+      "following {}, {}", s_.view->leader->name,
+      s_.facts->replication_state.empty() ? "not streaming yet" : s_.facts->replication_state));
+}
+
+void Core::decide_rejoin(const model::Upstream& upstream) {
+  // A node copied a moment ago, or checked against this very leader, needs no second look.
+  if (s_.rejoin_checked && s_.rejoin_leader == s_.view->leader->name && !running())
+    return start_as_replica();
+  const auto end = local_end(*s_.facts);
+  if (!end) return start_as_replica();
+  const model::Upstream leader = upstream_of(s_.view->leader->name).value_or(upstream);
+  if (!s_.upstream_state || s_.upstream_name != leader.name) {
+    if (!s_.inspect_backoff.may_try(now_)) {
+      wake_at(s_.inspect_backoff.not_before);
+      return result(fmt::format("waiting for {} to tell how far it is", leader.name));
+    }
+    return start_job(Inspect{leader});
+  }
+  const model::UpstreamState state = *s_.upstream_state;
+  s_.upstream_state.reset();  // used once: it is old in a moment
+  if (state.in_recovery) {
+    s_.inspect_backoff.failed(now_, milliseconds(100), seconds(2));
+    return result(fmt::format("waiting for {} to be promoted", leader.name));
+  }
+  if (!s_.facts->system_identifier.empty() &&
+      state.system_identifier != s_.facts->system_identifier) {
+    s_.parked = fmt::format("{} has another system identifier ({}) than this node ({})",
+                            leader.name, state.system_identifier, s_.facts->system_identifier);
+    return emit(Exit{1, s_.parked});
+  }
+  const model::Member* member = s_.view->member(leader.name);
+  RejoinFacts facts;
+  facts.divergence = compare_histories(*end, state);
+  facts.use_pg_rewind = s_.config.pg.use_pg_rewind.value_or(s_.dynamic.use_pg_rewind);
+  facts.rewindable = end->rewindable;
+  facts.upstream_checkpointed = member == nullptr || !member->checkpoint_after_promote_pending;
+  facts.rewind_failures = s_.rewind_failures;
+  facts.may_remove_data = true;  // ClearData moves it aside where there is room, see pg/
+  run_rejoin(plan_rejoin(facts), leader);
+}
+
+void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
+  const std::string from = leader.name;
+  switch (plan.step) {
+    case RejoinStep::stream:
+      s_.rejoin_checked = true;
+      s_.rejoin_leader = s_.view->leader->name;
+      info("rejoin.stream", fmt::format("streaming from {}: {}", from, plan.reason));
+      if (!running())
+        start_as_replica();
+      else
+        wake_at(now_);
+      return;
+    case RejoinStep::wait_for_checkpoint:
+      s_.inspect_backoff.failed(now_, milliseconds(100), seconds(1));
+      return result(fmt::format("waiting before pg_rewind: {}", plan.reason));
+    case RejoinStep::rewind:
+      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      info("rejoin.rewind", fmt::format("running pg_rewind from {}: {}", from, plan.reason));
+      return start_job(Rewind{leader});
+    case RejoinStep::clone:
+      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      warn("rejoin.clone",
+           fmt::format("copying the data directory anew from {}: {}", from, plan.reason));
+      return start_job(ClearData{plan.reason, true});
+    case RejoinStep::park:
+      if (s_.parked != plan.reason) {
+        note(Note::Level::error, "rejoin.parked",
+             "can not rejoin: " + plan.reason + "; reinit this member");
+      }
+      s_.parked = plan.reason;
+      s_.inspect_backoff.failed(now_, seconds(5), seconds(60));
+      return;
+  }
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,252 @@
+// The leader's work while all is well, and its promotion.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/core.h"
+#include "core/slots.h"
+#include "core/switchover.h"
+#include "core/sync_standbys.h"
+
+namespace aurum::core {
+
+using model::Compare;
+using model::SyncMode;
+using model::Write;
+
+namespace {
+
+/// A write that only the leader may make: it fails when leadership has moved on.
+model::Txn as_leader(const std::string& self, std::vector<Write> then) {
+  return {.when = {{.key = "leader", .what = Compare::What::value, .text = self}},
+          .then = std::move(then)};
+}
+
+}  // namespace
+
+void Core::keep_renewing() {
+  if (!s_.lead.held) return;
+  // A server that is being promoted, started or stopped can prove nothing; those jobs have time
+  // limits of their own.
+  const bool settled = s_.lead.promoted && !s_.job && running() && !s_.demoting;
+  const Duration proof = settled ? s_.timing.proof_max_age : Duration{0};
+  if (proof == s_.lead.proof_asked) return;
+  s_.lead.proof_asked = proof;
+  emit(StartRenewing{s_.lead.epoch, s_.timing.valid_for, s_.timing.renew_interval, proof});
+}
+
+model::PgTarget Core::primary_target() const {
+  model::PgTarget target;
+  target.primary = true;
+  if (s_.dynamic.synchronous_mode == SyncMode::off) return target;
+  // Start from what the key promises: nothing less may be acknowledged than it says.
+  const bool mine = s_.view && s_.view->sync.leader == s_.name();
+  std::vector<std::string> names = mine ? s_.view->sync.members : std::vector<std::string>{};
+  target.synchronous_standby_names = render_sync_names(names, s_.dynamic.synchronous_mode_strict);
+  if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
+    target.synchronous_standby_names = s_.applied->synchronous_standby_names;
+  }
+  return target;
+}
+
+void Core::decide_lead() {
+  keep_renewing();
+  if (s_.facts->in_recovery) return promote();
+  s_.lead.promoted = true;
+  s_.parked.clear();
+  s_.former_sync.reset();
+  if (s_.checkpoint_pending && !s_.side) start_side(Checkpoint{});
+  lead_store();
+  lead_sync();
+  lead_failover_request();
+  if (s_.job) return;
+  lead_slots();
+  result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
+}
+
+void Core::promote() {
+  if (!s_.promote_backoff.may_try(now_)) return wake_at(s_.promote_backoff.not_before);
+  info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
+                              s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
+  start_job(Promote{});
+  emit(Callback{"on_role_change", model::Role::primary});
+}
+
+void Core::lead_store() {
+  const model::ClusterView& view = *s_.view;
+  if ((!view.initialize || *view.initialize != s_.facts->system_identifier) &&
+      !writing("system identifier")) {
+    write("system identifier",
+          as_leader(s_.name(), {{.key = "initialize", .value = s_.facts->system_identifier}}));
+  }
+  if (view.config.is_null() && !s_.dynamic_tree.is_null() && !writing("config")) {
+    write("config", {.when = {{.key = "config"},
+                              {.key = "leader", .what = Compare::What::value, .text = s_.name()}},
+                     .then = {{.key = "config", .value = model::to_json(s_.dynamic_tree)}}});
+  }
+  const model::Timeline timeline = s_.facts->timeline;
+  const bool history_known =
+      timeline <= 1 ? view.history.empty()
+                    : !view.history.empty() && view.history.back().timeline == timeline - 1;
+  if (!history_known && !s_.side && !writing("history")) {
+    if (timeline <= 1)
+      write("history", as_leader(s_.name(), {{.key = "history", .value = "[]"}}));
+    else
+      start_side(ReadHistory{timeline});
+  }
+  if (now_ - status_at_ >= s_.timing.loop_wait && !writing("status")) {
+    const model::ClusterStatus status = leader_status(*s_.facts, s_.name(), retained_members());
+    if (!(status == view.status)) {
+      status_at_ = now_;
+      write("status",
+            as_leader(s_.name(), {{.key = "status", .value = model::encode_status(status)}}));
+    }
+  }
+}
+
+void Core::lead_sync() {
+  if (writing("sync") || s_.job || s_.side) return;
+  SyncView view{.cluster = &*s_.view,
+                .config = &s_.dynamic,
+                .facts = &*s_.facts,
+                .self = s_.name(),
+                .setting_since = s_.sync_setting_since};
+  if (view.setting_since == model::Lsn{}) view.setting_since.reset();
+  const SyncStep step = plan_sync(view);
+  if (step.what == SyncStep::What::none) {
+    // Switched off: the user's own value comes back.
+    if (s_.dynamic.synchronous_mode == SyncMode::off && s_.applied &&
+        s_.applied->synchronous_standby_names) {
+      model::PgTarget target = *s_.applied;
+      target.synchronous_standby_names.reset();
+      start_job(Configure{target});
+    }
+    return;
+  }
+  if (step.what == SyncStep::What::set_names) {
+    if (!s_.start_backoff.may_try(now_)) return;
+    model::PgTarget target = primary_target();
+    target.synchronous_standby_names = step.names;
+    info("sync.names", step.reason);
+    return start_job(Configure{target});
+  }
+  model::Txn txn = as_leader(s_.name(), {});
+  const model::Revision seen = s_.view->sync.mod_revision;
+  txn.when.push_back(
+      seen == 0 ? Compare{.key = "sync"}
+                : Compare{.key = "sync", .what = Compare::What::mod_revision, .number = seen});
+  if (step.what == SyncStep::What::delete_key) {
+    txn.then.push_back({.what = Write::What::erase, .key = "sync"});
+  } else {
+    txn.then.push_back({.key = "sync", .value = model::encode_sync(step.key)});
+  }
+  info("sync.key", step.reason);
+  write("sync", std::move(txn));
+}
+
+void Core::lead_failover_request() {
+  if (!s_.view->failover || s_.view->failover->is_empty() || writing("failover request")) return;
+  const model::FailoverRequest& request = *s_.view->failover;
+  if (s_.poll && s_.poll->why == Poll::Why::switchover) return conclude_switchover();
+  const RequestVerdict verdict = check_request(request, s_.name(), wall_, s_.dynamic.pause);
+  switch (verdict.what) {
+    case RequestVerdict::What::wait:
+      return wake_at(now_ + std::min<Duration>(verdict.wait, s_.timing.loop_wait));
+    case RequestVerdict::What::drop:
+      info("failover.drop", verdict.reason);
+      return write_failover_key({});
+    case RequestVerdict::What::due: {
+      model::FailoverRequest now_due = request;
+      now_due.scheduled_at.clear();
+      info("failover.due", "the scheduled switchover is due");
+      return write_failover_key(now_due);
+    }
+    case RequestVerdict::What::go:
+      break;
+  }
+  Poll poll{.round = next_id_++, .why = Poll::Why::switchover, .since = now_};
+  AskPeers ask{.round = poll.round, .timeout = s_.timing.peer_timeout};
+  for (const auto& [name, member] : s_.view->members) {
+    if (name == s_.name() || member.api_url.empty()) continue;
+    if (!request.candidate.empty() && name != request.candidate) continue;
+    poll.asked[name] = false;
+    ask.peers.push_back({name, member.api_url});
+  }
+  s_.poll = std::move(poll);
+  if (!ask.peers.empty()) emit(std::move(ask));
+  conclude_switchover();
+}
+
+void Core::conclude_switchover() {
+  for (const auto& [name, answered] : s_.poll->asked) {
+    if (!answered && now_ - s_.poll->since < s_.timing.peer_timeout) {
+      return wake_at(s_.poll->since + s_.timing.peer_timeout);
+    }
+  }
+  const PeerAnswers answers = s_.poll->answers;
+  s_.poll.reset();
+  const model::FailoverRequest& request = *s_.view->failover;
+  const auto successors = possible_successors(race_view(), answers, request.leader.empty());
+  if (successors.empty()) {
+    warn("switchover.refused",
+         fmt::format("no healthy candidate for the request{}{}",
+                     request.candidate.empty() ? "" : ": ", request.candidate));
+    return write_failover_key({});
+  }
+  demote_gracefully(fmt::format("switchover to {}",
+                                request.candidate.empty() ? "any of them" : request.candidate));
+}
+
+void Core::write_failover_key(const model::FailoverRequest& request) {
+  const model::Revision seen = s_.view->failover ? s_.view->failover->mod_revision : 0;
+  write("failover request",
+        {.when = {{.key = "failover", .what = Compare::What::mod_revision, .number = seen}},
+         .then = {{.key = "failover", .value = model::encode_failover(request)}}});
+}
+
+std::vector<std::string> Core::retained_members() const {
+  std::vector<std::string> names;
+  const Duration ttl = seconds(s_.dynamic.member_slots_ttl_s);
+  for (const auto& [name, seen] : member_seen_) {
+    const model::Member* member = s_.view->member(name);
+    const bool here = member != nullptr && !model::tag_nostream(*member);
+    if (name != s_.name() && (here || (member == nullptr && now_ - seen < ttl)))
+      names.push_back(name);
+  }
+  return names;
+}
+
+void Core::lead_slots() {
+  if (s_.side || s_.job || !s_.dynamic.use_slots || now_ < slots_at_) return;
+  SlotView view{
+      .facts = &*s_.facts, .config = &s_.dynamic, .primary = true, .members = retained_members()};
+  ChangeSlots change = plan_slots(view);
+  if (change.create.empty() && change.drop.empty() && change.advance.empty()) return;
+  slots_at_ = now_ + milliseconds(500);
+  start_side(std::move(change));
+}
+
+void Core::replica_slots() {
+  if (s_.side || s_.job || !s_.dynamic.use_slots || s_.dynamic.member_slots_ttl_s == 0 ||
+      now_ < slots_at_)
+    return;
+  model::Member self;
+  self.tags = s_.tags;
+  if (model::tag_nofailover(self)) return;
+  std::vector<std::string> others;
+  for (const auto& name : retained_members()) {
+    if (name != s_.view->leader_name()) others.push_back(name);
+  }
+  SlotView view{.facts = &*s_.facts,
+                .config = &s_.dynamic,
+                .primary = false,
+                .members = std::move(others),
+                .leader_slots = &s_.view->status.slots};
+  ChangeSlots change = plan_slots(view);
+  if (change.create.empty() && change.drop.empty() && change.advance.empty()) return;
+  slots_at_ = now_ + s_.timing.loop_wait;
+  start_side(std::move(change));
+}
+
+}  // namespace aurum::core

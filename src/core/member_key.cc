@@ -1,0 +1,72 @@
+// What other members and tools see of this node: its key under members/.
+
+#include "core/core.h"
+
+namespace aurum::core {
+
+model::Member Core::member_now() const {
+  model::Member m;
+  m.name = s_.name();
+  const auto& c = s_.config;
+  const std::string scheme = c.rest.tls.certfile.empty() ? "http" : "https";
+  m.conn_url = "postgres://" + c.pg.connect_address + "/" + c.pg.database;
+  m.api_url = scheme + "://" + c.rest.connect_address + "/patroni";
+  if (!c.pg.proxy_address.empty())
+    m.proxy_url = "postgres://" + c.pg.proxy_address + "/" + c.pg.database;
+  m.state = s_.pg_state;
+  m.role = s_.role;
+  m.version = identity_.patroni_version;
+  m.aurum_version = identity_.aurum_version;
+  m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
+  m.tags = s_.tags;
+  m.pause = s_.dynamic.pause;
+  if (!s_.facts) return m;
+  const model::PgFacts& f = *s_.facts;
+  if (!f.pending_restart_reason.is_null() && f.accepting) {
+    m.pending_restart = true;
+    m.pending_restart_reason = f.pending_restart_reason;
+  }
+  if (s_.scheduled_restart) {
+    m.scheduled_restart = s_.scheduled_restart->request.raw;
+    if (m.scheduled_restart.is_object()) {
+      m.scheduled_restart.set("schedule", model::iso8601(*s_.scheduled_restart->request.at));
+      m.scheduled_restart.set("postmaster_start_time", s_.scheduled_restart->postmaster_start_time);
+    }
+  }
+  const bool busy = s_.job && !std::holds_alternative<Promote>(s_.job->job) &&
+                    !std::holds_alternative<Configure>(s_.job->job) &&
+                    !std::holds_alternative<Inspect>(s_.job->job);
+  if (f.accepting && !busy) {
+    m.xlog_location = f.position();
+    if (f.in_recovery) {
+      m.replay_lsn = f.replayed_lsn;
+      m.receive_lsn = f.received_lsn;
+      m.replication_state = f.replication_state;
+    }
+    if (f.timeline != 0) m.timeline = f.timeline;
+  }
+  return m;
+}
+
+void Core::publish_member() {
+  if (s_.lease == 0 || !s_.view || !s_.facts || writing("member") || s_.exiting) return;
+  model::Member member = member_now();
+  const std::string text = model::encode_member(member);
+  member.xlog_location.reset();
+  member.replay_lsn.reset();
+  member.receive_lsn.reset();
+  const std::string essence = model::encode_member(member);
+  const bool same_lease = published_lease_ == s_.lease;
+  // Positions alone are told once per loop_wait; everything else at once.
+  const bool due = now_ - published_at_ >= s_.timing.loop_wait;
+  if (same_lease && (text == published_member_ || (essence == published_member_sans_lsn_ && !due)))
+    return;
+  published_member_ = text;
+  published_member_sans_lsn_ = essence;
+  published_lease_ = s_.lease;
+  published_at_ = now_;
+  write("member",
+        {.when = {}, .then = {{.key = "members/" + s_.name(), .value = text, .lease = s_.lease}}});
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,120 @@
+#include "core/race.h"
+
+#include <fmt/format.h>
+
+#include "model/lsn.h"
+
+namespace aurum::core {
+
+using model::Lsn;
+using model::SyncMode;
+
+namespace {
+
+RaceVerdict no(std::string text) { return {false, std::move(text)}; }
+
+const char* const kUnhealthy = "following a different leader because i am not the healthiest node";
+const char* const kNotAllowed = "following a different leader because I am not allowed to promote";
+
+/// In sync mode only the recorded leader and its sync standbys hold every acknowledged row.
+bool listed_in_sync(const RaceView& view) {
+  const model::SyncKey& sync = view.cluster->sync;
+  if (view.config->synchronous_mode == SyncMode::off || sync.leader.empty()) return true;
+  return sync.matches(view.self);
+}
+
+bool behind_limit(const RaceView& view) {
+  const auto& optime = view.cluster->status.optime;
+  if (!optime || view.position >= *optime) return false;
+  return optime->value - view.position.value >
+         static_cast<std::uint64_t>(view.config->maximum_lag_on_failover);
+}
+
+bool timeline_is_old(const RaceView& view) {
+  if (view.cluster->history.empty() || view.timeline == 0) return false;
+  return view.timeline <= view.cluster->history.back().timeline;
+}
+
+bool is_requested_candidate(const RaceView& view) {
+  return view.cluster->failover && view.cluster->failover->candidate == view.self;
+}
+
+}  // namespace
+
+RaceVerdict may_stand(const RaceView& view) {
+  if (!view.accepting) return no("not promoting: PostgreSQL does not accept connections");
+  model::Member self;
+  self.tags = view.tags;
+  if (model::tag_nofailover(self)) return no(kNotAllowed);
+  if (!listed_in_sync(view)) return no(kNotAllowed);
+  // A former primary that was away while another one wrote a newer timeline must not come back as
+  // if nothing had happened (F1). Its WAL is a dead branch whatever its position says.
+  if (!view.in_recovery && timeline_is_old(view)) {
+    return no(fmt::format("not taking the lock: my timeline {} ended at {} in the history",
+                          view.timeline, to_string(view.cluster->history.back().lsn)));
+  }
+  if (view.paused && view.in_recovery && !is_requested_candidate(view)) {
+    return no("not promoting: cluster management is paused");
+  }
+  if (view.in_recovery) {
+    if (view.config->check_timeline && timeline_is_old(view)) {
+      return no("not promoting: my timeline is behind the cluster's history");
+    }
+    if (behind_limit(view)) return no("My wal position exceeds maximum replication lag");
+  }
+  return {true, {}};
+}
+
+RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
+  const model::SyncKey& sync = view.cluster->sync;
+  const bool sync_mode = view.config->synchronous_mode != SyncMode::off && !sync.leader.empty();
+  // The leader recorded in `sync` has every acknowledged row, whoever is ahead of it by
+  // unacknowledged ones.
+  const bool recorded_leader =
+      sync_mode && model::SyncKey{.leader = sync.leader}.matches(view.self);
+  const bool wanted = is_requested_candidate(view);
+  model::Member self;
+  self.tags = view.tags;
+  const int my_priority = model::tag_failover_priority(self);
+
+  for (const auto& [name, status] : answers) {
+    if (!status || name == view.self) continue;
+    if (!status->in_recovery && status->running) {
+      return no(fmt::format("not promoting: {} is running as a primary", name));
+    }
+    model::Member peer;
+    peer.tags = status->tags;
+    // Somebody who may never lead can not be waited for.
+    if (model::tag_nofailover(peer) || !status->running) continue;
+    if (sync_mode && !sync.matches(name)) continue;
+    if (status->position > view.position && !recorded_leader) {
+      return no(
+          fmt::format("{}: Wal position of {} is ahead of my wal position", kUnhealthy, name));
+    }
+    const int priority = model::tag_failover_priority(peer);
+    if (status->position == view.position && priority > my_priority && !recorded_leader &&
+        !wanted) {
+      return no(fmt::format(
+          "{} has equally tolerable WAL position and priority {}, while this node has priority {}",
+          name, priority, my_priority));
+    }
+  }
+  if (waits_for_candidate(view, answers)) {
+    return no(fmt::format("waiting for {}, the candidate of the request",
+                          view.cluster->failover->candidate));
+  }
+  return {true, {}};
+}
+
+bool waits_for_candidate(const RaceView& view, const PeerAnswers& answers) {
+  const auto& request = view.cluster->failover;
+  if (!request || request->candidate.empty() || request->candidate == view.self) return false;
+  if (!request->scheduled_at.empty() || view.leaderless > kCandidatePatience) return false;
+  const auto answer = answers.find(request->candidate);
+  if (answer == answers.end() || !answer->second) return false;
+  model::Member peer;
+  peer.tags = answer->second->tags;
+  return answer->second->running && !model::tag_nofailover(peer);
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,134 @@
+// What operators ask for: restart, reinitialize, and configuration that wants to be applied.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/core.h"
+
+namespace aurum::core {
+
+namespace {
+
+/// "15.4" → 150004, "9.6.3" → 90603, "16" → 160000; 0 when it is no version.
+int version_number(const std::string& text) {
+  int part[3] = {0, 0, 0};
+  const int n = std::sscanf(text.c_str(), "%d.%d.%d", &part[0], &part[1], &part[2]);
+  if (n < 1) return 0;
+  return part[0] >= 10 ? part[0] * 10000 + part[1] : part[0] * 10000 + part[1] * 100 + part[2];
+}
+
+bool conditions_hold(const RestartRequest& request, const model::PgFacts& facts, model::Role role) {
+  if (!request.role.empty() && model::parse_role(request.role) != role) return false;
+  if (!request.postgres_version.empty() &&
+      facts.server_version >= version_number(request.postgres_version))
+    return false;
+  return !request.only_pending || !facts.pending_restart_reason.is_null();
+}
+
+}  // namespace
+
+void Core::on(const Request& e) {
+  if (const auto* restart = std::get_if<RestartRequest>(&e.what)) {
+    if (restart->at) {
+      if (s_.scheduled_restart) return reply(e.id, 409, "Another restart is already scheduled");
+      s_.scheduled_restart =
+          ScheduledRestart{*restart, s_.facts ? s_.facts->postmaster_start_time : ""};
+      info("restart.scheduled", "a restart is scheduled at " + model::iso8601(*restart->at));
+      return reply(e.id, 202, "Restart scheduled");
+    }
+    return start_restart(*restart, e.id);
+  }
+  if (std::holds_alternative<CancelRestart>(e.what)) {
+    const bool had = s_.scheduled_restart.has_value();
+    s_.scheduled_restart.reset();
+    return reply(e.id, had ? 200 : 404,
+                 had ? "scheduled restart deleted" : "no restarts are scheduled");
+  }
+  const auto& reinit = std::get<ReinitRequest>(e.what);
+  if (!s_.view || !s_.view->leader)
+    return reply(e.id, 503, "Cluster has no leader, can not reinitialize");
+  if (leader_key_is_mine() || s_.lead.held)
+    return reply(e.id, 503, "I am the leader, can not reinitialize");
+  if (s_.job && !reinit.force)
+    return reply(e.id, 503, fmt::format("{} already in progress", running_action()));
+  if (s_.job) emit(CancelJob{s_.job->id});
+  s_.reinit_requested = true;
+  s_.reinit_from_leader = reinit.from_leader;
+  info("reinit", "reinitialize was requested");
+  reply(e.id, 200, "reinitialize started");
+}
+
+void Core::start_restart(const RestartRequest& request, RequestId waiting) {
+  if (s_.job) return reply(waiting, 503, fmt::format("{} already in progress", running_action()));
+  if (!s_.facts || s_.facts->data_dir != model::DataDir::ready)
+    return reply(waiting, 503, "restart failed");
+  if (!conditions_hold(request, *s_.facts, s_.role)) {
+    return reply(waiting, 503, "restart conditions are not satisfied");
+  }
+  if (running() && !accepting()) return reply(waiting, 503, "postgres is still starting");
+  model::PgTarget target = s_.lead.held ? primary_target() : replica_target(wanted_upstream());
+  info("restart", "restarting PostgreSQL on request");
+  s_.restart_waiting = State::Waiting{waiting, "restart"};
+  const Duration limit = request.timeout.value_or(seconds(s_.dynamic.primary_start_timeout_s));
+  start_job(RestartPg{target, std::max<Duration>(limit, seconds(1))});
+  keep_renewing();
+}
+
+void Core::decide_requests() {
+  if (s_.reinit_requested) {
+    if (s_.lead.held) {
+      s_.reinit_requested = false;
+      return;
+    }
+    if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
+    s_.reinit_requested = false;
+    s_.rejoin_checked = false;
+    return start_job(ClearData{.why = "reinitialize", .keep_aside = false});
+  }
+  if (!s_.scheduled_restart || s_.dynamic.pause) return;
+  const WallTime at = *s_.scheduled_restart->request.at;
+  if (wall_ < at) return wake_at(now_ + std::chrono::microseconds(at.us - wall_.us));
+  const ScheduledRestart due = *s_.scheduled_restart;
+  s_.scheduled_restart.reset();
+  if (s_.facts && s_.facts->postmaster_start_time != due.postmaster_start_time) {
+    return info("restart.skipped",
+                "the scheduled restart is not needed: PostgreSQL was restarted since");
+  }
+  start_restart(due.request, 0);
+}
+
+void Core::configure_if_needed() {
+  if (s_.job || s_.side || s_.applied_dynamic == s_.dynamic_tree || !s_.start_backoff.may_try(now_))
+    return;
+  // Also the first configuration of a server that this agent found running (adoption).
+  model::PgTarget target;
+  if (s_.applied)
+    target = *s_.applied;
+  else if (is_primary())
+    target = primary_target();
+  else if (leader_is_other())
+    return;  // follow decides upon the upstream first
+  else
+    return;
+  start_job(Configure{target});
+}
+
+std::string Core::running_action() const {
+  if (!s_.job) return "";
+  const Job& job = s_.job->job;
+  if (std::holds_alternative<InitDb>(job)) return "bootstrap";
+  if (const auto* clone = std::get_if<Clone>(&job)) {
+    return fmt::format("bootstrap from leader '{}'",
+                       clone->sources.empty() ? "" : clone->sources.front().name);
+  }
+  if (std::holds_alternative<ClearData>(job)) return "reinitialize";
+  if (const auto* rewind = std::get_if<Rewind>(&job))
+    return "running pg_rewind from " + rewind->source.name;
+  if (std::holds_alternative<StartPg>(job)) {
+    return s_.crash_since ? "restarting after failure" : "starting after demotion";
+  }
+  return std::string(name_of(job));
+}
+
+}  // namespace aurum::core

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/time.h"
+#include "core/effect.h"
+#include "core/event.h"
+#include "core/job.h"
+#include "core/race.h"
+#include "core/rejoin.h"
+#include "core/timing.h"
+#include "model/cluster.h"
+#include "model/config.h"
+#include "model/postgres.h"
+
+namespace aurum::core {
+
+/// A job under way.
+struct Running {
+  JobId id = 0;
+  Job job;
+  Instant since;
+  std::string progress;
+};
+
+/// A write to the store whose answer has not come.
+struct Pending {
+  std::string what;
+  Instant since;
+};
+
+/// Leadership as this node believes it; true only while `now < deadline`.
+struct Leadership {
+  bool held = false;
+  std::uint64_t epoch = 0;  ///< mod_revision of the `leader` key when it became ours
+  Instant deadline;
+  Instant since;
+  bool promoted = false;   ///< the server has been writable in this leadership
+  Duration proof_asked{};  ///< proof_max_age the lease thread was told last
+};
+
+/// One question to the peers.
+struct Poll {
+  enum class Why { race, switchover };
+  std::uint64_t round = 0;
+  Why why = Why::race;
+  Instant since;
+  std::map<std::string, bool> asked;  ///< name → answered (or failed) already
+  PeerAnswers answers;
+};
+
+/// Tries of something that fails, and when the next one may begin.
+struct Backoff {
+  int failures = 0;
+  Instant not_before;
+  void failed(Instant now, Duration first, Duration most);
+  void reset() { *this = {}; }
+  bool may_try(Instant now) const { return now >= not_before; }
+};
+
+/// A scheduled restart (§2.6.1).
+struct ScheduledRestart {
+  RestartRequest request;
+  std::string postmaster_start_time;
+};
+
+/// All that the core knows. Read by api/ through const access; changed by Core::step only.
+struct State {
+  model::LocalConfig config;
+  model::DynamicConfig dynamic;
+  model::Value dynamic_tree;
+  Timing timing;
+  model::Value tags;  ///< effective
+
+  // The store.
+  std::optional<model::ClusterView> view;
+  Instant view_at;        ///< sent_at of the last proof that `view` is what the store holds
+  std::string dcs_error;  ///< "" while the store answers
+  model::Revision revision_min = 0;  ///< older snapshots are from before a write of ours
+  model::LeaseId lease = 0;
+  Instant lease_sent_at;
+  std::map<std::uint64_t, Pending> pending;
+  Leadership lead;
+
+  // PostgreSQL.
+  std::optional<model::PgFacts> facts;
+  Instant answered_at;  ///< last probe that was answered
+  std::optional<Instant> hung_since;
+  bool start_failed = false;
+  bool crashed = false;  ///< it ended without being asked to, and nobody dealt with it yet
+  std::optional<model::PgTarget> applied;  ///< the configuration in force
+  model::Value applied_dynamic;
+  bool checkpoint_pending = false;  ///< since promotion (§1.2 checkpoint_after_promote)
+  /// Flush LSN since which the present synchronous_standby_names is in force; 0 = the next probe
+  /// tells.
+  std::optional<model::Lsn> sync_setting_since;
+  std::optional<model::SyncKey> former_sync;  ///< as it was before this leadership, until promoted
+
+  // Work.
+  std::optional<Running> job;   ///< the one that changes what PostgreSQL is
+  std::optional<Running> side;  ///< checkpoint, slots, history, configure
+  std::optional<Poll> poll;
+  std::optional<model::UpstreamState> upstream_state;  ///< last Inspect
+  std::string upstream_name;                           ///< whom it describes
+  bool rejoin_checked =
+      false;  ///< divergence from the present leader is ruled out for this leader term
+  std::string rejoin_leader;
+  int rewind_failures = 0;
+  Backoff start_backoff, clone_backoff, inspect_backoff, race_backoff, bootstrap_backoff,
+      promote_backoff;
+  Backoff crash_backoff;
+  std::optional<Instant>
+      crash_since;  ///< first crash of this leadership that is not over yet (F36: cumulative)
+  std::optional<Instant> leaderless_since;  ///< the `leader` key is absent since
+  Instant no_race_before;                   ///< gave leadership away on purpose: let others
+  std::string parked;                       ///< "" or why this node can go no further by itself
+  bool demoting = false;                    ///< graceful: switchover or shutdown
+  std::string new_leader_reason;
+  bool bootstrapping = false;  ///< this node makes the cluster
+  bool initialized_here = false;
+
+  // Operator.
+  std::optional<ScheduledRestart> scheduled_restart;
+  struct Waiting {
+    RequestId id = 0;
+    std::string kind;  ///< restart | reinit
+  };
+  std::optional<Waiting> restart_waiting;  ///< a restart job answers it
+  bool reinit_requested = false;
+  bool reinit_from_leader = false;
+  bool stopping = false;
+  bool exiting = false;
+  bool last_member_written = false;
+  Instant stop_at;
+  bool page_maintenance = false;  ///< the lease page says `maintenance`
+
+  // Derived, for member key and REST.
+  model::PgState pg_state = model::PgState::stopped;
+  model::Role role = model::Role::uninitialized;
+
+  const std::string& name() const { return config.name; }
+  bool is_leader_now(Instant now) const { return lead.held && now < lead.deadline; }
+  bool dcs_fresh(Instant now) const { return view && now - view_at < timing.ttl; }
+};
+
+}  // namespace aurum::core

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace aurum::fence {
+
+struct RunDir {
+  std::filesystem::path
+      path;             ///< exists, ours, mode 0700; holds lease page, guard.sock and guard.lock
+  std::string warning;  ///< not empty: it works, but the operator should know
+};
+
+/// Where the guard of this member lives: <base>/<scope>-<name> of the first base that can be used,
+/// by default /run/aurum and /dev/shm/aurum-<uid>. One with a guard's socket in it comes first,
+/// then one on a tmpfs: on a disk, writing back the page could hold up those who read it.
+/// Characters that are no part of a file name are replaced.
+Result<RunDir> choose_run_dir(std::string_view scope, std::string_view name,
+                              std::vector<std::filesystem::path> bases = {});
+
+}  // namespace aurum::fence

@@ -1,0 +1,177 @@
+#include "fence/server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <unistd.h>
+#include <utility>
+extern "C" {
+#include <sys/pidfd.h>
+}
+
+namespace aurum::fence {
+
+namespace {
+
+/// Between fork and exec: async-signal-safe calls only. Says errno through `report`.
+[[noreturn]] void become_postmaster(const char* working_dir, char** argv, char** env, int oom_score,
+                                    int report) {
+  auto give_up = [report] {
+    int why = errno;
+    if (::write(report, &why, sizeof why) != sizeof why) ::_exit(126);
+    ::_exit(127);
+  };
+  ::setsid();
+  for (int signo = 1; signo < NSIG; ++signo) ::signal(signo, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); fd >= 0) {
+    char text[16];
+    int length = std::snprintf(text, sizeof text, "%d", oom_score);
+    if (::write(fd, text, static_cast<std::size_t>(length)) != length) errno = 0;  // as it is, then
+    ::close(fd);
+  }
+  if (int null = ::open("/dev/null", O_RDONLY); null != STDIN_FILENO) {
+    if (::dup2(null, STDIN_FILENO) < 0) give_up();
+  }
+  if (::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) give_up();
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  if (working_dir[0] != '\0' && ::chdir(working_dir) != 0) give_up();
+  ::execvpe(argv[0], argv, env);
+  give_up();
+  ::_exit(127);
+}
+
+Status refuse_second(pid_t pid) {
+  return fail(Code::exists, "this guard has a server already: " + std::to_string(pid),
+              "Stop it first; each cluster member has a guard of its own.");
+}
+
+}  // namespace
+
+Status Server::launch(const char* working_dir, std::span<char*> argv, std::span<char*> env) {
+  if (lives()) return refuse_second(pid_);
+  if (argv.size() < 2) return fail(Code::invalid, "no program to launch");
+  int report[2];
+  if (::pipe2(report, O_CLOEXEC) != 0)
+    return fail(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
+  pid_t pid = ::fork();
+  if (pid == 0) become_postmaster(working_dir, argv.data(), env.data(), oom_score_, report[1]);
+  int why = pid < 0 ? errno : 0;
+  ::close(report[1]);
+  if (pid > 0 && ::read(report[0], &why, sizeof why) != sizeof why)
+    why = 0;  // closed by a successful exec
+  ::close(report[0]);
+  if (why != 0)  // a failed child is reaped with the other orphans
+    return fail(why == ENOENT   ? Code::not_found
+                : why == EACCES ? Code::permission
+                                : Code::io,
+                std::string("cannot start ") + argv[0] + ": " + std::strerror(why));
+  watch(pid, ::pidfd_open(pid, 0), false);
+  return {};
+}
+
+Status Server::adopt(pid_t pid) {
+  if (postmaster_runs() && pid == pid_) return {};
+  if (lives()) return refuse_second(pid_);
+  int fd = pid > 1 ? ::pidfd_open(pid, 0) : -1;
+  ProcessFacts facts;
+  bool there = fd >= 0 && read_process(pid, facts) && !facts.dead() && pid != ::getpid();
+  bool ours = there && ::pidfd_send_signal(fd, 0, nullptr, 0) == 0;
+  if (!ours) {
+    if (fd >= 0) ::close(fd);
+    std::string who = "process " + std::to_string(pid);
+    return there ? fail(Code::permission, who + " belongs to another user")
+                 : fail(Code::not_found, who + " does not run");
+  }
+  watch(pid, fd, facts.parent != ::getpid());
+  return {};
+}
+
+void Server::watch(pid_t pid, int pidfd, bool adopted) {
+  pid_ = pid;
+  pidfd_ = pidfd;
+  adopted_ = adopted;
+  ended_ = killing_ = false;
+  killed_ = 0;
+  program_ = program_of(pid);
+  directory_ = adopted ? directory_of(pid) : FileIdentity{};
+}
+
+Status Server::signal(int signo) {
+  if (!postmaster_runs()) return fail(Code::not_found, "no server runs");
+  if (::pidfd_send_signal(pidfd_, signo, nullptr, 0) == 0) return {};
+  return fail(errno == ESRCH ? Code::not_found : Code::io,
+              "cannot signal server " + std::to_string(pid_) + ": " + std::strerror(errno));
+}
+
+void Server::postmaster_ended(int wait_status) {
+  ended_ = true;
+  status_ = wait_status;
+}
+
+void Server::kill_everything() {
+  if (!lives() || killing_) return;
+  killing_ = true;
+  if (adopted_ && !ended_) hold_postmaster();
+  sweep();
+  killed_ = static_cast<int>(count_);
+}
+
+/// Stopped, it forks no more; its children cannot be told from others' once it is gone.
+void Server::hold_postmaster() {
+  ProcessFacts facts;
+  if (::pidfd_send_signal(pidfd_, SIGSTOP, nullptr, 0) != 0) return;
+  for (int i = 0; i < 20 && read_process(pid_, facts) && facts.state != 'T' && !facts.dead(); ++i)
+    ::poll(nullptr, 0, 1);
+}
+
+bool Server::sweep() {
+  collect();
+  for (std::size_t i = 0; i < count_; ++i) signal_process(members_[i], SIGKILL);
+  if (count_ > 0 || !ended_) return false;
+  last_pid_ = std::exchange(pid_, 0);
+  ::close(std::exchange(pidfd_, -1));
+  return true;
+}
+
+void Server::rehearse() {
+  collect();
+  for (std::size_t i = 0; i < count_; ++i) signal_process(members_[i], 0);
+}
+
+bool Server::is_member(pid_t pid) const {
+  return std::any_of(members_.begin(), members_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [pid](const ProcessFacts& member) { return member.pid == pid; });
+}
+
+bool Server::belongs(const ProcessFacts& facts) const {
+  if (facts.dead() || facts.pid == ::getpid()) return false;
+  if (postmaster_runs() && (facts.pid == pid_ || facts.parent == pid_)) return true;
+  bool runs_program = !program_.known() || program_of(facts.pid) == program_;
+  if (facts.parent == ::getpid()) return killing_ || runs_program;
+  if (killing_ && is_member(facts.parent)) return true;
+  return adopted_ && program_.known() && runs_program && directory_of(facts.pid) == directory_;
+}
+
+/// To a fixed point, since a child can have a lower pid than its parent. More than fit are left to
+/// the next round.
+void Server::collect() {
+  count_ = 0;
+  std::size_t before = 0;
+  do {
+    before = count_;
+    processes_.for_each([this](const ProcessFacts& facts) {
+      if (count_ < kMaxMembers && !is_member(facts.pid) && belongs(facts))
+        members_[count_++] = facts;
+    });
+  } while (count_ > before && count_ < kMaxMembers);
+}
+
+}  // namespace aurum::fence

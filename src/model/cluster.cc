@@ -1,0 +1,265 @@
+#include "model/cluster.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model/decode.h"
+
+namespace aurum::model {
+namespace {
+
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+std::string_view trim(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const auto comma = text.find(',');
+    if (const auto name = trim(text.substr(0, comma)); !name.empty()) names.emplace_back(name);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return names;
+}
+
+/// A member of `document` that may also be JSON inside a string.
+Value unpacked(const Value& document, std::string_view key) {
+  const Value* value = document.find(key);
+  if (value == nullptr) return {};
+  if (!value->is_string()) return *value;
+  auto inner = parse_json(value->as_string());
+  return inner ? std::move(*inner) : Value();
+}
+
+}  // namespace
+
+std::string encode_status(const ClusterStatus& status) {
+  Value out = Value::object();
+  if (status.optime) out.set("optime", lsn_value(*status.optime));
+  if (!status.slots.empty()) {
+    Value& slots = out.set("slots", Value::object());
+    for (const auto& [name, lsn] : status.slots) slots.set(name, lsn_value(lsn));
+  }
+  if (!status.retain_slots.empty()) {
+    Value& retain = out.set("retain_slots", Value::array());
+    for (const auto& name : status.retain_slots) retain.push_back(name);
+  }
+  return to_json(out);
+}
+
+ClusterStatus decode_status(std::string_view text) {
+  ClusterStatus status;
+  const auto parsed = parse_json(text);
+  if (!parsed) return status;
+  if (!parsed->is_object()) {
+    status.optime = lsn_of(&*parsed);
+    return status;
+  }
+  status.optime = lsn_of(parsed->find("optime"));
+  if (const Value slots = unpacked(*parsed, "slots"); slots.is_object())
+    for (const auto& [name, lsn] : slots.as_object())
+      if (const auto position = lsn_of(&lsn)) status.slots[name] = *position;
+  if (const Value retain = unpacked(*parsed, "retain_slots"); retain.is_array())
+    for (const auto& name : retain.as_array())
+      if (name.is_string()) status.retain_slots.push_back(name.as_string());
+  return status;
+}
+
+std::string encode_history(const History& history) {
+  Value out = Value::array();
+  for (const auto& entry : history) {
+    Value row = Value::array();
+    row.push_back(std::int64_t{entry.timeline});
+    row.push_back(lsn_value(entry.lsn));
+    row.push_back(entry.reason);
+    if (!entry.time.empty() || !entry.new_leader.empty()) row.push_back(entry.time);
+    if (!entry.new_leader.empty()) row.push_back(entry.new_leader);
+    out.push_back(std::move(row));
+  }
+  return to_json(out);
+}
+
+History decode_history(std::string_view text) {
+  History history;
+  const auto parsed = parse_json(text);
+  if (!parsed || !parsed->is_array()) return history;
+  for (const auto& row : parsed->as_array()) {
+    if (!row.is_array() || row.size() < 3) continue;
+    const auto& fields = row.as_array();
+    const auto timeline = timeline_of(&fields[0]);
+    const auto lsn = lsn_of(&fields[1]);
+    if (!timeline || !lsn) continue;
+    const auto field = [&](std::size_t i) {
+      return i < fields.size() && fields[i].is_string() ? fields[i].as_string() : std::string();
+    };
+    history.push_back({*timeline, *lsn, field(2), field(3), field(4)});
+  }
+  return history;
+}
+
+Result<History> parse_history_file(std::string_view text) {
+  History history;
+  int number = 0;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    ++number;
+    constexpr std::string_view blanks = " \t\r";
+    const auto start = line.find_first_not_of(blanks);
+    if (start == std::string_view::npos || line[start] == '#') continue;
+    line = line.substr(start, line.find_last_not_of(blanks) - start + 1);
+
+    const auto bad = [&] {
+      return fail(Code::invalid, fmt::format("line {} of the timeline history is not \"timeline, "
+                                             "position, reason\": \"{}\"",
+                                             number, line.substr(0, 80)));
+    };
+    const auto first = std::min(line.find_first_of(blanks), line.size());
+    const auto lsn_at = std::min(line.find_first_not_of(blanks, first), line.size());
+    const auto lsn_end = std::min(line.find_first_of(blanks, lsn_at), line.size());
+    const auto reason_at = std::min(line.find_first_not_of(blanks, lsn_end), line.size());
+    const Value timeline_text(line.substr(0, first));
+    const auto timeline = timeline_of(&timeline_text);
+    const auto lsn = parse_lsn(line.substr(lsn_at, lsn_end - lsn_at));
+    if (!timeline || !lsn || (!history.empty() && history.back().timeline >= *timeline))
+      return bad();
+    history.push_back({*timeline, *lsn, std::string(line.substr(reason_at)), {}, {}});
+  }
+  return history;
+}
+
+std::string encode_failover(const FailoverRequest& request) {
+  Value out = Value::object();
+  if (!request.leader.empty()) out.set("leader", request.leader);
+  if (!request.candidate.empty()) out.set("member", request.candidate);
+  if (!request.scheduled_at.empty()) out.set("scheduled_at", request.scheduled_at);
+  return to_json(out);
+}
+
+FailoverRequest decode_failover(std::string_view text) {
+  FailoverRequest request;
+  if (const auto parsed = parse_json(text)) {
+    if (!parsed->is_object()) return request;
+    request.leader = string_at(*parsed, "leader");
+    request.candidate = string_at(*parsed, "member");
+    request.scheduled_at = string_at(*parsed, "scheduled_at");
+    return request;
+  }
+  if (const auto colon = text.find(':');
+      colon != std::string_view::npos && !text.starts_with('{')) {
+    request.leader = trim(text.substr(0, colon));
+    request.candidate = trim(text.substr(colon + 1));
+  }
+  return request;
+}
+
+bool SyncKey::has(std::string_view name) const {
+  return std::ranges::any_of(members, [&](const auto& m) { return same_name(m, name); });
+}
+
+bool SyncKey::matches(std::string_view name) const {
+  return !leader.empty() && (same_name(leader, name) || has(name));
+}
+
+std::string encode_sync(const SyncKey& sync) {
+  auto names = sync.members;
+  std::ranges::sort(names);
+  std::string joined;
+  for (const auto& name : names) joined += (joined.empty() ? "" : ",") + name;
+  Value out = Value::object();
+  out.set("leader", sync.leader.empty() ? Value() : Value(sync.leader));
+  out.set("quorum", sync.quorum);
+  out.set("sync_standby", joined.empty() ? Value() : Value(joined));
+  return to_json(out);
+}
+
+SyncKey decode_sync(std::string_view text) {
+  SyncKey sync;
+  const Value document = parse_object(text);
+  sync.leader = string_at(document, "leader");
+  if (sync.leader.empty()) return sync;
+  sync.members = split_names(string_at(document, "sync_standby"));
+  std::ranges::sort(sync.members);
+  const Value* quorum = document.find("quorum");
+  const auto number = quorum == nullptr ? std::nullopt : read_int(*quorum);
+  if (number && *number > 0) sync.quorum = static_cast<int>(std::min<std::int64_t>(*number, 1000));
+  return sync;
+}
+
+std::string encode_failsafe(const FailsafeMap& map) {
+  Value out = Value::object();
+  for (const auto& [name, url] : map.members) out.set(name, url);
+  return to_json(out);
+}
+
+FailsafeMap decode_failsafe(std::string_view text) {
+  FailsafeMap map;
+  const Value document = parse_object(text);
+  for (const auto& [name, url] : document.as_object())
+    if (url.is_string()) map.members[name] = url.as_string();
+  return map;
+}
+
+const Member* ClusterView::member(std::string_view name) const {
+  const auto found = members.find(std::string(name));
+  return found == members.end() ? nullptr : &found->second;
+}
+
+const Member* ClusterView::leader_member() const { return leader ? member(leader->name) : nullptr; }
+
+ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys) {
+  constexpr std::string_view members = "members/";
+  ClusterView view;
+  view.revision = revision;
+  bool status_seen = false;
+  std::optional<Lsn> legacy_optime;
+  for (const auto& kv : keys) {
+    if (kv.key == "initialize") {
+      view.initialize = kv.value;
+    } else if (kv.key == "leader") {
+      view.leader = Leader{kv.value, kv.lease, kv.create_revision, kv.mod_revision};
+    } else if (kv.key.starts_with(members) && kv.key.size() > members.size()) {
+      Member member = decode_member(std::string_view(kv.key).substr(members.size()), kv.value);
+      member.lease = kv.lease;
+      member.mod_revision = kv.mod_revision;
+      view.members.insert_or_assign(member.name, std::move(member));
+    } else if (kv.key == "config") {
+      view.config_revision = kv.mod_revision;
+      if (auto parsed = parse_json(kv.value); parsed && parsed->is_object())
+        view.config = std::move(*parsed);
+    } else if (kv.key == "status") {
+      status_seen = true;
+      view.status = decode_status(kv.value);
+    } else if (kv.key == "optime/leader") {
+      legacy_optime = decode_status(kv.value).optime;
+    } else if (kv.key == "history") {
+      view.history = decode_history(kv.value);
+      view.history_revision = kv.mod_revision;
+    } else if (kv.key == "failover") {
+      view.failover = decode_failover(kv.value);
+      view.failover->mod_revision = kv.mod_revision;
+    } else if (kv.key == "sync") {
+      view.sync = decode_sync(kv.value);
+      view.sync.mod_revision = kv.mod_revision;
+    } else if (kv.key == "failsafe") {
+      view.failsafe = decode_failsafe(kv.value);
+      view.failsafe->mod_revision = kv.mod_revision;
+    }
+  }
+  if (!status_seen) view.status.optime = legacy_optime;
+  return view;
+}
+
+}  // namespace aurum::model

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "model/config.h"
+#include "model/config_schema.h"
+
+/// Where a configuration comes from; the pieces of load_config().
+namespace aurum::model {
+
+Result<std::string> read_text_file(const std::filesystem::path& path);
+
+/// A YAML file, or a directory of them merged in sorted order.
+Result<Value> read_config_tree(const std::filesystem::path& path);
+
+/// Overlays PATRONI_* (§3.3) on `tree`. A variable that looks like a misspelt one is a warning.
+void overlay_environment(Value& tree, const Environment& env, Findings& findings);
+
+/// Replaces `<secret>_file` by the content of the file it names (trailing newline cut).
+void read_secret_files(Value& tree, Findings& findings);
+
+/// The methods that postgresql.create_replica_methods and bootstrap.method name, and every map with
+/// a `command`: their sections hold options of the user's own program.
+std::vector<std::string> free_sections(const Value& tree);
+
+/// Comma-separated text, or a list; items may be quoted.
+std::vector<std::string> text_items(const Value& value);
+
+/// Values of the tree as the program uses them. Ill-typed ones were reported by check_keys(): they
+/// read as absent.
+LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
+                       Findings& findings);
+
+}  // namespace aurum::model
