@@ -34,8 +34,8 @@ struct Options {
 };
 
 int report(const Error& error) {
-  std::fprintf(stderr, "aurum stack: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  std::fprintf(stderr, "error: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
   return 1;
 }
 
@@ -317,7 +317,7 @@ int run_destroy(const Options& options) {
   if (!lock.held()) return report(busy());
   Progress progress;
   auto down = bring_down(*cluster, options, progress);
-  if (!down) std::fprintf(stderr, "aurum stack: %s\n", down.error().message.c_str());
+  if (!down) std::fprintf(stderr, "error: %s\n", down.error().message.c_str());
   progress.step("removing its files");
   cluster->kill_everything();
   auto gone = cluster->destroy();
