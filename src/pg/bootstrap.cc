@@ -1,5 +1,4 @@
 #include <algorithm>
-
 #include <unistd.h>
 
 #include "pg/conninfo.h"
@@ -18,10 +17,12 @@ constexpr auto kBootstrapTimeout = std::chrono::hours(24);
 constexpr auto kSqlTimeout = seconds(30);
 
 /// --name=value for every own key of a method's section.
-std::vector<std::string> method_options(const model::Value& section, std::initializer_list<std::string_view> not_these) {
+std::vector<std::string> method_options(const model::Value& section,
+                                        std::initializer_list<std::string_view> not_these) {
   model::Value own = model::Value::object();
   for (const auto& [name, value] : section.as_object())
-    if (std::find(not_these.begin(), not_these.end(), name) == not_these.end()) own.set(name, value);
+    if (std::find(not_these.begin(), not_these.end(), name) == not_these.end())
+      own.set(name, value);
   std::vector<std::string> out;
   for (const auto& [name, value] : own.as_object()) out.push_back("--" + name + "=" + value.text());
   return out;
@@ -37,7 +38,8 @@ Task<Status> Postgres::prepare_empty_dir(std::string what) {
     auto made = make_data_dir(dir);
     if (!made) return made;
     switch (inspect_data_dir(dir)) {
-      case model::DataDir::empty: break;
+      case model::DataDir::empty:
+        break;
       case model::DataDir::incomplete: {
         auto cleared = clear_directory(dir, what);
         if (!cleared) return cleared;
@@ -47,7 +49,8 @@ Task<Status> Postgres::prepare_empty_dir(std::string what) {
         return fail(Code::exists, "data directory " + dir.string() + " holds a database already",
                     "It is never overwritten; remove it by hand, or use reinit.");
       case model::DataDir::foreign:
-        return fail(Code::exists, "data directory " + dir.string() + " is not empty and holds no database",
+        return fail(Code::exists,
+                    "data directory " + dir.string() + " is not empty and holds no database",
                     "Look at the files in it, and move them away if they are not needed.");
     }
     return {};
@@ -65,7 +68,8 @@ Task<Result<std::string>> Postgres::initdb(model::DynamicConfig dynamic) {
   if (custom) {
     made = co_await run_custom_bootstrap();
   } else {
-    auto marked = co_await runtime::in_pool(pool_, [dir] { return mark_incomplete(dir, "initdb"); });
+    auto marked =
+        co_await runtime::in_pool(pool_, [dir] { return mark_incomplete(dir, "initdb"); });
     if (!marked) co_return fail(marked.error());
     made = co_await run_initdb(dir / kStaging);
     if (made) {
@@ -98,15 +102,20 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
   std::vector<std::string> refused;
   runtime::ProcessSpec spec;
   spec.argv = {*tool, "--pgdata=" + staging.string()};
-  for (auto& option : long_options(config_->bootstrap.initdb,
-                                   {"pgdata", "nosync", "pwfile", "sync-only", "version", "username", "pwprompt"}, &refused))
+  for (auto& option :
+       long_options(config_->bootstrap.initdb,
+                    {"pgdata", "nosync", "pwfile", "sync-only", "version", "username", "pwprompt"},
+                    &refused))
     spec.argv.push_back(std::move(option));
   for (const auto& name : refused)
-    log_.warn("initdb.option", "bootstrap.initdb: option " + name + " is set by the agent, it is ignored");
+    log_.warn("initdb.option",
+              "bootstrap.initdb: option " + name + " is set by the agent, it is ignored");
   if (!pg.superuser.username.empty()) spec.argv.push_back("--username=" + pg.superuser.username);
   if (!pg.superuser.password.empty()) {
-    auto written = co_await runtime::in_pool(
-        pool_, [password_file, text = pg.superuser.password + "\n"] { return write_file(password_file, text, 0600); });
+    auto written =
+        co_await runtime::in_pool(pool_, [password_file, text = pg.superuser.password + "\n"] {
+          return write_file(password_file, text, 0600);
+        });
     if (!written) co_return fail(written.error());
     spec.argv.push_back("--pwfile=" + password_file.string());
   }
@@ -119,8 +128,9 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
   co_return Status{};
 }
 
-/// Patroni's options and what follows: copies of the configuration, no promote trigger. What recovers in recovery
-/// mode is started by start() with recovery settings that the method left in the data directory.
+/// Patroni's options and what follows: copies of the configuration, no promote trigger. What
+/// recovers in recovery mode is started by start() with recovery settings that the method left in
+/// the data directory.
 Task<Status> Postgres::run_custom_bootstrap() {
   const auto& name = config_->bootstrap.method;
   const auto dir = config_->pg.data_dir;
@@ -134,11 +144,15 @@ Task<Status> Postgres::run_custom_bootstrap() {
   if (!plain || model::read_bool(*plain) != true) {
     more = {"--scope=" + config_->scope, "--datadir=" + dir.string()};
   }
-  for (auto& option : method_options(*section, {"command", "no_params", "keep_existing_recovery_conf", "recovery_conf",
-                                                "scope", "datadir"}))
+  for (auto& option :
+       method_options(*section, {"command", "no_params", "keep_existing_recovery_conf",
+                                 "recovery_conf", "scope", "datadir"}))
     more.push_back(std::move(option));
-  co_await runtime::in_pool(pool_, [dir, name] { return write_file(outer_marker(dir), "bootstrap." + name + "\n", 0600); });
-  auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {}, kBootstrapTimeout);
+  co_await runtime::in_pool(pool_, [dir, name] {
+    return write_file(outer_marker(dir), "bootstrap." + name + "\n", 0600);
+  });
+  auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {},
+                                kBootstrapTimeout);
   if (!done) co_return done;
   auto finished = co_await finish_copy();
   co_return finished;
@@ -154,13 +168,14 @@ Task<Status> Postgres::post_bootstrap() {
     auto keywords = co_await local_keywords(Purpose::work, server->file, seconds(5));
     if (!keywords) co_return fail(keywords.error());
     std::erase_if(*keywords, [](const auto& k) {
-      return k.first == "password" || k.first == "sslpassword" || k.first == "options" || k.first == "application_name" ||
-             k.first == "hostaddr" || k.first == "gssencmode";
+      return k.first == "password" || k.first == "sslpassword" || k.first == "options" ||
+             k.first == "application_name" || k.first == "hostaddr" || k.first == "gssencmode";
     });
     auto passfile = co_await write_local_passfile(server->file);
     if (!passfile) co_return passfile;
-    std::vector<std::string> environment{"PGPASSFILE=" + config_->pg.pgpass.string(),
-                                         "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"};
+    std::vector<std::string> environment{
+        "PGPASSFILE=" + config_->pg.pgpass.string(),
+        "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0"};
     auto done = co_await run_hook("bootstrap.post_bootstrap", script, {render_conninfo(*keywords)},
                                   std::move(environment), kBootstrapTimeout);
     if (!done) co_return done;
@@ -173,7 +188,8 @@ Task<Status> Postgres::make_roles(Session& session) {
   const auto& pg = config_->pg;
   // The secrets sent are SCRAM verifiers; even those stay out of the server's log.
   auto quiet = co_await session.query(
-      "SET log_statement TO 'none'; SET log_min_duration_statement TO -1; SET log_min_error_statement TO 'panic'",
+      "SET log_statement TO 'none'; SET log_min_duration_statement TO -1; SET "
+      "log_min_error_statement TO 'panic'",
       kSqlTimeout);
   if (!quiet) co_return fail(quiet.error());
   auto super = co_await make_role(session, pg.superuser, "SUPERUSER LOGIN");
@@ -185,8 +201,8 @@ Task<Status> Postgres::make_roles(Session& session) {
   if (!rewind) co_return rewind;
   std::string grants;
   for (const char* function :
-       {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)",
-        "pg_read_binary_file(text, bigint, bigint, boolean)"})
+       {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)",
+        "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"})
     grants += std::string("GRANT EXECUTE ON FUNCTION pg_catalog.") + function + " TO " +
               quote_identifier(pg.rewind.username) + ";";
   auto granted = co_await session.query(grants, kSqlTimeout);
@@ -196,11 +212,12 @@ Task<Status> Postgres::make_roles(Session& session) {
 
 Task<Status> Postgres::make_role(Session& session, model::Login login, std::string attributes) {
   if (login.username.empty()) co_return Status{};
-  auto known = co_await session.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(login.username),
-                                      kSqlTimeout);
+  auto known = co_await session.query(
+      "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(login.username),
+      kSqlTimeout);
   if (!known) co_return fail(known.error());
-  std::string sql = (known->rows.empty() ? "CREATE ROLE " : "ALTER ROLE ") + quote_identifier(login.username) + " WITH " +
-                    attributes;
+  std::string sql = (known->rows.empty() ? "CREATE ROLE " : "ALTER ROLE ") +
+                    quote_identifier(login.username) + " WITH " + attributes;
   if (!login.password.empty()) {
     auto secret = session.encrypt_password(login.username, login.password);
     if (!secret) co_return fail(secret.error());

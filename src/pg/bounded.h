@@ -15,9 +15,10 @@
 
 namespace aurum::pg {
 
-/// Calls that may block for ever (fsync on a dead disk, stat on a hung mount), with a deadline. At most one is ever
-/// outstanding: while an old one hangs, new ones wait for it and give up at their own deadline, so that a hung disk
-/// costs one pool thread and not all of them. Used on one executor; the outstanding call may outlive this object.
+/// Calls that may block for ever (fsync on a dead disk, stat on a hung mount), with a deadline. At
+/// most one is ever outstanding: while an old one hangs, new ones wait for it and give up at their
+/// own deadline, so that a hung disk costs one pool thread and not all of them. Used on one
+/// executor; the outstanding call may outlive this object.
 template <class T>
 class Bounded {
  public:

@@ -14,7 +14,8 @@ namespace aurum::pg {
 namespace asio = runtime::asio;
 
 struct Callbacks::Slot {
-  std::shared_ptr<asio::cancellation_signal> running;  ///< of the newest command; null when none runs
+  std::shared_ptr<asio::cancellation_signal>
+      running;  ///< of the newest command; null when none runs
 };
 
 namespace {
@@ -26,7 +27,9 @@ runtime::Task<void> run(std::vector<std::string> argv, runtime::Logger& log, std
   spec.argv = std::move(argv);
   spec.env = plain_environment();
   spec.timeout = kLongest;
-  spec.on_line = [&log, action](std::string_view line) { log.info("callback.output", action + ": " + std::string(line)); };
+  spec.on_line = [&log, action](std::string_view line) {
+    log.info("callback.output", action + ": " + std::string(line));
+  };
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) {
     if (end.error().code != Code::cancelled)
@@ -38,7 +41,8 @@ runtime::Task<void> run(std::vector<std::string> argv, runtime::Logger& log, std
 
 }  // namespace
 
-Callbacks::Callbacks(asio::any_io_executor executor, const model::LocalConfig& config, runtime::Logger& log)
+Callbacks::Callbacks(asio::any_io_executor executor, const model::LocalConfig& config,
+                     runtime::Logger& log)
     : executor_(std::move(executor)),
       config_(&config),
       log_(log),
@@ -57,7 +61,8 @@ void Callbacks::fire(std::string action, std::string role) {
   if (!command || command->empty()) return;
   auto words = runtime::split_words(command->text());
   if (!words || words->empty()) {
-    log_.warn("callback.failed", "postgresql.callbacks." + action + " is no command: " + command->text());
+    log_.warn("callback.failed",
+              "postgresql.callbacks." + action + " is no command: " + command->text());
     return;
   }
   for (auto* word : {&action, &role}) words->push_back(*word);

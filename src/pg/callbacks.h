@@ -9,12 +9,13 @@
 
 namespace aurum::pg {
 
-/// postgresql.callbacks (PATRONI_COMPAT §6.1): `<command words> ACTION ROLE SCOPE`. One runs at a time: a new event
-/// kills the one still running with its descendants; on_reload has a slot of its own. Nobody waits for them.
-/// The destructor kills what still runs.
+/// postgresql.callbacks (PATRONI_COMPAT §6.1): `<command words> ACTION ROLE SCOPE`. One runs at a
+/// time: a new event kills the one still running with its descendants; on_reload has a slot of its
+/// own. Nobody waits for them. The destructor kills what still runs.
 class Callbacks {
  public:
-  Callbacks(runtime::asio::any_io_executor executor, const model::LocalConfig& config, runtime::Logger& log);
+  Callbacks(runtime::asio::any_io_executor executor, const model::LocalConfig& config,
+            runtime::Logger& log);
   ~Callbacks();
   Callbacks(const Callbacks&) = delete;
   Callbacks& operator=(const Callbacks&) = delete;

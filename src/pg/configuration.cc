@@ -1,5 +1,4 @@
 #include <algorithm>
-
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -25,7 +24,8 @@ struct Plan {
   bool starting = false, primary = false;
 };
 
-/// The original postgresql.conf becomes postgresql.base.conf, once. A file of ours is never taken for an original.
+/// The original postgresql.conf becomes postgresql.base.conf, once. A file of ours is never taken
+/// for an original.
 Status keep_base(const Plan& plan) {
   if (!plan.own_base) return {};
   const auto conf = plan.config_dir / (plan.base_name + ".conf");
@@ -33,13 +33,15 @@ Status keep_base(const Plan& plan) {
   std::error_code ec;
   if (fs::exists(base, ec)) return {};
   auto original = read_file(conf);
-  if (!original || original->starts_with(kOurHeader)) original = read_file(plan.data_dir / (plan.base_name + ".base.conf.backup"));
+  if (!original || original->starts_with(kOurHeader))
+    original = read_file(plan.data_dir / (plan.base_name + ".base.conf.backup"));
   auto written = write_file(base, original ? *original : std::string(), file_mode(plan.data_dir));
   if (!written) return fail(written.error());
   return {};
 }
 
-Result<bool> write_if_given(const fs::path& path, const std::optional<std::string>& text, mode_t mode) {
+Result<bool> write_if_given(const fs::path& path, const std::optional<std::string>& text,
+                            mode_t mode) {
   if (!text) return false;
   return write_file(path, *text, mode);
 }
@@ -108,9 +110,12 @@ std::string file_setting(const WantedSettings& wanted, const char* name, const f
 fs::path Postgres::config_dir() const {
   return config_->pg.config_dir.empty() ? config_->pg.data_dir : config_->pg.config_dir;
 }
-fs::path Postgres::config_file() const { return config_dir() / (config_->pg.config_base_name + ".conf"); }
+fs::path Postgres::config_file() const {
+  return config_dir() / (config_->pg.config_base_name + ".conf");
+}
 
-Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget target, model::DynamicConfig dynamic,
+Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget target,
+                                                              model::DynamicConfig dynamic,
                                                               bool starting) {
   const auto& pg = config_->pg;
   auto major = co_await runtime::in_pool(pool_, [dir = pg.data_dir] { return major_version(dir); });
@@ -124,8 +129,9 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
     auto control = co_await control_data();
     if (!control) co_return fail(control.error());
     for (const auto& name : raise_to_control_data(out.wanted, *control))
-      log_.warn("config.raised", name + " is raised to " + out.wanted.command_line[name] +
-                                     ", which the primary had: a standby would not start with less");
+      log_.warn("config.raised",
+                name + " is raised to " + out.wanted.command_line[name] +
+                    ", which the primary had: a standby would not start with less");
   }
   std::vector<model::Upstream> upstreams;
   if (target.upstream) upstreams.push_back(*target.upstream);
@@ -138,15 +144,17 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   plan.primary = target.primary;
   const auto hba_file = file_setting(out.wanted, "hba_file", plan.config_dir / "pg_hba.conf");
   const auto ident_file = file_setting(out.wanted, "ident_file", plan.config_dir / "pg_ident.conf");
-  const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf, hba_file, ident_file};
+  const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
+                        hba_file, ident_file};
   const auto login_file = pg.replication.password.empty() ? std::string() : pg.pgpass.string();
-  plan.conf = render_postgresql_conf(out.wanted, paths,
-                                     recovery_settings(*config_, dynamic, target, login_file, *major));
+  plan.conf = render_postgresql_conf(
+      out.wanted, paths, recovery_settings(*config_, dynamic, target, login_file, *major));
   if (hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = render_lines(pg.pg_hba, dynamic.postgresql.find("pg_hba"));
   if (ident_file == (plan.config_dir / "pg_ident.conf").string())
     plan.ident = render_lines(pg.pg_ident, dynamic.postgresql.find("pg_ident"));
-  auto changed = co_await runtime::in_pool(pool_, [plan = std::move(plan)] { return write_files(plan); });
+  auto changed =
+      co_await runtime::in_pool(pool_, [plan = std::move(plan)] { return write_files(plan); });
   if (!changed) co_return fail(changed.error().within("configuration of PostgreSQL"));
   out.changed = *changed;
   wanted_ = as_configured;
@@ -168,11 +176,13 @@ Task<Status> Postgres::write_passfile(std::vector<model::Upstream> upstreams) {
         if (login->password.empty()) continue;
         text += passfile_line(one, *login) + "\n";
         // libpq looks for "localhost" when the host is the default socket directory.
-        if (one.host.front() == '/') text += passfile_line({.host = "localhost", .port = one.port}, *login) + "\n";
+        if (one.host.front() == '/')
+          text += passfile_line({.host = "localhost", .port = one.port}, *login) + "\n";
       }
     }
   }
-  auto written = co_await runtime::in_pool(pool_, [path = pg.pgpass, text] { return write_file(path, text, 0600); });
+  auto written = co_await runtime::in_pool(
+      pool_, [path = pg.pgpass, text] { return write_file(path, text, 0600); });
   if (!written) co_return fail(written.error().within("postgresql.pgpass"));
   co_return Status{};
 }
@@ -182,10 +192,12 @@ Task<Status> Postgres::write_local_passfile(const PostmasterPid& server) {
   if (pg.superuser.password.empty()) co_return Status{};
   const int port = server.port ? server.port : pg.port();
   std::string text;
-  std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1", server.socket_dir, server.listen_address};
+  std::vector<std::string> hosts{"localhost", "127.0.0.1", "::1", server.socket_dir,
+                                 server.listen_address};
   for (const auto& host : hosts)
     if (!host.empty()) text += passfile_line({.host = host, .port = port}, pg.superuser) + "\n";
-  auto written = co_await runtime::in_pool(pool_, [path = pg.pgpass, text] { return write_file(path, text, 0600); });
+  auto written = co_await runtime::in_pool(
+      pool_, [path = pg.pgpass, text] { return write_file(path, text, 0600); });
   if (!written) co_return fail(written.error().within("postgresql.pgpass"));
   co_return Status{};
 }

@@ -12,10 +12,12 @@ constexpr const char* kHeartbeatOptions =
     "-c statement_timeout=2000 -c pg_stat_statements.track=none -c search_path=pg_catalog";
 /// Work may take long, and must never wait for a synchronous standby.
 constexpr const char* kWorkOptions =
-    "-c statement_timeout=0 -c lock_timeout=0 -c synchronous_commit=local -c search_path=pg_catalog "
+    "-c statement_timeout=0 -c lock_timeout=0 -c synchronous_commit=local -c "
+    "search_path=pg_catalog "
     "-c pg_stat_statements.track=none -c idle_in_transaction_session_timeout=0";
 
-/// The address under which this machine reaches one of the listen addresses: loopback where it is listened on.
+/// The address under which this machine reaches one of the listen addresses: loopback where it is
+/// listened on.
 std::string reachable(std::string listen) {
   std::string first;
   std::vector<std::string> all;
@@ -27,8 +29,9 @@ std::string reachable(std::string listen) {
     at = comma + 1;
   }
   auto has = [&](std::initializer_list<const char*> names) {
-    return std::any_of(names.begin(), names.end(),
-                       [&](const char* name) { return std::find(all.begin(), all.end(), name) != all.end(); });
+    return std::any_of(names.begin(), names.end(), [&](const char* name) {
+      return std::find(all.begin(), all.end(), name) != all.end();
+    });
   };
   if (has({"*", "0.0.0.0", "localhost", "127.0.0.1"})) return "127.0.0.1";
   if (has({"::", "::1"})) return "::1";
@@ -37,14 +40,17 @@ std::string reachable(std::string listen) {
 
 }  // namespace
 
-Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const PostmasterPid& server, Duration timeout) {
+Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const PostmasterPid& server,
+                                                Duration timeout) {
   const auto& pg = config_->pg;
   const auto& login = pg.superuser;
   // What the lock file says is in force; the configuration may have changed since.
-  const auto listen = server.listen_address == "*" || server.listen_address.empty() ? pg.listen_addresses()
-                                                                                   : server.listen_address + "," +
-                                                                                         pg.listen_addresses();
-  const auto address = server.listen_address.empty() && !server.socket_dir.empty() ? std::string() : reachable(listen);
+  const auto listen = server.listen_address == "*" || server.listen_address.empty()
+                          ? pg.listen_addresses()
+                          : server.listen_address + "," + pg.listen_addresses();
+  const auto address = server.listen_address.empty() && !server.socket_dir.empty()
+                           ? std::string()
+                           : reachable(listen);
   Keywords out;
   if ((pg.use_unix_socket || address.empty()) && !server.socket_dir.empty()) {
     out.emplace_back("host", server.socket_dir);
@@ -63,7 +69,8 @@ Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const Postmaste
   if (auto at = login.options.find("sslpassword"); at != login.options.end())
     out.emplace_back("sslpassword", at->second);
   if (!login.options.contains("gssencmode")) out.emplace_back("gssencmode", "disable");
-  out.emplace_back("application_name", purpose == Purpose::heartbeat ? "Patroni heartbeat" : "aurum");
+  out.emplace_back("application_name",
+                   purpose == Purpose::heartbeat ? "Patroni heartbeat" : "aurum");
   out.emplace_back("options", purpose == Purpose::heartbeat ? kHeartbeatOptions : kWorkOptions);
   co_return out;
 }
@@ -77,7 +84,8 @@ Task<Status> Postgres::connect_local(Session& session, Purpose purpose, const Po
   if (!connected && connected.error().code == Code::permission && connected.error().hint.empty()) {
     Error error = connected.error();
     error.hint =
-        "Check postgresql.authentication.superuser and that pg_hba.conf lets it in from this machine.";
+        "Check postgresql.authentication.superuser and that pg_hba.conf lets it in from this "
+        "machine.";
     co_return fail(std::move(error));
   }
   co_return connected;
@@ -103,7 +111,8 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_local(Duration timeout, std::s
   co_return std::move(session);
 }
 
-Task<Result<Postgres::SessionPtr>> Postgres::open_remote(model::Upstream upstream, model::Login login, Keywords more,
+Task<Result<Postgres::SessionPtr>> Postgres::open_remote(model::Upstream upstream,
+                                                         model::Login login, Keywords more,
                                                          Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   const std::string where = upstream.host + ":" + std::to_string(upstream.port);
@@ -123,7 +132,8 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_remote(model::Upstream upstrea
   if (!connected) {
     Error error = connected.error().within("cannot connect to " + where + " as " + login.username);
     if (error.code == Code::permission)
-      error.hint = "Check postgresql.authentication on both sides and pg_hba.conf of " + where + ".";
+      error.hint =
+          "Check postgresql.authentication on both sides and pg_hba.conf of " + where + ".";
     co_return fail(std::move(error));
   }
   co_return std::move(session);

@@ -36,12 +36,14 @@ const model::Login& rewind_login(const model::PgConfig& config) {
 }
 
 namespace {
-std::string option(const model::Login& login, const std::string& name, const std::string& fallback) {
+std::string option(const model::Login& login, const std::string& name,
+                   const std::string& fallback) {
   auto at = login.options.find(name);
   return at == login.options.end() || at->second.empty() ? fallback : at->second;
 }
 
-void add_if_set(Keywords& out, const model::Login& login, std::initializer_list<const char*> names) {
+void add_if_set(Keywords& out, const model::Login& login,
+                std::initializer_list<const char*> names) {
   for (const char* name : names)
     if (auto value = option(login, name, ""); !value.empty()) out.emplace_back(name, value);
 }
@@ -50,7 +52,8 @@ void add_if_set(Keywords& out, const model::Login& login, std::initializer_list<
 Keywords login_options(const model::Login& login) {
   Keywords out;
   add_if_set(out, login,
-             {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "gssencmode", "channel_binding"});
+             {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "gssencmode",
+              "channel_binding"});
   return out;
 }
 
@@ -72,7 +75,8 @@ Keywords primary_conninfo(const model::LocalConfig& config, const model::Upstrea
   return out;
 }
 
-Keywords tool_conninfo(const model::Login& login, const model::Upstream& upstream, const std::string& database) {
+Keywords tool_conninfo(const model::Login& login, const model::Upstream& upstream,
+                       const std::string& database) {
   Keywords out{{"dbname", database},
                {"user", login.username},
                {"host", upstream.host},
@@ -89,8 +93,8 @@ Keywords tool_conninfo(const model::Login& login, const model::Upstream& upstrea
 model::Upstream upstream_of_conninfo(std::string_view conninfo) {
   model::Upstream out;
   const std::string text(conninfo);
-  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(text.c_str(), nullptr),
-                                                                        &PQconninfoFree);
+  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+      PQconninfoParse(text.c_str(), nullptr), &PQconninfoFree);
   if (!options) return out;
   for (const auto* o = options.get(); o->keyword; ++o) {
     if (!o->val) continue;
@@ -110,8 +114,8 @@ std::string passfile_line(const model::Upstream& upstream, const model::Login& l
     }
     return out;
   };
-  return escaped(upstream.host) + ":" + std::to_string(upstream.port) + ":*:" + escaped(login.username) + ":" +
-         escaped(login.password);
+  return escaped(upstream.host) + ":" + std::to_string(upstream.port) +
+         ":*:" + escaped(login.username) + ":" + escaped(login.password);
 }
 
 }  // namespace aurum::pg

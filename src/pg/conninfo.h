@@ -15,15 +15,16 @@ std::string conninfo_value(std::string_view value);
 /// "dbname=postgres user=repl …" in the given order.
 std::string render_conninfo(const Keywords& keywords);
 
-/// The keywords of the standby's primary_conninfo in Patroni's order: dbname user passfile host port, TLS,
-/// application_name, gssencmode, channel_binding. `passfile` "" when the login has no password. `major` drops what
-/// an older server does not know.
+/// The keywords of the standby's primary_conninfo in Patroni's order: dbname user passfile host
+/// port, TLS, application_name, gssencmode, channel_binding. `passfile` "" when the login has no
+/// password. `major` drops what an older server does not know.
 Keywords primary_conninfo(const model::LocalConfig& config, const model::Upstream& upstream,
                           const std::string& passfile, int major);
 
-/// What a program (pg_basebackup, pg_rewind) gets on its command line: never a password; keepalives find a peer
-/// that vanished.
-Keywords tool_conninfo(const model::Login& login, const model::Upstream& upstream, const std::string& database);
+/// What a program (pg_basebackup, pg_rewind) gets on its command line: never a password; keepalives
+/// find a peer that vanished.
+Keywords tool_conninfo(const model::Login& login, const model::Upstream& upstream,
+                       const std::string& database);
 
 /// TLS and GSS options of a login in libpq's names, without sslpassword.
 Keywords login_options(const model::Login& login);

@@ -53,15 +53,18 @@ Result<model::ControlData> parse_control_data(std::string_view text) {
   out.checkpoint = *checkpoint;
   out.redo = *redo;
   out.timeline = static_cast<model::Timeline>(number("Latest checkpoint's TimeLineID"));
-  if (auto end = model::parse_lsn(word("Minimum recovery ending location"))) out.minimum_recovery_end = *end;
-  out.minimum_recovery_timeline = static_cast<model::Timeline>(number("Min recovery ending loc's timeline"));
+  if (auto end = model::parse_lsn(word("Minimum recovery ending location")))
+    out.minimum_recovery_end = *end;
+  out.minimum_recovery_timeline =
+      static_cast<model::Timeline>(number("Min recovery ending loc's timeline"));
   out.data_checksums = number("Data page checksum version") > 0;
   out.wal_log_hints = word("wal_log_hints setting") == "on";
-  for (auto [setting, shown] : {std::pair{"max_connections", "max_connections setting"},
-                                std::pair{"max_worker_processes", "max_worker_processes setting"},
-                                std::pair{"max_wal_senders", "max_wal_senders setting"},
-                                std::pair{"max_prepared_transactions", "max_prepared_xacts setting"},
-                                std::pair{"max_locks_per_transaction", "max_locks_per_xact setting"}})
+  for (auto [setting, shown] :
+       {std::pair{"max_connections", "max_connections setting"},
+        std::pair{"max_worker_processes", "max_worker_processes setting"},
+        std::pair{"max_wal_senders", "max_wal_senders setting"},
+        std::pair{"max_prepared_transactions", "max_prepared_xacts setting"},
+        std::pair{"max_locks_per_transaction", "max_locks_per_xact setting"}})
     if (!word(shown).empty()) out.limits[setting] = number(shown);
   return out;
 }

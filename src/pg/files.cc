@@ -4,11 +4,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <vector>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace aurum::pg {
 
@@ -32,7 +31,9 @@ class Descriptor {
 
 tl::unexpected<Error> io_error(std::string_view doing, const fs::path& path) {
   const int error = errno;
-  const auto code = error == EACCES || error == EPERM ? Code::permission : error == ENOENT ? Code::not_found : Code::io;
+  const auto code = error == EACCES || error == EPERM ? Code::permission
+                    : error == ENOENT                 ? Code::not_found
+                                                      : Code::io;
   return fail(code, std::string(doing) + " " + path.string() + ": " + std::strerror(error),
               error == ENOSPC ? "The disk is full: free space on it." : "");
 }
@@ -48,7 +49,7 @@ Status write_all(int fd, std::string_view content, const fs::path& path) {
 }
 
 bool is_there(const fs::path& path) {
-  struct stat info {};
+  struct stat info{};
   return ::lstat(path.c_str(), &info) == 0;
 }
 
@@ -93,16 +94,18 @@ Status sync_directory(const fs::path& path) {
 }
 
 Result<bool> write_file(const fs::path& path, std::string_view content, mode_t mode) {
-  struct stat info {};
+  struct stat info{};
   auto old = read_file(path);
-  if (old && *old == content && ::stat(path.c_str(), &info) == 0 && (info.st_mode & 07777) == mode) return false;
+  if (old && *old == content && ::stat(path.c_str(), &info) == 0 && (info.st_mode & 07777) == mode)
+    return false;
   const fs::path temporary = path.string() + ".aurum-tmp";
   ::unlink(temporary.c_str());
   {
     Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd) return io_error("cannot create", temporary);
     auto written = write_all(fd.get(), content, temporary);
-    if (written && ::fchmod(fd.get(), mode) != 0) written = io_error("cannot set the mode of", temporary);
+    if (written && ::fchmod(fd.get(), mode) != 0)
+      written = io_error("cannot set the mode of", temporary);
     if (written && ::fsync(fd.get()) != 0) written = io_error("cannot fsync", temporary);
     if (!written) {
       ::unlink(temporary.c_str());
@@ -120,7 +123,7 @@ Result<bool> write_file(const fs::path& path, std::string_view content, mode_t m
 }
 
 mode_t file_mode(const fs::path& data_dir) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(data_dir.c_str(), &info) != 0) return 0600;
   return (info.st_mode & S_IRGRP) ? 0640 : 0600;
 }
@@ -132,10 +135,14 @@ fs::path outer_marker(const fs::path& data_dir) {
 
 model::DataDir inspect_data_dir(const fs::path& data_dir) {
   auto entries = entries_of(data_dir);
-  if (!entries) return entries.error().code == Code::not_found ? model::DataDir::empty : model::DataDir::foreign;
+  if (!entries)
+    return entries.error().code == Code::not_found ? model::DataDir::empty
+                                                   : model::DataDir::foreign;
   if (entries->empty()) return model::DataDir::empty;
-  if (is_there(data_dir / kMarker) || is_there(outer_marker(data_dir))) return model::DataDir::incomplete;
-  if (is_there(data_dir / "PG_VERSION") && is_there(data_dir / "global" / "pg_control")) return model::DataDir::ready;
+  if (is_there(data_dir / kMarker) || is_there(outer_marker(data_dir)))
+    return model::DataDir::incomplete;
+  if (is_there(data_dir / "PG_VERSION") && is_there(data_dir / "global" / "pg_control"))
+    return model::DataDir::ready;
   return model::DataDir::foreign;
 }
 
@@ -144,7 +151,8 @@ Result<int> major_version(const fs::path& data_dir) {
   if (!text) return fail(text.error());
   int version = 0;
   auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), version);
-  if (ec != std::errc() || version <= 0) return fail(Code::invalid, (data_dir / "PG_VERSION").string() + " holds no version");
+  if (ec != std::errc() || version <= 0)
+    return fail(Code::invalid, (data_dir / "PG_VERSION").string() + " holds no version");
   return version;
 }
 
@@ -152,7 +160,8 @@ Status make_data_dir(const fs::path& data_dir) {
   if (is_there(data_dir)) return {};
   std::error_code ec;
   if (data_dir.has_parent_path()) fs::create_directories(data_dir.parent_path(), ec);
-  if (::mkdir(data_dir.c_str(), 0700) != 0 && errno != EEXIST) return io_error("cannot create directory", data_dir);
+  if (::mkdir(data_dir.c_str(), 0700) != 0 && errno != EEXIST)
+    return io_error("cannot create directory", data_dir);
   return {};
 }
 
@@ -209,7 +218,7 @@ Status move_all(const fs::path& from, const fs::path& to) {
 
 Status move_out_of_staging(const fs::path& data_dir) {
   const auto staging = data_dir / kStaging;
-  struct stat info {};
+  struct stat info{};
   // The mode tells whether the group may read (initdb --allow-group-access); PostgreSQL checks it.
   if (::stat(staging.c_str(), &info) == 0) ::chmod(data_dir.c_str(), info.st_mode & 0750);
   auto links = refuse_relative_links(staging);
@@ -222,7 +231,7 @@ Status move_out_of_staging(const fs::path& data_dir) {
 
 Status move_into_staging(const fs::path& data_dir) {
   const auto staging = data_dir / kStaging;
-  struct stat info {};
+  struct stat info{};
   if (::stat(data_dir.c_str(), &info) != 0) return io_error("cannot read", data_dir);
   auto links = refuse_relative_links(data_dir);
   if (!links) return links;
@@ -240,8 +249,8 @@ Status remove_tree(const fs::path& path) {
   return {};
 }
 
-/// What lies outside and is reached by links only: the WAL directory's content, and in each tablespace the
-/// directories PostgreSQL made there (PG_<version>_<catalog>).
+/// What lies outside and is reached by links only: the WAL directory's content, and in each
+/// tablespace the directories PostgreSQL made there (PG_<version>_<catalog>).
 Status remove_linked(const fs::path& dir) {
   std::error_code ec;
   if (fs::is_symlink(dir / "pg_wal", ec)) {
@@ -276,7 +285,8 @@ Status clear_directory(const fs::path& data_dir, std::string_view why) {
     return {};
   }
   if (what == model::DataDir::foreign)
-    return fail(Code::invalid, data_dir.string() + " holds files that are not a PostgreSQL data directory",
+    return fail(Code::invalid,
+                data_dir.string() + " holds files that are not a PostgreSQL data directory",
                 "Look at them, and move them away if they are not needed; nothing was removed.");
   auto marked = mark_incomplete(data_dir, "being removed: " + std::string(why));
   if (!marked) return marked;
@@ -299,13 +309,16 @@ Status write_probe_file(const fs::path& data_dir) {
   const auto path = data_dir / kProbeFile;
   Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, file_mode(data_dir)));
   if (!fd) return io_error("cannot open", path);
-  struct timespec now {};
+  struct timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  // Another content each time, at the same place: the block is allocated once, and the file does not grow.
+  // Another content each time, at the same place: the block is allocated once, and the file does
+  // not grow.
   char text[32] = {};
-  const auto end = std::to_chars(text, text + sizeof text - 1, static_cast<long long>(now.tv_sec) * 1'000'000'000 + now.tv_nsec);
+  const auto end = std::to_chars(text, text + sizeof text - 1,
+                                 static_cast<long long>(now.tv_sec) * 1'000'000'000 + now.tv_nsec);
   *end.ptr = '\n';
-  if (::pwrite(fd.get(), text, sizeof text, 0) != static_cast<ssize_t>(sizeof text)) return io_error("cannot write", path);
+  if (::pwrite(fd.get(), text, sizeof text, 0) != static_cast<ssize_t>(sizeof text))
+    return io_error("cannot write", path);
   if (::fdatasync(fd.get()) != 0) return io_error("cannot fsync", path);
   return {};
 }

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
 #include <sys/types.h>
 
 #include "base/result.h"
@@ -18,7 +17,8 @@ namespace fs = std::filesystem;
 
 /// A directory with this file holds a clone, initdb or rewind of ours that did not end.
 inline constexpr const char* kMarker = "aurum.incomplete";
-/// Where initdb and pg_basebackup work: both refuse a directory with anything in it, so also one with the marker.
+/// Where initdb and pg_basebackup work: both refuse a directory with anything in it, so also one
+/// with the marker.
 inline constexpr const char* kStaging = "aurum.new";
 /// The file of the write probe.
 inline constexpr const char* kProbeFile = "aurum.probe";
@@ -26,8 +26,9 @@ inline constexpr const char* kProbeFile = "aurum.probe";
 /// Whole content; Code::not_found or Code::io.
 Result<std::string> read_file(const fs::path& path);
 
-/// Replaces the file as one: temporary file, fsync, rename, fsync of the directory. After a crash there is the old
-/// or the new content. Gives whether the content was another one before; an equal file is not touched.
+/// Replaces the file as one: temporary file, fsync, rename, fsync of the directory. After a crash
+/// there is the old or the new content. Gives whether the content was another one before; an equal
+/// file is not touched.
 Result<bool> write_file(const fs::path& path, std::string_view content, mode_t mode);
 Status sync_directory(const fs::path& path);
 
@@ -48,13 +49,14 @@ Status mark_complete(const fs::path& data_dir);
 /// For programs that insist on an empty directory of their own, the marker stands beside it.
 fs::path outer_marker(const fs::path& data_dir);
 
-/// Moves what stands in data_dir/aurum.new into data_dir, or the other way. Symbolic links that are relative would
-/// point elsewhere after it: then Code::invalid and nothing was moved.
+/// Moves what stands in data_dir/aurum.new into data_dir, or the other way. Symbolic links that are
+/// relative would point elsewhere after it: then Code::invalid and nothing was moved.
 Status move_out_of_staging(const fs::path& data_dir);
 Status move_into_staging(const fs::path& data_dir);
 
-/// Removes the content, also behind pg_wal and tablespace links, and keeps the directory. The marker is written
-/// first and removed last: half-way it is `incomplete`. Code::invalid for a directory that holds nothing of ours.
+/// Removes the content, also behind pg_wal and tablespace links, and keeps the directory. The
+/// marker is written first and removed last: half-way it is `incomplete`. Code::invalid for a
+/// directory that holds nothing of ours.
 Status clear_directory(const fs::path& data_dir, std::string_view why);
 
 /// Writes and fsyncs a page of data_dir/aurum.probe: proof that the disk takes writes.

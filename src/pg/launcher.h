@@ -26,8 +26,8 @@ class Launcher {
   /// Takes care of a postmaster somebody else started: its exit is reported, it is killed at the
   /// deadline.
   virtual Task<Status> adopt(int pid) = 0;
-  /// The last line a postmaster that has ended wrote to its standard error, "" when nobody kept it. It becomes the
-  /// reason when a start fails.
+  /// The last line a postmaster that has ended wrote to its standard error, "" when nobody kept it.
+  /// It becomes the reason when a start fails.
   virtual std::string last_words(int pid) {
     static_cast<void>(pid);
     return {};

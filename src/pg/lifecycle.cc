@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cstring>
-
-#include <boost/asio/steady_timer.hpp>
 #include <netdb.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "pg/control_data.h"
 #include "pg/files.h"
@@ -45,7 +45,9 @@ Status port_is_free(const std::string& listen, int port) {
     addrinfo wish{}, *found = nullptr;
     wish.ai_flags = AI_NUMERICHOST | AI_PASSIVE;
     wish.ai_socktype = SOCK_STREAM;
-    if (host.empty() || ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wish, &found) != 0) continue;
+    if (host.empty() ||
+        ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wish, &found) != 0)
+      continue;
     const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -53,7 +55,8 @@ Status port_is_free(const std::string& listen, int port) {
     if (fd >= 0) ::close(fd);
     ::freeaddrinfo(found);
     if (error == EADDRINUSE)
-      return fail(Code::unavailable, "port " + std::to_string(port) + " on " + host + " is in use by another program",
+      return fail(Code::unavailable,
+                  "port " + std::to_string(port) + " on " + host + " is in use by another program",
                   "Stop that program, or set another port in postgresql.listen.");
     if (error == EADDRNOTAVAIL)
       return fail(Code::invalid, "postgresql.listen: this machine has no address " + host,
@@ -64,17 +67,22 @@ Status port_is_free(const std::string& listen, int port) {
 
 int signal_of(model::StopMode mode) {
   switch (mode) {
-    case model::StopMode::smart: return SIGTERM;
-    case model::StopMode::fast: return SIGINT;
-    case model::StopMode::immediate: return SIGQUIT;
+    case model::StopMode::smart:
+      return SIGTERM;
+    case model::StopMode::fast:
+      return SIGINT;
+    case model::StopMode::immediate:
+      return SIGQUIT;
   }
   return SIGINT;
 }
 
-/// Copies that survive in a backup of the data directory alone, when the configuration stands elsewhere.
-void back_up_configuration(const fs::path& data_dir, const fs::path& config_dir, const std::string& base_name) {
-  for (const std::string& name : {base_name + ".conf", base_name + ".base.conf", std::string("pg_hba.conf"),
-                                  std::string("pg_ident.conf")})
+/// Copies that survive in a backup of the data directory alone, when the configuration stands
+/// elsewhere.
+void back_up_configuration(const fs::path& data_dir, const fs::path& config_dir,
+                           const std::string& base_name) {
+  for (const std::string& name : {base_name + ".conf", base_name + ".base.conf",
+                                  std::string("pg_hba.conf"), std::string("pg_ident.conf")})
     if (auto text = read_file(config_dir / name))
       static_cast<void>(write_file(data_dir / (name + ".backup"), *text, file_mode(data_dir)));
 }
@@ -93,23 +101,26 @@ Task<Status> Postgres::check_startable() {
   if (!end) co_return fail(end.error());
   auto version = parse_version(end->out);
   if (!version) co_return fail(version.error());
-  auto checked = co_await runtime::in_pool(pool_, [&pg, tool = *tool, version = *version]() -> Status {
-    if (inspect_data_dir(pg.data_dir) != model::DataDir::ready)
-      return fail(Code::not_found, pg.data_dir.string() + " is no complete data directory");
-    auto major = major_version(pg.data_dir);
-    if (!major) return fail(major.error());
-    if (*major != version)
-      return fail(Code::invalid,
-                  "data directory " + pg.data_dir.string() + " was made by PostgreSQL " + std::to_string(*major) +
-                      ", but " + tool + " is version " + std::to_string(version),
-                  "Set postgresql.bin_dir to the programs of version " + std::to_string(*major) +
-                      ", or upgrade the data with pg_upgrade.");
-    return {};
-  });
+  auto checked =
+      co_await runtime::in_pool(pool_, [&pg, tool = *tool, version = *version]() -> Status {
+        if (inspect_data_dir(pg.data_dir) != model::DataDir::ready)
+          return fail(Code::not_found, pg.data_dir.string() + " is no complete data directory");
+        auto major = major_version(pg.data_dir);
+        if (!major) return fail(major.error());
+        if (*major != version)
+          return fail(Code::invalid,
+                      "data directory " + pg.data_dir.string() + " was made by PostgreSQL " +
+                          std::to_string(*major) + ", but " + tool + " is version " +
+                          std::to_string(version),
+                      "Set postgresql.bin_dir to the programs of version " +
+                          std::to_string(*major) + ", or upgrade the data with pg_upgrade.");
+        return {};
+      });
   co_return checked;
 }
 
-/// Backends outlive a killed postmaster for a moment, a stopped one for longer: no new server may run beside them.
+/// Backends outlive a killed postmaster for a moment, a stopped one for longer: no new server may
+/// run beside them.
 Task<Status> Postgres::end_orphans(Duration timeout) {
   const Instant begin = runtime::now();
   const auto dir = config_->pg.data_dir;
@@ -117,8 +128,9 @@ Task<Status> Postgres::end_orphans(Duration timeout) {
     auto pids = co_await runtime::in_pool(pool_, [dir] { return processes_in(dir); });
     if (pids.empty()) co_return Status{};
     if (runtime::now() - begin > timeout)
-      co_return fail(Code::unavailable, "process " + std::to_string(pids.front()) + " of a former server still works in " +
-                                            dir.string(),
+      co_return fail(Code::unavailable,
+                     "process " + std::to_string(pids.front()) +
+                         " of a former server still works in " + dir.string(),
                      "It hangs in the kernel; the disk may be stuck.");
     if (runtime::now() - begin > timeout / 2)
       for (int pid : pids) ::kill(pid, SIGKILL);
@@ -126,11 +138,13 @@ Task<Status> Postgres::end_orphans(Duration timeout) {
   }
 }
 
-Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout) {
+Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynamic,
+                             Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   auto running = co_await live_postmaster();
   if (running)
-    co_return fail(Code::exists, "PostgreSQL runs already with pid " + std::to_string(running->file.pid));
+    co_return fail(Code::exists,
+                   "PostgreSQL runs already with pid " + std::to_string(running->file.pid));
   auto startable = co_await check_startable();
   if (!startable) co_return startable;
   auto alone = co_await end_orphans(seconds(10));
@@ -143,8 +157,8 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
   if (!server) co_return fail(server.error());
 
   const auto dir = config_->pg.data_dir;
-  // With nobody working here a lock file is a dead server's. Its pid may belong to another process by now, and then
-  // PostgreSQL would refuse to start.
+  // With nobody working here a lock file is a dead server's. Its pid may belong to another process
+  // by now, and then PostgreSQL would refuse to start.
   co_await runtime::in_pool(pool_, [dir] { return ::unlink((dir / "postmaster.pid").c_str()); });
   auto argv = postmaster_arguments(dir.string(), config_file().string(), written->wanted);
   argv.insert(argv.begin(), *server);
@@ -172,8 +186,9 @@ Task<Status> Postgres::await_connections(int pid, Duration timeout) {
     auto server = co_await live_postmaster();
     if (server && server->file.pid == pid && server->file.status == "ready") {
       auto session = std::make_unique<Session>(executor_);
-      auto connected = co_await connect_local(*session, Purpose::heartbeat, server->file,
-                                              std::min<Duration>(deadline - runtime::now(), seconds(3)));
+      auto connected =
+          co_await connect_local(*session, Purpose::heartbeat, server->file,
+                                 std::min<Duration>(deadline - runtime::now(), seconds(3)));
       if (connected) {
         heartbeat_ = std::move(session);
         heartbeat_pid_ = pid;
@@ -190,7 +205,8 @@ Task<Status> Postgres::await_connections(int pid, Duration timeout) {
   }
 }
 
-/// The server's own words are with whoever holds its standard error; else ask the program to read its configuration.
+/// The server's own words are with whoever holds its standard error; else ask the program to read
+/// its configuration.
 Task<Error> Postgres::why_it_ended(int pid) {
   Error out{Code::io, "PostgreSQL ended while it was starting", "Look at PostgreSQL's log."};
   if (auto words = launcher_.last_words(pid); !words.empty()) {
@@ -200,7 +216,9 @@ Task<Error> Postgres::why_it_ended(int pid) {
   auto tool = co_await program("postgres");
   if (!tool) co_return out;
   runtime::ProcessSpec spec;
-  spec.argv = {*tool, "-D", config_->pg.data_dir.string(), "--config-file=" + config_file().string(), "-C", "port"};
+  spec.argv = {
+      *tool, "-D",  config_->pg.data_dir.string(), "--config-file=" + config_file().string(),
+      "-C",  "port"};
   spec.env = child_environment();
   spec.timeout = seconds(5);
   auto end = co_await runtime::run_process(std::move(spec));
@@ -208,8 +226,9 @@ Task<Error> Postgres::why_it_ended(int pid) {
   co_return out;
 }
 
-Task<Status> Postgres::run_hook(std::string name, std::string command, std::vector<std::string> more,
-                                std::vector<std::string> environment, Duration timeout) {
+Task<Status> Postgres::run_hook(std::string name, std::string command,
+                                std::vector<std::string> more, std::vector<std::string> environment,
+                                Duration timeout) {
   auto words = runtime::split_words(command);
   if (!words) co_return fail(words.error().within(name));
   if (words->empty()) co_return fail(Code::invalid, name + " is an empty command");
@@ -218,7 +237,9 @@ Task<Status> Postgres::run_hook(std::string name, std::string command, std::vect
   for (auto& word : more) spec.argv.push_back(std::move(word));
   spec.env = plain_environment(std::move(environment));
   spec.timeout = timeout;
-  spec.on_line = [&log = log_, name](std::string_view line) { log.info("hook.output", name + ": " + std::string(line)); };
+  spec.on_line = [&log = log_, name](std::string_view line) {
+    log.info("hook.output", name + ": " + std::string(line));
+  };
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error().within(name));
   if (!end->ok()) co_return fail(Code::cancelled, name + " failed: " + end->reason());
@@ -231,19 +252,22 @@ Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpo
   if (!server) co_return Status{};
   const int pid = server->file.pid;
   if (!config_->pg.before_stop.empty()) {
-    auto done = co_await run_hook("postgresql.before_stop", config_->pg.before_stop, {}, {}, kHookTimeout);
+    auto done =
+        co_await run_hook("postgresql.before_stop", config_->pg.before_stop, {}, {}, kHookTimeout);
     if (!done) log_.warn("hook.failed", done.error().text());
   }
   if (checkpoint_first) {
     auto done = co_await checkpoint(timeout);
-    if (!done) log_.warn("stop.checkpoint", "the checkpoint before the stop failed: " + done.error().text());
+    if (!done)
+      log_.warn("stop.checkpoint", "the checkpoint before the stop failed: " + done.error().text());
   }
   auto told = launcher_.signal(pid, signal_of(mode));
   bool ended = false;
   if (told) ended = co_await wait_process_end(pid, timeout);
   if (!ended && mode != model::StopMode::immediate) {
     log_.warn("stop.immediate", "PostgreSQL did not stop in " + std::to_string(to_ms(timeout)) +
-                                    " ms in mode " + std::string(to_string(mode)) + ", it is stopped immediately");
+                                    " ms in mode " + std::string(to_string(mode)) +
+                                    ", it is stopped immediately");
     told = launcher_.signal(pid, SIGQUIT);
     if (told) ended = co_await wait_process_end(pid, kImmediateTimeout);
   }
@@ -255,7 +279,8 @@ Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpo
   co_return Status{};
 }
 
-Task<Status> Postgres::restart(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout) {
+Task<Status> Postgres::restart(model::PgTarget target, model::DynamicConfig dynamic,
+                               Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   auto stopped = co_await stop(model::StopMode::fast, timeout, true);
   if (!stopped) co_return stopped;
@@ -275,7 +300,8 @@ Task<Status> Postgres::checkpoint(Duration timeout) {
 Task<Status> Postgres::promote(Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   if (!config_->pg.pre_promote.empty()) {
-    auto allowed = co_await run_hook("postgresql.pre_promote", config_->pg.pre_promote, {}, {}, kHookTimeout);
+    auto allowed =
+        co_await run_hook("postgresql.pre_promote", config_->pg.pre_promote, {}, {}, kHookTimeout);
     if (!allowed) co_return fail(Code::cancelled, allowed.error().message);
   }
   // The heartbeat's connection is there already, which saves a login; without it, one of our own.
@@ -285,9 +311,12 @@ Task<Status> Postgres::promote(Duration timeout) {
     if (!opened) co_return fail(opened.error().within("cannot promote"));
     session = std::move(*opened);
   }
-  auto told = co_await session->query("SELECT pg_catalog.pg_promote(false)", deadline - runtime::now());
-  if (!told && session->last_sqlstate() != "55000") {  // 55000: not in recovery, so it is promoted already
-    log_.warn("promote.sql", "pg_promote failed: " + told.error().text() + ", pg_ctl promote is tried");
+  auto told =
+      co_await session->query("SELECT pg_catalog.pg_promote(false)", deadline - runtime::now());
+  if (!told &&
+      session->last_sqlstate() != "55000") {  // 55000: not in recovery, so it is promoted already
+    log_.warn("promote.sql",
+              "pg_promote failed: " + told.error().text() + ", pg_ctl promote is tried");
     auto tool = co_await program("pg_ctl");
     if (!tool) co_return fail(tool.error());
     runtime::ProcessSpec spec;
@@ -303,10 +332,12 @@ Task<Status> Postgres::promote(Duration timeout) {
       if (!opened) co_return fail(opened.error().within("promotion"));
       session = std::move(*opened);
     }
-    auto rows = co_await session->query("SELECT pg_catalog.pg_is_in_recovery()", deadline - runtime::now());
+    auto rows =
+        co_await session->query("SELECT pg_catalog.pg_is_in_recovery()", deadline - runtime::now());
     if (rows && rows->text(0, std::size_t{0}) == "f") break;
     if (runtime::now() >= deadline)
-      co_return fail(Code::timeout, "PostgreSQL did not leave recovery in " + std::to_string(to_ms(timeout)) + " ms");
+      co_return fail(Code::timeout, "PostgreSQL did not leave recovery in " +
+                                        std::to_string(to_ms(timeout)) + " ms");
     auto server = co_await live_postmaster();
     if (!server) co_return fail(Code::unavailable, "PostgreSQL ended while it was promoted");
     co_await pause_for(kPoll);

@@ -1,12 +1,11 @@
 #include "pg/names.h"
 
 #include <algorithm>
-#include <memory>
-#include <vector>
-
 #include <arpa/inet.h>
+#include <memory>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <vector>
 
 namespace aurum::pg {
 
@@ -14,7 +13,8 @@ namespace {
 
 bool is_address(const std::string& host) {
   in6_addr buffer{};
-  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 || ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
+  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
 }
 
 Result<std::vector<std::string>> look_up(const std::string& host) {
@@ -29,7 +29,9 @@ Result<std::vector<std::string>> look_up(const std::string& host) {
   std::vector<std::string> out;
   for (const auto* at = found; at; at = at->ai_next) {
     char text[NI_MAXHOST];
-    if (::getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    if (::getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) !=
+        0)
+      continue;
     if (std::find(out.begin(), out.end(), text) == out.end()) out.emplace_back(text);
   }
   if (out.empty()) return fail(Code::not_found, "host name " + host + " has no address");
@@ -53,7 +55,8 @@ Task<Result<Keywords>> Names::host_keywords(std::string host, Duration timeout) 
     std::vector<std::string> found{name};
     if (!is_address(name)) {
       auto answer = co_await lookups_.run(pool_, [name] { return look_up(name); }, deadline);
-      if (!answer) co_return fail(Code::timeout, "the name server did not answer for " + name + " in time");
+      if (!answer)
+        co_return fail(Code::timeout, "the name server did not answer for " + name + " in time");
       if (!*answer) co_return fail(answer->error());
       found = **answer;
     }

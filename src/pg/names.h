@@ -10,14 +10,16 @@
 
 namespace aurum::pg {
 
-/// Host names to addresses with a deadline. getaddrinfo may hang for ever when a name server does (F45): it runs in
-/// the pool, at most one at a time.
+/// Host names to addresses with a deadline. getaddrinfo may hang for ever when a name server does
+/// (F45): it runs in the pool, at most one at a time.
 class Names {
  public:
-  Names(runtime::asio::any_io_executor executor, runtime::Pool& pool) : pool_(pool), lookups_(std::move(executor)) {}
+  Names(runtime::asio::any_io_executor executor, runtime::Pool& pool)
+      : pool_(pool), lookups_(std::move(executor)) {}
 
-  /// Keywords host and hostaddr of a host: all its addresses, in the resolver's order, so that libpq tries each. A
-  /// socket directory gives `host` only. Code::not_found: no such name; Code::timeout.
+  /// Keywords host and hostaddr of a host: all its addresses, in the resolver's order, so that
+  /// libpq tries each. A socket directory gives `host` only. Code::not_found: no such name;
+  /// Code::timeout.
   Task<Result<Keywords>> host_keywords(std::string host, Duration timeout);
 
  private:

@@ -1,7 +1,6 @@
 #include "pg/postgres.h"
 
 #include <algorithm>
-
 #include <sys/stat.h>
 
 #include "pg/control_data.h"
@@ -18,17 +17,19 @@ namespace {
 
 /// How often the restart-only settings are compared when nothing happened.
 constexpr auto kPendingCheckEvery = seconds(60);
-/// WAL that stays unflushed for this long, and for longer than the probe's own time, calls for a proof.
+/// WAL that stays unflushed for this long, and for longer than the probe's own time, calls for a
+/// proof.
 constexpr auto kFlushPatience = seconds(1);
 
-/// After these numbers of time-outs in a row the heartbeat connection is given up for a fresh one. The gaps grow, so
-/// that a server frozen for hours finds a handful of dead connections when it thaws and not thousands.
+/// After these numbers of time-outs in a row the heartbeat connection is given up for a fresh one.
+/// The gaps grow, so that a server frozen for hours finds a handful of dead connections when it
+/// thaws and not thousands.
 bool give_up_connection(int timeouts) { return timeouts >= 4 && (timeouts & (timeouts - 1)) == 0; }
 
 }  // namespace
 
-Postgres::Postgres(asio::any_io_executor executor, runtime::Pool& pool, const model::LocalConfig& config,
-                   Launcher& launcher, runtime::Logger& log)
+Postgres::Postgres(asio::any_io_executor executor, runtime::Pool& pool,
+                   const model::LocalConfig& config, Launcher& launcher, runtime::Logger& log)
     : executor_(executor),
       pool_(pool),
       config_(&config),
@@ -48,9 +49,10 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
         Look out;
         out.data_dir = inspect_data_dir(dir);
         out.postmaster = find_postmaster(dir);
-        struct stat info {};
+        struct stat info{};
         if (::stat((dir / "global/pg_control").c_str(), &info) == 0)
-          out.control_changed_ns = info.st_mtim.tv_sec * std::int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
+          out.control_changed_ns =
+              info.st_mtim.tv_sec * std::int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
         return out;
       },
       deadline);
@@ -80,7 +82,8 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
   co_return facts;
 }
 
-Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& server, Instant deadline) {
+Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& server,
+                                Instant deadline) {
   auto session = std::move(heartbeat_);
   if (!session || heartbeat_pid_ != server.file.pid) {
     session = std::make_unique<Session>(executor_);
@@ -88,11 +91,13 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
     pending_checked_ = Instant{};
   }
   Status asked;
-  // A connection that stood idle may turn out to be dead only now, and a promotion may cross the query: once more.
+  // A connection that stood idle may turn out to be dead only now, and a promotion may cross the
+  // query: once more.
   for (int tries = 0; tries < 2; ++tries) {
     const bool fresh = session->phase() == Session::Phase::closed;
     if (fresh) {
-      asked = co_await connect_local(*session, Purpose::heartbeat, server.file, deadline - runtime::now());
+      asked = co_await connect_local(*session, Purpose::heartbeat, server.file,
+                                     deadline - runtime::now());
     } else if (session->phase() != Session::Phase::idle) {
       auto old_answer = co_await session->resume(deadline - runtime::now());
       asked = Status{};
@@ -100,14 +105,16 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
       if (!old_answer && session->phase() != Session::Phase::idle) asked = fail(old_answer.error());
     }
     if (asked) asked = co_await ask_once(*session, facts, deadline);
-    if (asked || asked.error().code == Code::timeout || asked.error().code == Code::permission) break;
+    if (asked || asked.error().code == Code::timeout || asked.error().code == Code::permission)
+      break;
     const bool crossed_promotion = session->last_sqlstate() == "55000";
     if (!crossed_promotion && (fresh || session->phase() != Session::Phase::closed)) break;
     asked = Status{};
   }
   const bool stopped = server.process.state == 'T' || server.process.state == 't';
   if (asked && stopped)
-    asked = fail(Code::timeout, "the postmaster is stopped by a signal and takes no new connections");
+    asked =
+        fail(Code::timeout, "the postmaster is stopped by a signal and takes no new connections");
   facts.accepting = asked.has_value();
   if (!asked) {
     facts.probe_error = asked.error().text();
@@ -115,14 +122,15 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
   }
   timeouts_in_a_row_ = facts.probe_timed_out ? timeouts_in_a_row_ + 1 : 0;
   if (facts.probe_timed_out && give_up_connection(timeouts_in_a_row_)) session.reset();
-  if (session && session->phase() != Session::Phase::closed && !heartbeat_) heartbeat_ = std::move(session);
+  if (session && session->phase() != Session::Phase::closed && !heartbeat_)
+    heartbeat_ = std::move(session);
 }
 
 Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant deadline) {
-  const bool with_settings =
-      wanted_ && (pending_checked_.ns == 0 || runtime::now() - pending_checked_ > kPendingCheckEvery);
-  auto answer =
-      co_await session.query_all(probe_sql(session.server_version(), with_settings), deadline - runtime::now());
+  const bool with_settings = wanted_ && (pending_checked_.ns == 0 ||
+                                         runtime::now() - pending_checked_ > kPendingCheckEvery);
+  auto answer = co_await session.query_all(probe_sql(session.server_version(), with_settings),
+                                           deadline - runtime::now());
   if (!answer) co_return fail(answer.error());
   model::PgFacts observed = facts;
   auto read = read_probe(*answer, observed);
@@ -142,16 +150,19 @@ Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant
 
 Task<Status> Postgres::prove_flush(Session& session, const model::PgFacts& facts, model::Lsn insert,
                                    Instant deadline) {
-  const bool doubtful = flush_watch_.observe(insert, facts.flush_lsn, runtime::now(), kFlushPatience);
+  const bool doubtful =
+      flush_watch_.observe(insert, facts.flush_lsn, runtime::now(), kFlushPatience);
   if (!doubtful) co_return Status{};
   auto proof = co_await session.query_all(kFlushProofSql, deadline - runtime::now());
   if (!proof && proof.error().code == Code::timeout)
-    co_return fail(Code::timeout, "WAL up to " + to_string(insert) + " is not flushed beyond " +
-                                      to_string(facts.flush_lsn) + " for " +
-                                      std::to_string(to_ms(flush_watch_.stuck_for(runtime::now()))) + " ms",
+    co_return fail(Code::timeout,
+                   "WAL up to " + to_string(insert) + " is not flushed beyond " +
+                       to_string(facts.flush_lsn) + " for " +
+                       std::to_string(to_ms(flush_watch_.stuck_for(runtime::now()))) + " ms",
                    "Look at the disk that holds pg_wal.");
   flush_watch_.reset();
-  if (!proof) log_.debug("probe.flush", "the proof of a flush was refused: " + proof.error().text());
+  if (!proof)
+    log_.debug("probe.flush", "the proof of a flush was refused: " + proof.error().text());
   co_return Status{};
 }
 
@@ -173,10 +184,11 @@ Task<void> Postgres::add_control_data(model::PgFacts& facts, const Look& look, I
 Task<Status> Postgres::disk_probe(Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   const auto dir = config_->pg.data_dir;
-  auto written = co_await disk_probes_.run(pool_, [dir] { return write_probe_file(dir); }, deadline);
+  auto written =
+      co_await disk_probes_.run(pool_, [dir] { return write_probe_file(dir); }, deadline);
   if (!written)
-    co_return fail(Code::timeout,
-                   "the disk of " + dir.string() + " did not take a write in " + std::to_string(to_ms(timeout)) + " ms");
+    co_return fail(Code::timeout, "the disk of " + dir.string() + " did not take a write in " +
+                                      std::to_string(to_ms(timeout)) + " ms");
   co_return *written;
 }
 

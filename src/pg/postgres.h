@@ -24,12 +24,14 @@
 
 namespace aurum::pg {
 
-/// The one PostgreSQL of this node: its data directory, its configuration files, its postmaster. It carries out and
-/// observes; what is to be done is decided in core/ (core/job.h names the functions' contracts). It knows no store.
+/// The one PostgreSQL of this node: its data directory, its configuration files, its postmaster. It
+/// carries out and observes; what is to be done is decided in core/ (core/job.h names the
+/// functions' contracts). It knows no store.
 ///
-/// Lives on one executor. probe(), disk_probe(), checkpoint(), inspect() and promote() may overlap with each other;
-/// functions that start, stop or change the data directory run one at a time (the caller sees to that). Cancelling a
-/// coroutine kills the program it runs; a data directory half-way is then DataDir::incomplete.
+/// Lives on one executor. probe(), disk_probe(), checkpoint(), inspect() and promote() may overlap
+/// with each other; functions that start, stop or change the data directory run one at a time (the
+/// caller sees to that). Cancelling a coroutine kills the program it runs; a data directory
+/// half-way is then DataDir::incomplete.
 class Postgres {
  public:
   using Progress = std::function<void(std::string)>;
@@ -45,33 +47,39 @@ class Postgres {
   };
 
   /// All references outlive this object.
-  Postgres(runtime::asio::any_io_executor executor, runtime::Pool& pool, const model::LocalConfig& config,
-           Launcher& launcher, runtime::Logger& log);
+  Postgres(runtime::asio::any_io_executor executor, runtime::Pool& pool,
+           const model::LocalConfig& config, Launcher& launcher, runtime::Logger& log);
   /// After SIGHUP; takes effect with the next configure() or start().
   void reconfigure(const model::LocalConfig& config) { config_ = &config; }
 
-  /// One observation, never longer than `timeout`. Keeps one connection ('Patroni heartbeat'), also to a server that
-  /// hangs. On a primary an insert position that is not flushed counts as a hang (see FlushWatch).
+  /// One observation, never longer than `timeout`. Keeps one connection ('Patroni heartbeat'), also
+  /// to a server that hangs. On a primary an insert position that is not flushed counts as a hang
+  /// (see FlushWatch).
   Task<model::PgFacts> probe(Duration timeout);
-  /// Writes and fsyncs a small file in the data directory: the disk takes writes. Writes no WAL. While a former one
-  /// hangs no other is begun.
+  /// Writes and fsyncs a small file in the data directory: the disk takes writes. Writes no WAL.
+  /// While a former one hangs no other is begun.
   Task<Status> disk_probe(Duration timeout);
 
-  /// Makes a new cluster by bootstrap.initdb or bootstrap.method, and its pg_hba.conf. Code::exists unless the
-  /// directory is empty or incomplete. Gives the system identifier. A failure leaves an empty directory.
+  /// Makes a new cluster by bootstrap.initdb or bootstrap.method, and its pg_hba.conf. Code::exists
+  /// unless the directory is empty or incomplete. Gives the system identifier. A failure leaves an
+  /// empty directory.
   Task<Result<std::string>> initdb(model::DynamicConfig dynamic);
-  /// The user's post_bootstrap command, then roles, passwords and grants, on the running new primary.
+  /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
+  /// primary.
   Task<Status> post_bootstrap();
   /// Fills the directory by create_replica_methods from one of `sources` (in order of preference).
-  Task<Result<CloneReport>> clone(std::vector<model::Upstream> sources, bool only_basebackup, Progress progress);
+  Task<Result<CloneReport>> clone(std::vector<model::Upstream> sources, bool only_basebackup,
+                                  Progress progress);
 
-  /// Writes the configuration and starts; ends when the server accepts connections. Code::timeout: it is still
-  /// starting. Code::exists: it runs already.
+  /// Writes the configuration and starts; ends when the server accepts connections. Code::timeout:
+  /// it is still starting. Code::exists: it runs already.
   Task<Status> start(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
-  /// before_stop, then stops; after `timeout` in mode immediate, then by killing. An error only if it still lives.
+  /// before_stop, then stops; after `timeout` in mode immediate, then by killing. An error only if
+  /// it still lives.
   Task<Status> stop(model::StopMode mode, Duration timeout, bool checkpoint_first);
   Task<Status> restart(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
-  /// Writes the configuration; reloads the server, if one runs, when something changed, and gives whether it did.
+  /// Writes the configuration; reloads the server, if one runs, when something changed, and gives
+  /// whether it did.
   Task<Result<bool>> configure(model::PgTarget target, model::DynamicConfig dynamic);
   Task<Status> reload();  ///< SIGHUP to the postmaster
   /// pre_promote (its failure: Code::cancelled), promotes, ends when writable.
@@ -79,13 +87,18 @@ class Postgres {
   Task<Status> checkpoint(Duration timeout = std::chrono::minutes(30));
 
   /// How far an upstream is, by a replication connection with the replication login.
-  Task<Result<model::UpstreamState>> inspect(model::Upstream upstream, Duration timeout = seconds(5));
+  Task<Result<model::UpstreamState>> inspect(model::Upstream upstream,
+                                             Duration timeout = seconds(5));
   /// Single-user recovery of a crashed primary's directory. Code::invalid for a standby's.
   Task<Status> crash_recovery();
-  /// pg_rewind from `source` with the rewind login. An error with the directory still `ready`: nothing was changed.
+  /// pg_rewind from `source` with the rewind login. An error with the directory still `ready`:
+  /// nothing was changed.
   Task<Status> rewind(model::Upstream source);
   /// Removes the directory's content; refuses DataDir::foreign and a running server.
   Task<Status> clear_data(std::string why);
+  /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has no room for that, or
+  /// it can not be moved, as clear_data(). The two newest copies are kept.
+  Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
   Task<Result<model::History>> read_history(model::Timeline timeline);
 
@@ -108,13 +121,17 @@ class Postgres {
   // probe.cc, connections.cc
   Task<void> ask_server(model::PgFacts& facts, const LivePostmaster& server, Instant deadline);
   Task<Status> ask_once(Session& session, model::PgFacts& facts, Instant deadline);
-  Task<Status> prove_flush(Session& session, const model::PgFacts& facts, model::Lsn insert, Instant deadline);
+  Task<Status> prove_flush(Session& session, const model::PgFacts& facts, model::Lsn insert,
+                           Instant deadline);
   Task<void> add_control_data(model::PgFacts& facts, const Look& look, Instant deadline);
-  Task<Result<Keywords>> local_keywords(Purpose purpose, const PostmasterPid& server, Duration timeout);
-  Task<Status> connect_local(Session& session, Purpose purpose, const PostmasterPid& server, Duration timeout);
+  Task<Result<Keywords>> local_keywords(Purpose purpose, const PostmasterPid& server,
+                                        Duration timeout);
+  Task<Status> connect_local(Session& session, Purpose purpose, const PostmasterPid& server,
+                             Duration timeout);
   /// A connection of its own to the running local server.
   Task<Result<SessionPtr>> open_local(Duration timeout, std::string database = {});
-  Task<Result<SessionPtr>> open_remote(model::Upstream upstream, model::Login login, Keywords more, Duration timeout);
+  Task<Result<SessionPtr>> open_remote(model::Upstream upstream, model::Login login, Keywords more,
+                                       Duration timeout);
   Task<std::optional<LivePostmaster>> live_postmaster();
 
   // configuration.cc
@@ -122,7 +139,8 @@ class Postgres {
     bool changed = false;
     WantedSettings wanted;
   };
-  Task<Result<Written>> write_configuration(model::PgTarget target, model::DynamicConfig dynamic, bool starting);
+  Task<Result<Written>> write_configuration(model::PgTarget target, model::DynamicConfig dynamic,
+                                            bool starting);
   Task<Status> write_passfile(std::vector<model::Upstream> upstreams);
   Task<Status> write_local_passfile(const PostmasterPid& server);
   std::filesystem::path config_dir() const;
@@ -144,7 +162,8 @@ class Postgres {
   Task<Status> make_role(Session& session, model::Login login, std::string attributes);
   Task<Status> prepare_empty_dir(std::string what);
   Task<Status> basebackup(model::Upstream source, Progress progress);
-  Task<Status> custom_method(std::string name, std::optional<model::Upstream> source, Progress progress);
+  Task<Status> custom_method(std::string name, std::optional<model::Upstream> source,
+                             Progress progress);
   Task<Status> finish_copy();
   Task<Status> ready_source_for_rewind(model::Upstream source);
 
@@ -157,17 +176,18 @@ class Postgres {
   Names names_;
   Bounded<Look> looks_;
   Bounded<Status> disk_probes_;
-  /// The heartbeat connection while nobody uses it. A user moves it out and puts it back: it is never closed under
-  /// a coroutine that waits on it.
+  /// The heartbeat connection while nobody uses it. A user moves it out and puts it back: it is
+  /// never closed under a coroutine that waits on it.
   SessionPtr heartbeat_;
-  int heartbeat_pid_ = 0;       ///< postmaster it belongs to
+  int heartbeat_pid_ = 0;  ///< postmaster it belongs to
   int timeouts_in_a_row_ = 0;
   FlushWatch flush_watch_;
   std::optional<Look> last_look_;
   std::optional<model::ControlData> control_;
   std::int64_t control_of_ns_ = 0;
 
-  std::optional<WantedSettings> wanted_;  ///< of the last configuration written, without the raised limits
+  std::optional<WantedSettings>
+      wanted_;  ///< of the last configuration written, without the raised limits
   model::Value pending_restart_;
   Instant pending_checked_{};  ///< when pending_restart_ was last compared; 0 = do it now
 };

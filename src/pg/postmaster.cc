@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
-
 #include <dirent.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,8 +30,9 @@ bool read_number(std::string_view text, T& out) {
 }
 
 bool same_directory(const fs::path& a, const fs::path& b) {
-  struct stat x {}, y {};
-  return ::stat(a.c_str(), &x) == 0 && ::stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  struct stat x{}, y{};
+  return ::stat(a.c_str(), &x) == 0 && ::stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev &&
+         x.st_ino == y.st_ino;
 }
 
 std::string proc(int pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
@@ -100,11 +100,12 @@ std::optional<LivePostmaster> find_postmaster(const fs::path& data_dir) {
   auto process = read_process(file->pid);
   if (!process || is_dead(*process)) return std::nullopt;
   const auto cwd = proc(file->pid, "cwd");
-  struct stat info {};
+  struct stat info{};
   if (::stat(cwd.c_str(), &info) == 0) {
     if (!same_directory(cwd, data_dir)) return std::nullopt;
   } else {
-    // The lock file is written a moment after the process began; 60 s allow for a stepped wall clock.
+    // The lock file is written a moment after the process began; 60 s allow for a stepped wall
+    // clock.
     const auto began = start_epoch(*process);
     if (began > file->start_epoch + 60) return std::nullopt;
   }
@@ -140,8 +141,9 @@ runtime::Task<bool> wait_process_end(int pid, Duration timeout) {
   if (!process || is_dead(*process)) co_return true;
   asio::steady_timer timer(executor);
   timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(timeout));
-  auto who = co_await (ended.async_wait(asio::posix::stream_descriptor::wait_read, runtime::use_task) ||
-                       timer.async_wait(runtime::use_task));
+  auto who =
+      co_await (ended.async_wait(asio::posix::stream_descriptor::wait_read, runtime::use_task) ||
+                timer.async_wait(runtime::use_task));
   co_return who.index() == 0;
 }
 

@@ -13,8 +13,8 @@
 /// The postmaster as a process: who it is, whether it lives, when it ends.
 namespace aurum::pg {
 
-/// postmaster.pid (https://www.postgresql.org/docs/15/storage-file-layout.html; lines 1-8 of miscadmin.h's
-/// LOCK_FILE_LINE_*).
+/// postmaster.pid (https://www.postgresql.org/docs/15/storage-file-layout.html; lines 1-8 of
+/// miscadmin.h's LOCK_FILE_LINE_*).
 struct PostmasterPid {
   int pid = 0;
   std::string data_dir;
@@ -24,7 +24,8 @@ struct PostmasterPid {
   std::string listen_address;  ///< first that it listens on; "*" for all; "" = none
   std::string status;          ///< starting | stopping | ready | standby; "" if not yet written
 };
-/// Unset when there is no pid in it. A single-user server has a negative pid in the file: unset too.
+/// Unset when there is no pid in it. A single-user server has a negative pid in the file: unset
+/// too.
 std::optional<PostmasterPid> parse_postmaster_pid(std::string_view text);
 
 /// What /proc/<pid>/stat says of a process.
@@ -35,9 +36,9 @@ struct ProcessStat {
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
 std::optional<ProcessStat> read_process(int pid);
 
-/// The postmaster that works on `data_dir`, if one lives: its lock file names a process that is no zombie, and that
-/// process works in the data directory (a reused pid does not, F55). Where /proc/<pid>/cwd may not be read, the
-/// process must not be younger than the lock file.
+/// The postmaster that works on `data_dir`, if one lives: its lock file names a process that is no
+/// zombie, and that process works in the data directory (a reused pid does not, F55). Where
+/// /proc/<pid>/cwd may not be read, the process must not be younger than the lock file.
 struct LivePostmaster {
   PostmasterPid file;
   ProcessStat process;

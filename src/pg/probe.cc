@@ -101,8 +101,9 @@ std::string probe_sql(int version, bool with_settings) {
   std::string out = std::string(kMain) + kSenders;
   out += "SELECT slot_name, slot_type, active, temporary, ";
   out += version >= 170000 ? "failover" : "false AS failover";
-  out += ", database, plugin, restart_lsn, confirmed_flush_lsn, wal_status, xmin, catalog_xmin "
-         "FROM pg_replication_slots ORDER BY slot_name;";
+  out +=
+      ", database, plugin, restart_lsn, confirmed_flush_lsn, wal_status, xmin, catalog_xmin "
+      "FROM pg_replication_slots ORDER BY slot_name;";
   if (with_settings) out += kSettings;
   return out;
 }

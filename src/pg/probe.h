@@ -11,8 +11,8 @@
 /// The probe's question and how its answer is read. Pure.
 namespace aurum::pg {
 
-/// All fields of PgFacts in one round trip: four statements, valid on PostgreSQL 13 to 18. `version` = 150020.
-/// With `settings` a fifth statement lists every setting that needs a restart.
+/// All fields of PgFacts in one round trip: four statements, valid on PostgreSQL 13 to 18.
+/// `version` = 150020. With `settings` a fifth statement lists every setting that needs a restart.
 std::string probe_sql(int version, bool with_settings);
 
 struct ProbeAnswer {
@@ -22,10 +22,11 @@ struct ProbeAnswer {
 /// Fills the fields that come from the query. Code::protocol when the answer has another shape.
 Result<ProbeAnswer> read_probe(const std::vector<Rows>& answer, model::PgFacts& facts);
 
-/// Tells a server whose disk stopped from an idle one. On a primary WAL that was inserted is flushed soon; WAL of an
-/// idle server may stay unflushed for ever though (hint bits write some that no commit waits for). So when the flush
-/// position stands still behind the insert position for a while, one small commit is asked for: it moves the flush
-/// position unless the disk is stuck. An idle server is never written to.
+/// Tells a server whose disk stopped from an idle one. On a primary WAL that was inserted is
+/// flushed soon; WAL of an idle server may stay unflushed for ever though (hint bits write some
+/// that no commit waits for). So when the flush position stands still behind the insert position
+/// for a while, one small commit is asked for: it moves the flush position unless the disk is
+/// stuck. An idle server is never written to.
 class FlushWatch {
  public:
   /// True when a commit should now be asked for as proof.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-
 #include <unistd.h>
 
 #include "runtime/process.h"
@@ -20,7 +19,8 @@ bool is_program(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0
 std::vector<int> debian_majors() {
   std::vector<int> out;
   std::error_code ec;
-  for (fs::directory_iterator at("/usr/lib/postgresql", ec); !ec && at != fs::directory_iterator(); at.increment(ec)) {
+  for (fs::directory_iterator at("/usr/lib/postgresql", ec); !ec && at != fs::directory_iterator();
+       at.increment(ec)) {
     const auto name = at->path().filename().string();
     int major = 0;
     auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), major);
@@ -30,7 +30,9 @@ std::vector<int> debian_majors() {
   return out;
 }
 
-std::string_view name_of(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+std::string_view name_of(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
 
 std::vector<std::string> our_environment() {
   std::vector<std::string> out;
@@ -49,7 +51,8 @@ void set(std::vector<std::string>& environment, std::string variable) {
 
 }  // namespace
 
-Result<std::string> find_pg_program(const model::PgConfig& config, std::string_view name, int major) {
+Result<std::string> find_pg_program(const model::PgConfig& config, std::string_view name,
+                                    int major) {
   auto named = config.bin_name.find(std::string(name));
   const std::string file = named == config.bin_name.end() ? std::string(name) : named->second;
   if (!config.bin_dir.empty()) {
@@ -59,8 +62,10 @@ Result<std::string> find_pg_program(const model::PgConfig& config, std::string_v
                 "Set postgresql.bin_dir to the directory that holds initdb and postgres.");
   }
   if (file.starts_with('/') && is_program(file)) return file;
-  if (major == 0 || !is_program(fs::path("/usr/lib/postgresql") / std::to_string(major) / "bin" / file)) {
-    // Debian's PATH holds wrappers of some of them (pg_basebackup): they take the right one by themselves.
+  if (major == 0 ||
+      !is_program(fs::path("/usr/lib/postgresql") / std::to_string(major) / "bin" / file)) {
+    // Debian's PATH holds wrappers of some of them (pg_basebackup): they take the right one by
+    // themselves.
     if (auto found = runtime::find_program(file)) return *found;
   }
   auto majors = debian_majors();
@@ -70,8 +75,10 @@ Result<std::string> find_pg_program(const model::PgConfig& config, std::string_v
     auto path = fs::path("/usr/lib/postgresql") / std::to_string(version) / "bin" / file;
     if (is_program(path)) return path.string();
   }
-  return fail(Code::not_found, "PostgreSQL's program '" + file + "' is neither in PATH nor below /usr/lib/postgresql",
-              "Install PostgreSQL's server package, or set postgresql.bin_dir.");
+  return fail(
+      Code::not_found,
+      "PostgreSQL's program '" + file + "' is neither in PATH nor below /usr/lib/postgresql",
+      "Install PostgreSQL's server package, or set postgresql.bin_dir.");
 }
 
 Result<int> parse_version(std::string_view line) {
@@ -79,7 +86,8 @@ Result<int> parse_version(std::string_view line) {
   auto digits = at == std::string_view::npos ? std::string_view() : line.substr(at + 13);
   int major = 0;
   auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), major);
-  if (ec != std::errc() || major < 9) return fail(Code::protocol, "this is no version of PostgreSQL: " + std::string(line));
+  if (ec != std::errc() || major < 9)
+    return fail(Code::protocol, "this is no version of PostgreSQL: " + std::string(line));
   return major;
 }
 
@@ -98,7 +106,8 @@ std::vector<std::string> postmaster_environment() {
   auto out = our_environment();
   std::string arenas;
   for (const auto& variable : out)
-    if (name_of(variable) == "PG_MALLOC_ARENA_MAX") arenas = variable.substr(variable.find('=') + 1);
+    if (name_of(variable) == "PG_MALLOC_ARENA_MAX")
+      arenas = variable.substr(variable.find('=') + 1);
   if (!arenas.empty()) {
     set(out, "MALLOC_ARENA_MAX=" + arenas);
     std::erase_if(out, [](const std::string& v) { return name_of(v) == "PG_MALLOC_ARENA_MAX"; });
@@ -106,8 +115,8 @@ std::vector<std::string> postmaster_environment() {
   // libpq's variables would redirect the server's own connections (walreceiver, postgres_fdw).
   std::erase_if(out, [](const std::string& v) {
     const auto name = name_of(v);
-    return name == "PGHOST" || name == "PGPORT" || name == "PGUSER" || name == "PGDATABASE" || name == "PGPASSFILE" ||
-           name == "PGSERVICE" || name == "PGOPTIONS" || name == "PGDATA";
+    return name == "PGHOST" || name == "PGPORT" || name == "PGUSER" || name == "PGDATABASE" ||
+           name == "PGPASSFILE" || name == "PGSERVICE" || name == "PGOPTIONS" || name == "PGDATA";
   });
   return out;
 }

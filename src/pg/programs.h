@@ -10,19 +10,23 @@
 
 namespace aurum::pg {
 
-/// Where a program of PostgreSQL stands: bin_name, bin_dir, PATH, and then Debian's /usr/lib/postgresql/<major>/bin
+/// Where a program of PostgreSQL stands: bin_name, bin_dir, PATH, and then Debian's
+/// /usr/lib/postgresql/<major>/bin
 /// (`major` first, 0 = the newest). Code::not_found with a hint.
-Result<std::string> find_pg_program(const model::PgConfig& config, std::string_view name, int major);
+Result<std::string> find_pg_program(const model::PgConfig& config, std::string_view name,
+                                    int major);
 
-/// 15 of "postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"; 18 of "… 18beta1". Code::protocol otherwise.
+/// 15 of "postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"; 18 of "… 18beta1". Code::protocol
+/// otherwise.
 Result<int> parse_version(std::string_view version_line);
 
-/// The environment of a user's command and of initdb, whose locale becomes the cluster's: ours without PATRONI_*
-/// (secrets) and NOTIFY_SOCKET, plus `extra` ("NAME=value").
+/// The environment of a user's command and of initdb, whose locale becomes the cluster's: ours
+/// without PATRONI_* (secrets) and NOTIFY_SOCKET, plus `extra` ("NAME=value").
 std::vector<std::string> plain_environment(std::vector<std::string> extra = {});
 /// The same with messages in English, for programs whose output we read.
 std::vector<std::string> child_environment(std::vector<std::string> extra = {});
-/// The postmaster's: the same with the user's own language kept and MALLOC_ARENA_MAX from PG_MALLOC_ARENA_MAX.
+/// The postmaster's: the same with the user's own language kept and MALLOC_ARENA_MAX from
+/// PG_MALLOC_ARENA_MAX.
 std::vector<std::string> postmaster_environment();
 
 }  // namespace aurum::pg

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdlib>
-
 #include <sys/stat.h>
 
 #include "pg/conninfo.h"
@@ -20,7 +19,8 @@ Result<model::UpstreamState> read_identity(const Rows& rows) {
   model::UpstreamState out;
   auto lsn = model::parse_lsn(rows.text(0, "xlogpos"));
   out.system_identifier = rows.text(0, "systemid");
-  out.timeline = static_cast<model::Timeline>(std::strtoul(rows.text(0, "timeline").c_str(), nullptr, 10));
+  out.timeline =
+      static_cast<model::Timeline>(std::strtoul(rows.text(0, "timeline").c_str(), nullptr, 10));
   if (!lsn || out.system_identifier.empty() || out.timeline == 0)
     return fail(Code::protocol, "IDENTIFY_SYSTEM was answered in a form that is not PostgreSQL's");
   out.position = *lsn;
@@ -32,7 +32,8 @@ Result<model::UpstreamState> read_identity(const Rows& rows) {
 Task<Result<model::UpstreamState>> Postgres::inspect(model::Upstream upstream, Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   const std::string where = upstream.host + ":" + std::to_string(upstream.port);
-  auto session = co_await open_remote(upstream, config_->pg.replication, {{"replication", "1"}}, timeout);
+  auto session =
+      co_await open_remote(upstream, config_->pg.replication, {{"replication", "1"}}, timeout);
   if (!session) co_return fail(session.error());
   auto identity = co_await (*session)->query("IDENTIFY_SYSTEM", deadline - runtime::now());
   if (!identity) co_return fail(identity.error().within(where));
@@ -41,7 +42,8 @@ Task<Result<model::UpstreamState>> Postgres::inspect(model::Upstream upstream, D
 
   auto reported = (*session)->parameter("in_hot_standby");  // PostgreSQL 14+
   if (reported.empty()) {
-    auto shown = co_await (*session)->query("SHOW transaction_read_only", deadline - runtime::now());
+    auto shown =
+        co_await (*session)->query("SHOW transaction_read_only", deadline - runtime::now());
     if (!shown) co_return fail(shown.error().within(where));
     reported = shown->text(0, std::size_t{0});
   }
@@ -65,7 +67,9 @@ Task<Status> Postgres::crash_recovery() {
   if (!control) co_return fail(control.error());
   if (control->state == "shut down") co_return Status{};
   if (control->state == "in archive recovery" || control->state == "shut down in recovery")
-    co_return fail(Code::invalid, "the data directory is a standby's: recovery in single-user mode would end its timeline");
+    co_return fail(
+        Code::invalid,
+        "the data directory is a standby's: recovery in single-user mode would end its timeline");
   auto orphans = co_await end_orphans(seconds(10));
   if (!orphans) co_return orphans;
   auto tool = co_await program("postgres");
@@ -80,8 +84,12 @@ Task<Status> Postgres::crash_recovery() {
   });
   if (!cleaned) co_return cleaned;
   runtime::ProcessSpec spec;
-  spec.argv = {*tool, "--single", "-D", dir.string(), "-c", "config_file=" + config_file().string(),
-               "-c",  "archive_mode=on", "-c", "archive_command=false", "template1"};
+  spec.argv = {*tool,      "--single",
+               "-D",       dir.string(),
+               "-c",       "config_file=" + config_file().string(),
+               "-c",       "archive_mode=on",
+               "-c",       "archive_command=false",
+               "template1"};
   spec.env = child_environment();
   spec.working_dir = dir.string();
   spec.timeout = kLongestRewind;
@@ -94,26 +102,31 @@ Task<Status> Postgres::crash_recovery() {
   co_return Status{};
 }
 
-/// pg_rewind reads the source's timeline from its pg_control, which is the old one until the first checkpoint after
-/// a promotion is done (F30).
+/// pg_rewind reads the source's timeline from its pg_control, which is the old one until the first
+/// checkpoint after a promotion is done (F30).
 Task<Status> Postgres::ready_source_for_rewind(model::Upstream source) {
   const auto& login = rewind_login(config_->pg);
-  auto session = co_await open_remote(source, login, {{"dbname", config_->pg.database}}, seconds(5));
+  auto session =
+      co_await open_remote(source, login, {{"dbname", config_->pg.database}}, seconds(5));
   if (!session) co_return fail(session.error());
   auto asked = co_await (*session)->query("SELECT pg_catalog.pg_is_in_recovery()", seconds(5));
   if (!asked) co_return fail(asked.error());
   if (asked->text(0, std::size_t{0}) == "t") co_return Status{};
-  auto done = co_await (*session)->query("SET statement_timeout TO 0; CHECKPOINT", std::chrono::minutes(10));
+  auto done = co_await (*session)->query("SET statement_timeout TO 0; CHECKPOINT",
+                                         std::chrono::minutes(10));
   if (done) co_return Status{};
-  if (done.error().code != Code::permission) co_return fail(done.error().within("CHECKPOINT on the source"));
+  if (done.error().code != Code::permission)
+    co_return fail(done.error().within("CHECKPOINT on the source"));
   auto rows = co_await (*session)->query(
-      "SELECT timeline_id, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int "
+      "SELECT timeline_id, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
+      "8))::bit(32)::int "
       "FROM pg_control_checkpoint()",
       seconds(5));
   if (!rows) co_return fail(rows.error());
   if (rows->text(0, std::size_t{0}) != rows->text(0, std::size_t{1}))
-    co_return fail(Code::unavailable, "the source has made no checkpoint since its promotion",
-                   "It makes one by itself soon; or let role " + login.username + " run CHECKPOINT.");
+    co_return fail(
+        Code::unavailable, "the source has made no checkpoint since its promotion",
+        "It makes one by itself soon; or let role " + login.username + " run CHECKPOINT.");
   co_return Status{};
 }
 
@@ -123,7 +136,8 @@ Task<Status> Postgres::rewind(model::Upstream source) {
   auto server = co_await live_postmaster();
   if (server) co_return fail(Code::exists, "PostgreSQL runs in " + dir.string());
   auto what = co_await data_dir();
-  if (what != model::DataDir::ready) co_return fail(Code::invalid, dir.string() + " is no complete data directory");
+  if (what != model::DataDir::ready)
+    co_return fail(Code::invalid, dir.string() + " is no complete data directory");
   auto tool = co_await program("pg_rewind");
   if (!tool) co_return fail(tool.error());
   auto ready = co_await ready_source_for_rewind(source);
@@ -133,13 +147,16 @@ Task<Status> Postgres::rewind(model::Upstream source) {
 
   const auto& login = rewind_login(pg);
   runtime::ProcessSpec spec;
-  spec.env = child_environment(login.password.empty() ? std::vector<std::string>{}
-                                                      : std::vector{"PGPASSFILE=" + pg.pgpass.string()});
+  spec.env =
+      child_environment(login.password.empty() ? std::vector<std::string>{}
+                                               : std::vector{"PGPASSFILE=" + pg.pgpass.string()});
   spec.timeout = kLongestRewind;
-  const std::string conninfo = "--source-server=" + render_conninfo(tool_conninfo(login, source, pg.database));
+  const std::string conninfo =
+      "--source-server=" + render_conninfo(tool_conninfo(login, source, pg.database));
   auto major = co_await runtime::in_pool(pool_, [dir] { return major_version(dir); });
   std::vector<std::string> options;
-  if (config_dir() != dir && major && *major >= 15) options.push_back("--config-file=" + config_file().string());
+  if (config_dir() != dir && major && *major >= 15)
+    options.push_back("--config-file=" + config_file().string());
   auto conf = co_await runtime::in_pool(pool_, [file = config_file()] { return read_file(file); });
   const bool has_restore = conf && conf->find("\nrestore_command = '") != std::string::npos &&
                            conf->find("\nrestore_command = ''\n") == std::string::npos;
@@ -152,8 +169,9 @@ Task<Status> Postgres::rewind(model::Upstream source) {
   if (!tried) co_return fail(tried.error().within("pg_rewind"));
   if (!tried->ok()) co_return fail(Code::unavailable, "pg_rewind: " + tried->reason());
 
-  // pg_rewind writes pg_control last, so a directory it left half-way would start and be wrong; and it removes files
-  // which the source does not have, so also a marker. Hence it works in the staging directory below the marker.
+  // pg_rewind writes pg_control last, so a directory it left half-way would start and be wrong; and
+  // it removes files which the source does not have, so also a marker. Hence it works in the
+  // staging directory below the marker.
   auto staged = co_await runtime::in_pool(pool_, [dir, name = source.name]() -> Status {
     auto marked = mark_incomplete(dir, "pg_rewind from " + name);
     if (!marked) return marked;
@@ -167,7 +185,8 @@ Task<Status> Postgres::rewind(model::Upstream source) {
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error().within("pg_rewind"));
   if (!end->ok())
-    co_return fail(Code::io, "pg_rewind: " + end->reason(), "The data directory is lost for a start; it is cloned anew.");
+    co_return fail(Code::io, "pg_rewind: " + end->reason(),
+                   "The data directory is lost for a start; it is cloned anew.");
   auto moved = co_await runtime::in_pool(pool_, [dir] { return move_out_of_staging(dir); });
   if (!moved) co_return fail(moved.error().within("pg_rewind"));
   auto finished = co_await finish_copy();
@@ -191,7 +210,7 @@ Task<Result<model::History>> Postgres::read_history(model::Timeline timeline) {
     // A timeline ended when the history file of the one after it was written.
     for (std::size_t i = 0; i < entries->size(); ++i) {
       const auto next = i + 1 < entries->size() ? (*entries)[i + 1].timeline : timeline;
-      struct stat info {};
+      struct stat info{};
       if (::stat(path_of(next).c_str(), &info) == 0)
         (*entries)[i].time = model::iso8601(
             WallTime{info.st_mtim.tv_sec * std::int64_t{1'000'000} + info.st_mtim.tv_nsec / 1000});

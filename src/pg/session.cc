@@ -27,8 +27,8 @@ std::string Rows::text(std::size_t row, std::string_view column) const {
 }
 
 bool Rows::is_null(std::size_t row, std::string_view column) const {
-  auto at = static_cast<std::size_t>(std::find(columns.begin(), columns.end(), column) -
-                                     columns.begin());
+  auto at =
+      static_cast<std::size_t>(std::find(columns.begin(), columns.end(), column) - columns.begin());
   return row >= rows.size() || at >= rows[row].size() || !rows[row][at];
 }
 
@@ -45,8 +45,8 @@ struct Session::Impl {
 
 namespace {
 
-/// libpq speaks in several lines ("connection to server at … failed: FATAL:  …\n"): the last one, without its word
-/// of severity, is what the operator wants to read.
+/// libpq speaks in several lines ("connection to server at … failed: FATAL:  …\n"): the last one,
+/// without its word of severity, is what the operator wants to read.
 std::string one_line(std::string_view text) {
   std::string joined;
   while (!text.empty()) {
@@ -75,9 +75,11 @@ bool has_no_name_to_resolve(const Keywords& keywords) {
 Code code_of_connection_text(std::string_view text) {
   for (std::string_view sign :
        {"password authentication failed", "no pg_hba.conf entry", "no password supplied",
-        "authentication failed", "permission denied", "pg_hba.conf rejects", "is not permitted to log in"})
+        "authentication failed", "permission denied", "pg_hba.conf rejects",
+        "is not permitted to log in"})
     if (text.find(sign) != std::string_view::npos) return Code::permission;
-  if (text.find("role \"") != std::string_view::npos && text.find("does not exist") != std::string_view::npos)
+  if (text.find("role \"") != std::string_view::npos &&
+      text.find("does not exist") != std::string_view::npos)
     return Code::permission;
   return Code::unavailable;
 }
@@ -143,8 +145,9 @@ void Session::close() {
   phase_ = Phase::closed;
 }
 
-/// Waits until libpq's socket is readable or writable. libpq may close its socket and open another one with the same
-/// number between two calls, which epoll would never tell: so the socket is registered anew for each wait.
+/// Waits until libpq's socket is readable or writable. libpq may close its socket and open another
+/// one with the same number between two calls, which epoll would never tell: so the socket is
+/// registered anew for each wait.
 Task<bool> Session::ready(bool for_write, Instant deadline) {
   using namespace asio::experimental::awaitable_operators;
   using Descriptor = asio::posix::stream_descriptor;
@@ -206,7 +209,8 @@ Task<Status> Session::go_on_connecting(Instant deadline) {
       co_return fail(std::move(error));
     }
     const bool in_time = co_await ready(impl_->poll == PGRES_POLLING_WRITING, deadline);
-    if (!in_time) co_return fail(Code::timeout, "the server took the connection and does not answer");
+    if (!in_time)
+      co_return fail(Code::timeout, "the server took the connection and does not answer");
     impl_->poll = PQconnectPoll(impl_->connection);
   }
   PQsetnonblocking(impl_->connection, 1);
@@ -218,7 +222,8 @@ Task<Status> Session::go_on_connecting(Instant deadline) {
 
 Task<Result<std::vector<Rows>>> Session::query_all(std::string sql, Duration timeout) {
   if (phase_ == Phase::closed) co_return fail(Code::unavailable, "not connected");
-  if (phase_ != Phase::idle) co_return fail(Code::timeout, "an earlier statement still has no answer");
+  if (phase_ != Phase::idle)
+    co_return fail(Code::timeout, "an earlier statement still has no answer");
   impl_->rows.clear();
   impl_->failure.reset();
   sqlstate_.clear();
@@ -279,7 +284,8 @@ Task<Result<std::vector<Rows>>> Session::collect(Instant deadline) {
     std::unique_ptr<PGresult, decltype(&PQclear)> result(PQgetResult(connection), &PQclear);
     if (!result) break;
     const auto status = PQresultStatus(result.get());
-    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_NONFATAL_ERROR) {
+    if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
+        status == PGRES_NONFATAL_ERROR) {
       const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
       const char* primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
       sqlstate_ = state ? state : "";
@@ -314,9 +320,11 @@ std::string Session::parameter(const char* name) const {
   return value ? value : "";
 }
 
-Result<std::string> Session::encrypt_password(const std::string& user, const std::string& password) const {
+Result<std::string> Session::encrypt_password(const std::string& user,
+                                              const std::string& password) const {
   std::unique_ptr<char, decltype(&PQfreemem)> secret(
-      PQencryptPasswordConn(impl_->connection, password.c_str(), user.c_str(), "scram-sha-256"), &PQfreemem);
+      PQencryptPasswordConn(impl_->connection, password.c_str(), user.c_str(), "scram-sha-256"),
+      &PQfreemem);
   if (!secret) return fail(Code::internal, "libpq could not encrypt the password of role " + user);
   return std::string(secret.get());
 }

@@ -31,18 +31,22 @@ constexpr std::array kOwned{
     Owned{"wal_log_hints", "on", Kind::boolean},
 };
 constexpr std::int64_t kLargest = 262'143;  // MAX_BACKENDS, the bound of most of them
-/// Settings that only the agent may set; a value in postgresql.parameters is ignored with a warning.
-constexpr std::array kNeverFromUser{"listen_addresses", "port", "cluster_name", "config_file", "data_directory",
-                                    "primary_conninfo", "primary_slot_name"};
+/// Settings that only the agent may set; a value in postgresql.parameters is ignored with a
+/// warning.
+constexpr std::array kNeverFromUser{"listen_addresses", "port",           "cluster_name",
+                                    "config_file",      "data_directory", "primary_conninfo",
+                                    "primary_slot_name"};
 
 bool is_owned(std::string_view name) {
-  return std::any_of(kOwned.begin(), kOwned.end(), [&](const Owned& o) { return name == o.name; }) ||
+  return std::any_of(kOwned.begin(), kOwned.end(),
+                     [&](const Owned& o) { return name == o.name; }) ||
          name == "wal_keep_size" || name == "wal_keep_segments";
 }
 
 void warn(WantedSettings& out, std::string_view name, std::string message, std::string hint = {}) {
-  out.findings.push_back({model::Finding::Level::warning, "postgresql.parameters." + std::string(name),
-                          std::move(message), std::move(hint)});
+  out.findings.push_back({model::Finding::Level::warning,
+                          "postgresql.parameters." + std::string(name), std::move(message),
+                          std::move(hint)});
 }
 
 std::optional<std::string> accepted(const Owned& owned, const model::Value& value) {
@@ -59,31 +63,39 @@ std::optional<std::string> accepted(const Owned& owned, const model::Value& valu
     }
     case Kind::wal_level: {
       auto text = value.text();
-      std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+      std::transform(text.begin(), text.end(), text.begin(),
+                     [](unsigned char c) { return std::tolower(c); });
       if (text == "hot_standby" || text == "archive") return "replica";
       if (text == "replica" || text == "logical") return text;
       return std::nullopt;
     }
-    case Kind::always_on: return model::read_bool(value) == true ? std::optional<std::string>("on") : std::nullopt;
+    case Kind::always_on:
+      return model::read_bool(value) == true ? std::optional<std::string>("on") : std::nullopt;
   }
   return std::nullopt;
 }
 
-/// wal_keep_segments counted 16 MB pieces until PostgreSQL 12; every version we run knows wal_keep_size only.
+/// wal_keep_segments counted 16 MB pieces until PostgreSQL 12; every version we run knows
+/// wal_keep_size only.
 std::string wal_keep_size(WantedSettings& out, const model::Value* parameters) {
   if (parameters) {
     if (const auto* size = parameters->find("wal_keep_size"); size && !size->is_null()) {
       // A bare number is in megabytes.
       auto number = model::read_int(*size);
-      auto bytes = number && !size->text().empty() && std::isdigit(static_cast<unsigned char>(size->text().back()))
+      auto bytes = number && !size->text().empty() &&
+                           std::isdigit(static_cast<unsigned char>(size->text().back()))
                        ? std::optional<std::int64_t>(*number * 1024 * 1024)
                        : model::read_bytes(*size);
-      if (bytes && *bytes >= 16LL * 1024 * 1024) return std::to_string(*bytes / (1024 * 1024)) + "MB";
-      warn(out, "wal_keep_size", "'" + size->text() + "' is not a size of at least 16MB, 128MB is used");
-    } else if (const auto* segments = parameters->find("wal_keep_segments"); segments && !segments->is_null()) {
+      if (bytes && *bytes >= 16LL * 1024 * 1024)
+        return std::to_string(*bytes / (1024 * 1024)) + "MB";
+      warn(out, "wal_keep_size",
+           "'" + size->text() + "' is not a size of at least 16MB, 128MB is used");
+    } else if (const auto* segments = parameters->find("wal_keep_segments");
+               segments && !segments->is_null()) {
       if (auto number = model::read_int(*segments); number && *number >= 1)
         return std::to_string(*number * 16) + "MB";
-      warn(out, "wal_keep_segments", "'" + segments->text() + "' is not a number of at least 1, 8 is used");
+      warn(out, "wal_keep_segments",
+           "'" + segments->text() + "' is not a number of at least 1, 8 is used");
     }
   }
   return "128MB";
@@ -98,8 +110,9 @@ void take_user_settings(WantedSettings& out, const model::Value* parameters, boo
       continue;
     }
     if (is_owned(name)) {
-      if (local) warn(out, name, "is ignored in the local file, since all members must agree on it",
-                      "Set it in the dynamic configuration: ctl edit-config.");
+      if (local)
+        warn(out, name, "is ignored in the local file, since all members must agree on it",
+             "Set it in the dynamic configuration: ctl edit-config.");
       continue;
     }
     if (auto text = setting_text(value)) {
@@ -123,25 +136,30 @@ std::optional<std::string> setting_text(const model::Value& value) {
   return value.text();
 }
 
-WantedSettings wanted_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
-                               const model::PgTarget& target, int major) {
+WantedSettings wanted_settings(const model::LocalConfig& config,
+                               const model::DynamicConfig& dynamic, const model::PgTarget& target,
+                               int major) {
   WantedSettings out;
   const auto* parameters = dynamic.postgresql.find("parameters");
 
-  // Found better than PostgreSQL's own default by measurement: with 5 s a standby promoted right after its primary
-  // died can spend 5 s waiting for the next try (DESIGN §4).
+  // Found better than PostgreSQL's own default by measurement: with 5 s a standby promoted right
+  // after its primary died can spend 5 s waiting for the next try (DESIGN §4).
   out.file["wal_retrieve_retry_interval"] = "100ms";
   take_user_settings(out, parameters, false);
   take_user_settings(out, &config.pg.parameters, true);
 
   for (const auto& owned : kOwned) {
     std::string value = owned.fallback;
-    if (const auto* given = parameters ? parameters->find(owned.name) : nullptr; given && !given->is_null()) {
+    if (const auto* given = parameters ? parameters->find(owned.name) : nullptr;
+        given && !given->is_null()) {
       if (auto text = accepted(owned, *given)) {
         value = *text;
       } else {
-        warn(out, owned.name, "'" + given->text() + "' is not usable, " + owned.fallback + " is used",
-             owned.kind == Kind::integer ? "The smallest value is " + std::to_string(owned.minimum) + "." : "");
+        warn(out, owned.name,
+             "'" + given->text() + "' is not usable, " + owned.fallback + " is used",
+             owned.kind == Kind::integer
+                 ? "The smallest value is " + std::to_string(owned.minimum) + "."
+                 : "");
       }
     }
     out.command_line[owned.name] = value;
@@ -150,13 +168,16 @@ WantedSettings wanted_settings(const model::LocalConfig& config, const model::Dy
   out.command_line["port"] = std::to_string(config.pg.port());
   out.command_line["cluster_name"] = config.scope;
   out.file["wal_keep_size"] = wal_keep_size(out, parameters);
-  if (target.synchronous_standby_names) out.file["synchronous_standby_names"] = *target.synchronous_standby_names;
+  if (target.synchronous_standby_names)
+    out.file["synchronous_standby_names"] = *target.synchronous_standby_names;
   if (target.hot_standby_feedback) out.file["hot_standby_feedback"] = "on";
-  if (major >= 17 && out.file.contains("vacuum_defer_cleanup_age")) out.file.erase("vacuum_defer_cleanup_age");
+  if (major >= 17 && out.file.contains("vacuum_defer_cleanup_age"))
+    out.file.erase("vacuum_defer_cleanup_age");
   return out;
 }
 
-std::vector<std::string> raise_to_control_data(WantedSettings& wanted, const model::ControlData& control) {
+std::vector<std::string> raise_to_control_data(WantedSettings& wanted,
+                                               const model::ControlData& control) {
   std::vector<std::string> raised;
   for (const auto& [name, least] : control.limits) {
     auto at = wanted.command_line.find(name);
@@ -170,7 +191,8 @@ std::vector<std::string> raise_to_control_data(WantedSettings& wanted, const mod
 
 namespace {
 
-/// A number with one of PostgreSQL's units, in the unit `base` of pg_settings ("8kB", "kB", "MB", "ms", "s", "min").
+/// A number with one of PostgreSQL's units, in the unit `base` of pg_settings ("8kB", "kB", "MB",
+/// "ms", "s", "min").
 std::optional<double> in_unit(std::string_view text, std::string_view base) {
   const std::string copy(text);
   char* end = nullptr;
@@ -186,16 +208,18 @@ std::optional<double> in_unit(std::string_view text, std::string_view base) {
     bool memory;
   };
   static constexpr std::array kUnits{
-      Unit{"B", 1, true},          Unit{"kB", 1024, true},         Unit{"MB", 1048576, true},
+      Unit{"B", 1, true},           Unit{"kB", 1024, true},          Unit{"MB", 1048576, true},
       Unit{"GB", 1073741824, true}, Unit{"TB", 1099511627776, true}, Unit{"us", 1, false},
-      Unit{"ms", 1e3, false},      Unit{"s", 1e6, false},          Unit{"min", 6e7, false},
-      Unit{"h", 3.6e9, false},     Unit{"d", 8.64e10, false}};
+      Unit{"ms", 1e3, false},       Unit{"s", 1e6, false},           Unit{"min", 6e7, false},
+      Unit{"h", 3.6e9, false},      Unit{"d", 8.64e10, false}};
   auto find = [](std::string_view name) {
-    return std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == name; });
+    return std::find_if(kUnits.begin(), kUnits.end(),
+                        [&](const Unit& u) { return u.name == name; });
   };
   double blocks = 1;
   auto digits = base.find_first_not_of("0123456789");
-  if (digits != std::string_view::npos && digits > 0) blocks = std::strtod(std::string(base).c_str(), nullptr);
+  if (digits != std::string_view::npos && digits > 0)
+    blocks = std::strtod(std::string(base).c_str(), nullptr);
   auto from = find(unit), to = find(base.substr(std::min(digits, base.size())));
   if (from == kUnits.end() || to == kUnits.end() || from->memory != to->memory) return std::nullopt;
   return number * from->factor / (to->factor * blocks);
@@ -203,7 +227,8 @@ std::optional<double> in_unit(std::string_view text, std::string_view base) {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return out;
 }
 
@@ -212,13 +237,15 @@ std::string lower(std::string_view text) {
 bool same_setting(const RunningSetting& running, std::string_view wanted) {
   if (running.setting == wanted) return true;
   if (running.type == "bool") {
-    auto a = model::read_bool(model::Value(running.setting)), b = model::read_bool(model::Value(wanted));
+    auto a = model::read_bool(model::Value(running.setting)),
+         b = model::read_bool(model::Value(wanted));
     return a && b && *a == *b;
   }
   if (running.type == "integer" || running.type == "real") {
     auto a = in_unit(running.setting, running.unit), b = in_unit(wanted, running.unit);
     if (!a || !b) return false;
-    return running.type == "integer" ? std::llround(*a) == std::llround(*b) : std::abs(*a - *b) < 1e-9;
+    return running.type == "integer" ? std::llround(*a) == std::llround(*b)
+                                     : std::abs(*a - *b) < 1e-9;
   }
   if (running.type == "enum") {
     auto a = lower(running.setting), b = lower(wanted);
@@ -229,7 +256,8 @@ bool same_setting(const RunningSetting& running, std::string_view wanted) {
   return false;
 }
 
-model::Value pending_restart_reason(const std::vector<RunningSetting>& running, const WantedSettings& wanted) {
+model::Value pending_restart_reason(const std::vector<RunningSetting>& running,
+                                    const WantedSettings& wanted) {
   model::Value out;
   for (const auto& r : running) {
     auto owned = wanted.command_line.find(r.name);

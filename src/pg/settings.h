@@ -17,19 +17,24 @@ using Settings = std::map<std::string, std::string>;
 
 /// What the server shall run with, from the local and the dynamic configuration.
 struct WantedSettings {
-  Settings command_line;  ///< the owned ones: on the postmaster's command line and in postgresql.conf
-  Settings file;          ///< only in postgresql.conf
-  std::vector<model::Finding> findings;  ///< invalid values that fell back to the default, ignored keys
+  Settings
+      command_line;  ///< the owned ones: on the postmaster's command line and in postgresql.conf
+  Settings file;     ///< only in postgresql.conf
+  std::vector<model::Finding>
+      findings;  ///< invalid values that fell back to the default, ignored keys
 };
 /// `major` is PG_VERSION of the data directory.
-WantedSettings wanted_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
-                               const model::PgTarget& target, int major);
+WantedSettings wanted_settings(const model::LocalConfig& config,
+                               const model::DynamicConfig& dynamic, const model::PgTarget& target,
+                               int major);
 
-/// A standby refuses to start with less than its primary had: raises the owned limits to what pg_controldata shows.
-/// Gives the names it raised (then pending_restart).
-std::vector<std::string> raise_to_control_data(WantedSettings& wanted, const model::ControlData& control);
+/// A standby refuses to start with less than its primary had: raises the owned limits to what
+/// pg_controldata shows. Gives the names it raised (then pending_restart).
+std::vector<std::string> raise_to_control_data(WantedSettings& wanted,
+                                               const model::ControlData& control);
 
-/// One value of a postgresql.parameters map in PostgreSQL's text form: on/off for booleans; null is unset.
+/// One value of a postgresql.parameters map in PostgreSQL's text form: on/off for booleans; null is
+/// unset.
 std::optional<std::string> setting_text(const model::Value& value);
 
 /// How pg_settings describes a running setting.
@@ -41,6 +46,7 @@ struct RunningSetting {
 bool same_setting(const RunningSetting& running, std::string_view wanted);
 
 /// {guc: {old_value, new_value}} of those whose wanted value differs; null when none (§1.2).
-model::Value pending_restart_reason(const std::vector<RunningSetting>& running, const WantedSettings& wanted);
+model::Value pending_restart_reason(const std::vector<RunningSetting>& running,
+                                    const WantedSettings& wanted);
 
 }  // namespace aurum::pg

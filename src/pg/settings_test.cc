@@ -27,17 +27,27 @@ struct Fixture {
     local.pg.listen = "0.0.0.0:5433";
   }
   WantedSettings wanted() { return wanted_settings(local, dynamic, target, 15); }
-  void parameters(std::string_view text) { dynamic.postgresql = Value().set("parameters", yaml(text)); }
+  void parameters(std::string_view text) {
+    dynamic.postgresql = Value().set("parameters", yaml(text));
+  }
 };
 
 TEST(Settings, have_patronis_defaults) {
   Fixture f;
   auto out = f.wanted();
-  const Settings expected{{"cluster_name", "demo"},     {"hot_standby", "on"},       {"listen_addresses", "0.0.0.0"},
-                          {"max_connections", "100"},   {"max_locks_per_transaction", "64"},
-                          {"max_prepared_transactions", "0"}, {"max_replication_slots", "10"},
-                          {"max_wal_senders", "10"},    {"max_worker_processes", "8"}, {"port", "5433"},
-                          {"track_commit_timestamp", "off"}, {"wal_level", "replica"}, {"wal_log_hints", "on"}};
+  const Settings expected{{"cluster_name", "demo"},
+                          {"hot_standby", "on"},
+                          {"listen_addresses", "0.0.0.0"},
+                          {"max_connections", "100"},
+                          {"max_locks_per_transaction", "64"},
+                          {"max_prepared_transactions", "0"},
+                          {"max_replication_slots", "10"},
+                          {"max_wal_senders", "10"},
+                          {"max_worker_processes", "8"},
+                          {"port", "5433"},
+                          {"track_commit_timestamp", "off"},
+                          {"wal_level", "replica"},
+                          {"wal_log_hints", "on"}};
   EXPECT_EQ(out.command_line, expected);
   EXPECT_EQ(out.file["wal_keep_size"], "128MB");
   EXPECT_EQ(out.file["wal_retrieve_retry_interval"], "100ms");
@@ -74,7 +84,8 @@ TEST(Settings, owned_ones_are_checked) {
 TEST(Settings, local_ones_win_except_the_owned) {
   Fixture f;
   f.parameters("{work_mem: 4MB, shared_buffers: 1GB, max_connections: 150}");
-  f.local.pg.parameters = yaml("{work_mem: 8MB, max_connections: 500, shared_buffers: null, port: 1}");
+  f.local.pg.parameters =
+      yaml("{work_mem: 8MB, max_connections: 500, shared_buffers: null, port: 1}");
   auto out = f.wanted();
   EXPECT_EQ(out.file["work_mem"], "8MB");
   EXPECT_FALSE(out.file.contains("shared_buffers"));
@@ -93,9 +104,10 @@ TEST(Settings, wal_keep_is_a_size) {
   struct Case {
     const char *given, *used;
   };
-  for (auto [given, used] : {Case{"{wal_keep_segments: 100}", "1600MB"}, Case{"{wal_keep_size: 1GB}", "1024MB"},
-                             Case{"{wal_keep_size: 256}", "256MB"}, Case{"{wal_keep_size: 1MB}", "128MB"},
-                             Case{"{wal_keep_segments: 0}", "128MB"}}) {
+  for (auto [given, used] :
+       {Case{"{wal_keep_segments: 100}", "1600MB"}, Case{"{wal_keep_size: 1GB}", "1024MB"},
+        Case{"{wal_keep_size: 256}", "256MB"}, Case{"{wal_keep_size: 1MB}", "128MB"},
+        Case{"{wal_keep_segments: 0}", "128MB"}}) {
     Fixture f;
     f.parameters(given);
     EXPECT_EQ(f.wanted().file["wal_keep_size"], used) << given;
@@ -115,7 +127,8 @@ TEST(Settings, a_standby_is_raised_to_its_primarys_limits) {
   auto wanted = f.wanted();
   model::ControlData control;
   control.limits = {{"max_connections", 200}, {"max_wal_senders", 5}, {"max_worker_processes", 16}};
-  EXPECT_THAT(raise_to_control_data(wanted, control), ElementsAre("max_connections", "max_worker_processes"));
+  EXPECT_THAT(raise_to_control_data(wanted, control),
+              ElementsAre("max_connections", "max_worker_processes"));
   EXPECT_EQ(wanted.command_line["max_connections"], "200");
   EXPECT_EQ(wanted.command_line["max_wal_senders"], "10");
 }
@@ -142,7 +155,8 @@ TEST(SameSetting, knows_units_and_spellings) {
            Case{{"x", "a", "", "string", "a"}, "A", false},
            Case{{"x", "0.5", "", "real", "0.5"}, ".50", true},
        })
-    EXPECT_EQ(same_setting(running, wanted), same) << running.name << "=" << running.setting << " / " << wanted;
+    EXPECT_EQ(same_setting(running, wanted), same)
+        << running.name << "=" << running.setting << " / " << wanted;
 }
 
 TEST(PendingRestart, names_what_differs_with_old_and_new) {

@@ -28,17 +28,19 @@ Task<Status> Postgres::change_slots(SlotChanges changes) {
   Status out;
   for (const auto& name : changes.drop) {
     // A slot that is not there any more is as good as dropped.
-    auto done = co_await session->query("SELECT pg_catalog.pg_drop_replication_slot(" + quote_literal(name) + ")",
-                                        kCreateTimeout);
+    auto done = co_await session->query(
+        "SELECT pg_catalog.pg_drop_replication_slot(" + quote_literal(name) + ")", kCreateTimeout);
     keep_first(out, status_of(done, Code::not_found), name);
   }
   for (const auto& name : changes.create) {
     auto done = co_await session->query(
-        "SELECT pg_catalog.pg_create_physical_replication_slot(" + quote_literal(name) + ", true)", kCreateTimeout);
+        "SELECT pg_catalog.pg_create_physical_replication_slot(" + quote_literal(name) + ", true)",
+        kCreateTimeout);
     keep_first(out, status_of(done, Code::exists), name);
   }
   for (const auto& [name, lsn] : changes.advance) {
-    auto done = co_await session->query("SELECT pg_catalog.pg_replication_slot_advance(" + quote_literal(name) + ", " +
+    auto done = co_await session->query("SELECT pg_catalog.pg_replication_slot_advance(" +
+                                            quote_literal(name) + ", " +
                                             quote_literal(to_string(lsn)) + ")",
                                         kAdvanceTimeout);
     keep_first(out, status_of(done, Code::not_found), name);
@@ -51,7 +53,8 @@ Task<Status> Postgres::change_slots(SlotChanges changes) {
       continue;
     }
     auto done = co_await (*there)->query("SELECT pg_catalog.pg_create_logical_replication_slot(" +
-                                             quote_literal(slot.name) + ", " + quote_literal(slot.plugin) + ")",
+                                             quote_literal(slot.name) + ", " +
+                                             quote_literal(slot.plugin) + ")",
                                          kCreateTimeout);
     keep_first(out, status_of(done, Code::exists), slot.name);
   }

@@ -1,0 +1,578 @@
+// One life of two PostgreSQL servers: made, cloned, promoted, diverged, rewound, frozen, crashed.
+// Real programs, loopback only, temporary directories.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fstream>
+#include <functional>
+#include <grp.h>
+#include <iostream>
+#include <pwd.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "pg/callbacks.h"
+#include "pg/files.h"
+#include "pg/postgres.h"
+
+namespace aurum::pg {
+namespace {
+
+namespace asio = runtime::asio;
+using model::DataDir;
+using testing::HasSubstr;
+
+/// The postmaster as a child of the test. Its standard error goes to a file, of which the last line
+/// is kept.
+class ChildLauncher : public Launcher {
+ public:
+  explicit ChildLauncher(fs::path log) : log_(std::move(log)) {}
+  ~ChildLauncher() override {
+    for (int pid : pids_) {
+      ::kill(pid, SIGCONT);
+      ::kill(-pid, SIGKILL);
+      ::kill(pid, SIGKILL);
+      reap(pid, true);
+    }
+  }
+  Task<Result<int>> launch(std::vector<std::string> argv, std::vector<std::string> env,
+                           std::string dir) override {
+    std::vector<char*> args, vars;
+    for (auto& a : argv) args.push_back(a.data());
+    for (auto& v : env) vars.push_back(v.data());
+    args.push_back(nullptr);
+    vars.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    posix_spawn_file_actions_addchdir_np(&actions, dir.c_str());
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    pid_t pid = 0;
+    const int error = ::posix_spawn(&pid, args[0], &actions, &attributes, args.data(), vars.data());
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (error != 0) co_return fail(Code::io, "cannot run " + argv[0]);
+    argv_ = std::move(argv);
+    pids_.push_back(pid);
+    co_return pid;
+  }
+  Status signal(int pid, int signo) override {
+    if (::kill(pid, signo) != 0) return fail(Code::not_found, "no process");
+    return {};
+  }
+  Task<Status> kill_all(int pid, Duration timeout) override {
+    kills_++;
+    ::kill(-pid, SIGKILL);
+    ::kill(pid, SIGKILL);
+    const bool ended = co_await wait_process_end(pid, timeout);
+    reap(pid, true);
+    if (!ended) co_return fail(Code::timeout, "it lives");
+    co_return Status{};
+  }
+  Task<Status> adopt(int) override { co_return Status{}; }
+  std::string last_words(int) override {
+    std::ifstream file(log_);
+    std::string line, last;
+    while (std::getline(file, line))
+      if (line.find("FATAL") != std::string::npos ||
+          line.find("LOG:  shutting") == std::string::npos)
+        last = line;
+    return last;
+  }
+  static void reap(int pid, bool wait) { ::waitpid(pid, nullptr, wait ? 0 : WNOHANG); }
+  const std::vector<std::string>& argv() const { return argv_; }
+  int kills() const { return kills_; }
+  fs::path log() const { return log_; }
+
+ private:
+  fs::path log_;
+  std::vector<int> pids_;
+  std::vector<std::string> argv_;
+  int kills_ = 0;
+};
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  socklen_t length = sizeof address;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+std::filesystem::path temporary_root() {
+  char name[] = "/tmp/aurum-pg-XXXXXX";
+  const char* made = ::mkdtemp(name);
+  if (!made) std::abort();
+  return made;
+}
+
+/// Everything of the test's log, to look for passwords in.
+class MemoryLogger : public runtime::Logger {
+ public:
+  void log(runtime::Level, std::string_view, std::string_view text, const Fields&) override {
+    text_ += std::string(text) + "\n";
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+struct Node {
+  Node(asio::io_context& io, runtime::Pool& pool, const fs::path& root, const std::string& name)
+      : config(make(root, name, free_port())),
+        launcher(root / (name + ".log")),
+        pg(io.get_executor(), pool, config, launcher, log) {}
+
+  static model::LocalConfig make(const fs::path& root, const std::string& name, int port) {
+    model::LocalConfig c;
+    c.name = name;
+    c.scope = "demo";
+    c.pg.listen = "127.0.0.1:" + std::to_string(port);
+    c.pg.connect_address = c.pg.listen;
+    c.pg.data_dir = root / name;
+    c.pg.config_dir = c.pg.data_dir;
+    if (const char* bin = std::getenv("AURUM_TEST_PG_BIN")) c.pg.bin_dir = bin;
+    c.pg.pgpass = root / (name + ".pgpass");
+    c.pg.superuser = {.username = "postgres", .password = "su:per\\'secret"};
+    c.pg.replication = {.username = "replicator", .password = "repl secret"};
+    c.pg.rewind = {.username = "rewinder", .password = "rewind secret"};
+    c.pg.create_replica_methods = {"basebackup"};
+    c.pg.parameters =
+        *model::parse_yaml("{unix_socket_directories: " + root.string() + ", fsync: off}");
+    c.bootstrap.present = true;
+    c.bootstrap.initdb =
+        *model::parse_yaml("[data-checksums, {encoding: UTF8}, {auth-host: scram-sha-256}]");
+    return c;
+  }
+  model::Upstream upstream() const { return {config.name, "127.0.0.1", config.pg.port()}; }
+
+  model::LocalConfig config;
+  MemoryLogger log;
+  ChildLauncher launcher;
+  Postgres pg;
+};
+
+class PostgresSystem : public testing::Test {
+ protected:
+  PostgresSystem()
+      : root_(temporary_root()),
+        pool_(3),
+        one_(io_, pool_, root_, "node-1"),
+        two_(io_, pool_, root_, "node-2") {}
+  void TearDown() override {
+    if (HasFailure())
+      for (auto* node : {&one_, &two_}) {
+        std::ifstream file(node->launcher.log());
+        std::cerr << "--- " << node->config.name << "\n" << file.rdbuf() << node->log.text();
+      }
+  }
+  ~PostgresSystem() override {
+    stop_quietly(one_);
+    stop_quietly(two_);
+    std::error_code ec;
+    fs::remove_all(root_, ec);
+  }
+  void stop_quietly(Node& node) {
+    if (auto live = find_postmaster(node.config.pg.data_dir)) {
+      ::kill(live->file.pid, SIGCONT);
+      ::kill(live->file.pid, SIGQUIT);
+      wait(wait_process_end(live->file.pid, seconds(5)));
+    }
+  }
+
+  template <class T>
+  T wait(Task<T> task) {
+    std::optional<T> out;
+    std::exception_ptr thrown;
+    asio::co_spawn(io_, std::move(task), [&](std::exception_ptr problem, T value) {
+      thrown = problem;
+      if (!problem) out = std::move(value);
+    });
+    io_.restart();
+    while (!out && !thrown && io_.run_one_for(std::chrono::seconds(60)) > 0) {
+    }
+    if (thrown) std::rethrow_exception(thrown);
+    if (!out) throw std::runtime_error("a task did not end in a minute");
+    return std::move(*out);
+  }
+
+  std::string sql(Node& node, std::string text) {
+    Session session(io_.get_executor());
+    Keywords keywords{{"hostaddr", "127.0.0.1"},
+                      {"port", std::to_string(node.config.pg.port())},
+                      {"user", "postgres"},
+                      {"password", node.config.pg.superuser.password},
+                      {"dbname", "postgres"}};
+    auto connected = wait(session.connect(keywords, seconds(5)));
+    if (!connected) return "connect: " + connected.error().text();
+    auto rows = wait(session.query(std::move(text), seconds(20)));
+    if (!rows) return "error: " + rows.error().text();
+    return rows->text(0, std::size_t{0});
+  }
+
+  void bootstrap() {
+    auto made = wait(one_.pg.initdb(dynamic_));
+    ASSERT_TRUE(made) << made.error().text();
+    system_identifier_ = *made;
+    auto started = wait(one_.pg.start(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
+    ASSERT_TRUE(started) << started.error().text();
+    auto roles = wait(one_.pg.post_bootstrap());
+    ASSERT_TRUE(roles) << roles.error().text();
+  }
+  void make_replica() {
+    auto cloned = wait(
+        two_.pg.clone({one_.upstream()}, false, [this](std::string text) { progress_ = text; }));
+    ASSERT_TRUE(cloned) << cloned.error().text();
+    EXPECT_EQ(cloned->method, "basebackup");
+    auto slots = wait(one_.pg.change_slots({.create = {"node_2", "node_2"}}));
+    ASSERT_TRUE(slots) << slots.error().text();  // a second creation is no error
+    auto started = wait(two_.pg.start(follow(one_, "node_2"), dynamic_, seconds(30)));
+    ASSERT_TRUE(started) << started.error().text();
+  }
+  /// Kills the server with everything of it.
+  void crash(Node& node) {
+    const int pid = find_postmaster(node.config.pg.data_dir)->file.pid;
+    auto killed = wait(node.launcher.kill_all(pid, seconds(5)));
+    ASSERT_TRUE(killed) << killed.error().text();
+    for (int orphan : processes_in(node.config.pg.data_dir)) ::kill(orphan, SIGKILL);
+  }
+  static model::PgTarget follow(const Node& node, std::string slot = {}) {
+    return {.upstream = node.upstream(), .slot_name = std::move(slot)};
+  }
+  /// Waits for a condition on the probe, at most 20 s.
+  model::PgFacts probe_until(Node& node, const std::function<bool(const model::PgFacts&)>& good) {
+    const Instant until = runtime::now() + seconds(20);
+    for (;;) {
+      auto facts = wait(node.pg.probe(seconds(2)));
+      if (good(facts) || runtime::now() > until) return facts;
+    }
+  }
+
+  fs::path root_;
+  asio::io_context io_{1};
+  runtime::Pool pool_;
+  Node one_, two_;
+  model::DynamicConfig dynamic_;
+  std::string system_identifier_, progress_;
+};
+
+TEST_F(PostgresSystem, a_new_cluster_a_replica_a_failover_and_the_old_primary_comes_back) {
+  bootstrap();
+  EXPECT_EQ(wait(one_.pg.initdb(dynamic_)).error().code, Code::exists);
+
+  auto facts = wait(one_.pg.probe(seconds(2)));
+  ASSERT_TRUE(facts.accepting) << facts.probe_error;
+  EXPECT_FALSE(facts.in_recovery);
+  EXPECT_EQ(facts.timeline, 1U);
+  EXPECT_EQ(facts.system_identifier, system_identifier_);
+  EXPECT_EQ(facts.data_dir, DataDir::ready);
+  EXPECT_GE(facts.server_version, 130000);
+  EXPECT_EQ(facts.postmaster_start_time.size(),
+            std::string("2026-11-22 18:44:14.308000+00:00").size());
+  EXPECT_TRUE(facts.flush_lsn);
+  EXPECT_TRUE(facts.pending_restart_reason.is_null())
+      << model::to_json(facts.pending_restart_reason);
+
+  make_replica();
+  EXPECT_THAT(progress_, HasSubstr("copied"));
+  EXPECT_FALSE(fs::exists(two_.config.pg.data_dir / kMarker));
+  auto replica =
+      probe_until(two_, [](const auto& f) { return f.replication_state == "streaming"; });
+  EXPECT_TRUE(replica.in_recovery);
+  EXPECT_EQ(replica.replication_state, "streaming");
+  EXPECT_EQ(replica.primary_conninfo_host, "127.0.0.1");
+  EXPECT_EQ(replica.primary_conninfo_port, one_.config.pg.port());
+  EXPECT_EQ(replica.primary_slot_name, "node_2");
+  EXPECT_EQ(replica.timeline, 1U);
+  auto primary = probe_until(one_, [](const auto& f) { return f.senders.size() == 1; });
+  ASSERT_EQ(primary.senders.size(), 1U);
+  EXPECT_EQ(primary.senders[0].application_name, "node-2");
+  EXPECT_EQ(primary.senders[0].usename, "replicator");
+  ASSERT_EQ(primary.slots.size(), 1U);
+  EXPECT_TRUE(primary.slots[0].active);
+
+  // The old primary dies with a row that nobody else has.
+  EXPECT_EQ(sql(one_, "CREATE TABLE t(i int); INSERT INTO t VALUES (1) RETURNING i"), "1");
+  const auto written = wait(one_.pg.probe(seconds(2))).flush_lsn;
+  probe_until(two_, [&](const auto& f) { return f.replayed_lsn && *f.replayed_lsn >= written; });
+  ASSERT_TRUE(wait(two_.pg.configure(model::PgTarget{}, dynamic_)));
+  probe_until(two_, [](const auto& f) { return f.replication_state.empty(); });
+  EXPECT_EQ(sql(one_, "INSERT INTO t VALUES (99) RETURNING i"), "99");
+  crash(one_);
+
+  auto promoted = wait(two_.pg.promote());
+  ASSERT_TRUE(promoted) << promoted.error().text();
+  facts = wait(two_.pg.probe(seconds(2)));
+  EXPECT_TRUE(facts.accepting);
+  EXPECT_FALSE(facts.in_recovery);
+  EXPECT_EQ(facts.timeline, 2U);
+  ASSERT_TRUE(wait(two_.pg.configure(model::PgTarget{.primary = true}, dynamic_)));
+  EXPECT_EQ(sql(two_, "INSERT INTO t VALUES (2) RETURNING i"), "2");
+
+  auto state = wait(one_.pg.inspect(two_.upstream()));
+  ASSERT_TRUE(state) << state.error().text();
+  EXPECT_EQ(state->system_identifier, system_identifier_);
+  EXPECT_EQ(state->timeline, 2U);
+  EXPECT_FALSE(state->in_recovery);
+  ASSERT_EQ(state->history.size(), 1U);
+  EXPECT_EQ(state->history[0].timeline, 1U);
+  auto history = wait(two_.pg.read_history(2));
+  ASSERT_TRUE(history) << history.error().text();
+  ASSERT_EQ(history->size(), 1U);
+  EXPECT_FALSE((*history)[0].time.empty());
+
+  // Back onto the new timeline.
+  facts = wait(one_.pg.probe(seconds(2)));
+  EXPECT_FALSE(facts.process_alive);
+  ASSERT_TRUE(facts.control);
+  EXPECT_EQ(facts.control->state, "in production");
+  auto recovered = wait(one_.pg.crash_recovery());
+  ASSERT_TRUE(recovered) << recovered.error().text();
+  EXPECT_EQ(wait(one_.pg.control_data())->state, "shut down");
+  auto rewound = wait(one_.pg.rewind(two_.upstream()));
+  ASSERT_TRUE(rewound) << rewound.error().text();
+  auto started = wait(one_.pg.start(follow(two_), dynamic_, seconds(30)));
+  ASSERT_TRUE(started) << started.error().text();
+  auto back = probe_until(
+      one_, [](const auto& f) { return f.replication_state == "streaming" && f.timeline == 2; });
+  EXPECT_EQ(back.timeline, 2U);
+  const auto end = wait(two_.pg.probe(seconds(2))).flush_lsn;
+  probe_until(one_, [&](const auto& f) { return f.replayed_lsn && *f.replayed_lsn >= end; });
+  EXPECT_EQ(sql(one_, "SELECT string_agg(i::text, ',' ORDER BY i) FROM t"), "1,2");
+  EXPECT_EQ(wait(one_.pg.crash_recovery()).error().code, Code::exists);
+
+  // Changing the upstream is a reload.
+  auto changed = wait(one_.pg.configure(model::PgTarget{}, dynamic_));
+  ASSERT_TRUE(changed);
+  EXPECT_TRUE(*changed);
+  EXPECT_FALSE(*wait(one_.pg.configure(model::PgTarget{}, dynamic_)));
+  auto cut = probe_until(one_, [](const auto& f) { return f.replication_state.empty(); });
+  EXPECT_EQ(cut.primary_conninfo_host, "");
+
+  for (auto* node : {&one_, &two_}) {
+    EXPECT_THAT(node->log.text(), testing::Not(HasSubstr("secret")));
+    std::ifstream file(node->launcher.log());
+    std::string server_log((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
+    EXPECT_THAT(server_log, testing::Not(HasSubstr("secret")));
+    EXPECT_THAT(server_log, testing::Not(HasSubstr("SCRAM")));
+  }
+}
+
+TEST_F(PostgresSystem, a_frozen_server_is_seen_at_the_deadline_and_costs_one_connection) {
+  bootstrap();
+  ASSERT_TRUE(wait(one_.pg.probe(seconds(2))).accepting);
+  const auto pids = processes_in(one_.config.pg.data_dir);
+  for (int pid : pids) ::kill(pid, SIGSTOP);
+  for (int i = 0; i < 3; ++i) {
+    const Instant begin = runtime::now();
+    auto facts = wait(one_.pg.probe(milliseconds(200)));
+    EXPECT_LT(to_ms(runtime::now() - begin), 400);
+    EXPECT_TRUE(facts.process_alive);
+    EXPECT_FALSE(facts.accepting);
+    EXPECT_TRUE(facts.probe_timed_out);
+    EXPECT_FALSE(facts.probe_error.empty());
+  }
+  for (int pid : pids) ::kill(pid, SIGCONT);
+  auto thawed = probe_until(one_, [](const auto& f) { return f.accepting; });
+  EXPECT_TRUE(thawed.accepting) << thawed.probe_error;
+  EXPECT_EQ(
+      sql(one_,
+          "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'Patroni heartbeat'"),
+      "1");
+
+  // The postmaster alone: its backends still answer, but nobody new gets in.
+  const int postmaster = find_postmaster(one_.config.pg.data_dir)->file.pid;
+  ::kill(postmaster, SIGSTOP);
+  auto half = probe_until(one_, [](const auto& f) { return f.probe_timed_out; });
+  EXPECT_FALSE(half.accepting);
+  // Stopping it goes all the way.
+  auto stopped = wait(one_.pg.stop(model::StopMode::fast, milliseconds(300), false));
+  EXPECT_TRUE(stopped) << stopped.error().text();
+  EXPECT_EQ(one_.launcher.kills(), 1);
+  EXPECT_FALSE(wait(one_.pg.probe(seconds(2))).process_alive);
+  // And it starts again after that.
+  auto started = wait(one_.pg.start(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
+  EXPECT_TRUE(started) << started.error().text();
+}
+
+TEST_F(PostgresSystem, an_idle_server_writes_no_wal_and_the_disk_probe_writes) {
+  bootstrap();
+  ASSERT_TRUE(wait(one_.pg.checkpoint()));
+  wait(one_.pg.probe(seconds(2)));
+  const auto before = sql(one_, "SELECT pg_current_wal_insert_lsn()");
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).accepting);
+  EXPECT_TRUE(wait(one_.pg.disk_probe(seconds(2))));
+  EXPECT_EQ(sql(one_, "SELECT pg_current_wal_insert_lsn()"), before);
+  EXPECT_TRUE(fs::exists(one_.config.pg.data_dir / kProbeFile));
+}
+
+TEST_F(PostgresSystem, pending_restart_and_reload) {
+  bootstrap();
+  dynamic_.postgresql =
+      *model::parse_yaml("parameters: {max_connections: 150, work_mem: 5MB, shared_buffers: 64MB}");
+  auto changed = wait(one_.pg.configure(model::PgTarget{.primary = true}, dynamic_));
+  ASSERT_TRUE(changed) << changed.error().text();
+  EXPECT_TRUE(*changed);
+  auto facts = probe_until(one_, [](const auto& f) { return !f.pending_restart_reason.is_null(); });
+  const auto* reason = facts.pending_restart_reason.find("max_connections");
+  ASSERT_NE(reason, nullptr);
+  EXPECT_EQ(model::to_json(*reason), R"({"old_value":"100","new_value":"150"})");
+  EXPECT_NE(facts.pending_restart_reason.find("shared_buffers"), nullptr);
+  EXPECT_EQ(facts.pending_restart_reason.size(), 2U);
+  EXPECT_EQ(sql(one_, "SHOW work_mem"), "5MB");
+  auto restarted = wait(one_.pg.restart(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
+  ASSERT_TRUE(restarted) << restarted.error().text();
+  EXPECT_EQ(sql(one_, "SHOW max_connections"), "150");
+  EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).pending_restart_reason.is_null());
+  ASSERT_TRUE(wait(one_.pg.save_dynamic_config(*model::parse_yaml("{ttl: 30}"))));
+  EXPECT_EQ(*read_file(one_.config.pg.data_dir / "patroni.dynamic.json"), "{\"ttl\": 30}");
+
+  // A value the server does not take: the start fails with its own words.
+  dynamic_.postgresql = *model::parse_yaml("parameters: {work_mem: lots}");
+  auto failed = wait(one_.pg.restart(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("configuration file"));
+}
+
+TEST_F(PostgresSystem, wrong_passwords_busy_ports_and_foreign_directories_are_one_line) {
+  bootstrap();
+  two_.config.pg.replication.password = "wrong";
+  auto inspected = wait(two_.pg.inspect(one_.upstream()));
+  ASSERT_FALSE(inspected);
+  EXPECT_EQ(inspected.error().code, Code::permission);
+  EXPECT_THAT(inspected.error().text(),
+              HasSubstr("password authentication failed for user \"replicator\""));
+  EXPECT_EQ(inspected.error().text().find('\n'), std::string::npos);
+  two_.config.pg.create_replica_methods = {"basebackup"};
+  auto cloned = wait(two_.pg.clone({one_.upstream()}, true, {}));
+  ASSERT_FALSE(cloned);
+  EXPECT_THAT(cloned.error().text(), HasSubstr("password authentication failed"));
+  EXPECT_EQ(wait(two_.pg.data_dir()), DataDir::empty);  // nothing half-way is left
+
+  auto nobody = wait(two_.pg.inspect({"gone", "127.0.0.1", free_port()}));
+  EXPECT_EQ(nobody.error().code, Code::unavailable);
+  auto nowhere = wait(two_.pg.inspect({"gone", "no-such-host.invalid", 5432}, seconds(2)));
+  EXPECT_FALSE(nowhere);
+
+  fs::create_directories(two_.config.pg.data_dir);
+  std::ofstream(two_.config.pg.data_dir / "holiday.jpg") << "x";
+  EXPECT_EQ(wait(two_.pg.initdb(dynamic_)).error().code, Code::exists);
+  EXPECT_EQ(wait(two_.pg.clone({one_.upstream()}, true, {})).error().code, Code::exists);
+  EXPECT_FALSE(wait(two_.pg.clear_data("test")));
+  EXPECT_TRUE(fs::exists(two_.config.pg.data_dir / "holiday.jpg"));
+  EXPECT_FALSE(wait(one_.pg.clear_data("test")));  // it runs
+
+  // A clone that was cut off is known as such, and a bootstrap begins anew.
+  fs::remove(two_.config.pg.data_dir / "holiday.jpg");
+  ASSERT_TRUE(mark_incomplete(two_.config.pg.data_dir, "clone"));
+  fs::create_directories(two_.config.pg.data_dir / kStaging / "base");
+  EXPECT_EQ(wait(two_.pg.probe(seconds(2))).data_dir, DataDir::incomplete);
+  EXPECT_EQ(wait(two_.pg.start(follow(one_), dynamic_, seconds(5))).error().code, Code::not_found);
+  two_.config.bootstrap.initdb = *model::parse_yaml("[{encoding: nonsense}]");
+  auto failed = wait(two_.pg.initdb(dynamic_));
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(wait(two_.pg.data_dir()), DataDir::empty);
+
+  // The port of node-1 is taken.
+  two_.config.pg.replication.password = one_.config.pg.replication.password;
+  two_.config.pg.listen = one_.config.pg.listen;
+  auto again = wait(two_.pg.clone({one_.upstream()}, true, {}));
+  ASSERT_TRUE(again) << again.error().text();
+  auto busy = wait(two_.pg.start(follow(one_), dynamic_, seconds(5)));
+  EXPECT_THAT(busy.error().text(), HasSubstr("is in use by another program"));
+  std::ofstream(two_.config.pg.data_dir / "PG_VERSION") << "12\n";
+  EXPECT_THAT(wait(two_.pg.start(follow(one_), dynamic_, seconds(5))).error().text(),
+              HasSubstr("was made by PostgreSQL 12"));
+}
+
+TEST_F(PostgresSystem, slots_and_logical_slots) {
+  dynamic_.postgresql = *model::parse_yaml("parameters: {wal_level: logical}");
+  bootstrap();
+  Postgres::SlotChanges changes{.create = {"a", "b"}};
+  changes.create_logical = {
+      {.name = "l", .logical = true, .database = "postgres", .plugin = "pgoutput"}};
+  auto made = wait(one_.pg.change_slots(changes));
+  ASSERT_TRUE(made) << made.error().text();
+  auto facts = wait(one_.pg.probe(seconds(2)));
+  ASSERT_EQ(facts.slots.size(), 3U);
+  EXPECT_TRUE(facts.slots[2].logical);
+  EXPECT_EQ(facts.slots[2].plugin, "pgoutput");
+  EXPECT_TRUE(facts.slots[0].restart_lsn);  // reserved at once
+  ASSERT_EQ(sql(one_, "CREATE TABLE t(i int); SELECT 1"), "1");
+  facts = wait(one_.pg.probe(seconds(2)));
+  auto advanced =
+      wait(one_.pg.change_slots({.drop = {"b", "gone"}, .advance = {{"a", facts.flush_lsn}}}));
+  ASSERT_TRUE(advanced) << advanced.error().text();
+  facts = wait(one_.pg.probe(seconds(2)));
+  ASSERT_EQ(facts.slots.size(), 2U);
+  EXPECT_EQ(facts.slots[0].name, "a");
+  EXPECT_GT(facts.slots[0].restart_lsn->value, 0U);
+  EXPECT_FALSE(wait(one_.pg.change_slots({.create = {"Not a name"}})));
+}
+
+TEST_F(PostgresSystem, a_callback_is_killed_by_the_next_one) {
+  const auto out = root_ / "callbacks";
+  std::ofstream(root_ / "cb.sh") << "echo \"$1 $2 $3\" >> " << out.string()
+                                 << "\n[ \"$1\" = on_start ] && sleep 600\nexit 0\n";
+  one_.config.pg.callbacks =
+      *model::parse_yaml("{on_start: 'sh " + (root_ / "cb.sh").string() +
+                         "', on_role_change: 'sh " + (root_ / "cb.sh").string() + "'}");
+  Callbacks callbacks(io_.get_executor(), one_.config, one_.log);
+  callbacks.fire("on_stop", "primary");
+  EXPECT_FALSE(callbacks.running());
+  callbacks.fire("on_start", "replica");
+  auto run_until = [&](const std::function<bool()>& done) {
+    const Instant until = runtime::now() + seconds(10);
+    io_.restart();
+    while (!done() && runtime::now() < until) io_.run_one_for(std::chrono::milliseconds(20));
+  };
+  run_until([&] { return fs::exists(out) && fs::file_size(out) > 0; });
+  callbacks.fire("on_role_change", "primary");
+  run_until([&] { return !callbacks.running(); });
+  EXPECT_FALSE(callbacks.running());
+  EXPECT_EQ(*read_file(out), "on_start replica demo\non_role_change primary demo\n");
+}
+
+}  // namespace
+}  // namespace aurum::pg
+
+/// PostgreSQL refuses to run as root: everything happens as user postgres then.
+int main(int argc, char** argv) {
+  if (::geteuid() == 0) {
+    const passwd* user = ::getpwnam("postgres");
+    if (!user) {
+      std::cerr << "there is no user postgres to run PostgreSQL as\n";
+      return 1;
+    }
+    if (::initgroups("postgres", user->pw_gid) != 0 ||
+        ::setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+        ::setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0) {
+      std::cerr << "cannot become user postgres\n";
+      return 1;
+    }
+    ::setenv("HOME", "/tmp", 1);
+    if (::chdir("/tmp") != 0) return 1;
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
