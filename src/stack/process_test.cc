@@ -44,6 +44,8 @@ TEST_F(ProcessTest, a_daemon_is_found_by_pid_file_folder_and_environment) {
   const auto id = sh("echo here; exec sleep 60");
   ASSERT_TRUE(id) << id.error().text();
   ASSERT_TRUE(alive(*id));
+  // While a process changes its program, /proc shows no environment.
+  for (int i = 0; i < 1000 && inspect(id->pid)->name != "sleep"; ++i) ::usleep(10'000);
   EXPECT_NE(inspect(id->pid)->parent, ::getpid());
   ASSERT_TRUE(write_pid_file(dir_ / "pid", *id));
   EXPECT_EQ(read_pid_file(dir_ / "pid"), *id);
