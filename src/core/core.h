@@ -86,6 +86,7 @@ class Core {
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
   void lead_stopped();  ///< this node leads, and its server is down
+  void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
