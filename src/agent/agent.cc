@@ -31,6 +31,8 @@ std::chrono::steady_clock::duration timer_span(Duration d) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
 }
 
+core::Identity identity() { return {std::string(kAurumVersion), std::string(kPatroniVersion)}; }
+
 net::HttpServerOptions server_options(const model::RestConfig& rest) {
   net::HttpServerOptions options;
   options.listen = rest.listen;
@@ -41,7 +43,7 @@ net::HttpServerOptions server_options(const model::RestConfig& rest) {
     tls.keyfile_password = rest.tls.keyfile_password;
     tls.cafile = rest.tls.cafile;
     tls.ciphers = rest.tls.ciphers;
-    tls.verify_client = rest.verify_client;
+    tls.verify_client = net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
     options.tls = std::move(tls);
   }
   return options;
@@ -105,7 +107,7 @@ Task<void> Agent::start() {
   server_ = std::make_unique<net::HttpServer>(
       io_.get_executor(), server_options(config_.rest),
       [this](net::HttpRequest r) { return api_->handle(std::move(r)); }, *log_);
-  api_ = std::make_unique<api::Api>(io_.get_executor(), *this, *log_);
+  api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
   auto listening = co_await server_->start();
   if (!listening) co_return finish(1, listening.error().text());
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "agent/agent.h"
+#include "agent/guard_launcher.h"
 #include "agent/jobs.h"
 #include "agent/peers.h"
 #include "runtime/clock.h"

@@ -73,7 +73,11 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ClearData job) {
-    auto done = co_await postgres.clear_data(job.why, job.keep_aside);
+    if (job.keep_aside) {
+      auto aside = co_await postgres.set_aside(job.why);
+      co_return plain(aside);
+    }
+    auto done = co_await postgres.clear_data(job.why);
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ChangeSlots job) {

@@ -1,7 +1,7 @@
 // The one program: its first argument, or the name it is called by, says which part of it runs.
 
 #include <cstdio>
-#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,6 +12,16 @@
 #include "stack/commands.h"
 
 namespace {
+
+/// `aurum guard …`.
+int guard_main(int argc, char** argv) {
+  const auto options = aurum::fence::parse_guard_options(std::span(argv + 1, static_cast<std::size_t>(argc - 1)));
+  if (!options) {
+    std::fprintf(stderr, "error: %s\n", options.error().text().c_str());
+    return 2;
+  }
+  return aurum::fence::run_guard(*options);
+}
 
 std::string_view base_name(std::string_view path) {
   const auto slash = path.rfind('/');
@@ -29,7 +39,7 @@ int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "--help";
   if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
-  if (command == "guard") return fence::guard_main(argc - 1, argv + 1);
+  if (command == "guard") return guard_main(argc - 1, argv + 1);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
   if (command == "--version" || command == "version") return cli::print_version();

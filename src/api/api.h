@@ -1,0 +1,80 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/node.h"
+#include "api/switchover.h"
+#include "core/core.h"
+#include "net/http.h"
+
+namespace aurum::api {
+
+struct ApiOptions {
+  core::Identity identity;
+  Duration poll_interval =
+      milliseconds(100);                  ///< between looks at the store while a switchover runs
+  Duration handover_floor = seconds(10);  ///< it is watched for 2 · max(this, loop_wait)
+};
+
+/// The REST surface of PATRONI_COMPAT §2: from a request to a reply. It keeps nothing between
+/// calls; what it knows comes from the Node, on whose executor it runs and which outlives it. Wire
+/// it to an HttpServer:
+/// `[&api](net::HttpRequest r) { return api.handle(std::move(r)); }`.
+class Api {
+ public:
+  Api(Node& node, ApiOptions options);
+
+  Task<net::HttpResponse> handle(net::HttpRequest request);
+
+  using Method = Task<net::HttpResponse> (Api::*)(const net::HttpRequest&);
+  struct Route {
+    std::string_view method;
+    std::string_view segment;  ///< of the path, the first; what follows it does not count
+    bool is_unsafe = false;    ///< goes through the access check
+    Method run = nullptr;
+    std::string_view summary;
+  };
+  /// Everything but health checks: those answer any other GET, HEAD and OPTIONS.
+  static std::span<const Route> routes();
+
+ private:
+  // api_read.cc
+  Task<net::HttpResponse> get_status(const net::HttpRequest&);
+  Task<net::HttpResponse> get_cluster(const net::HttpRequest&);
+  Task<net::HttpResponse> get_history(const net::HttpRequest&);
+  Task<net::HttpResponse> get_config(const net::HttpRequest&);
+  Task<net::HttpResponse> get_failsafe(const net::HttpRequest&);
+  Task<net::HttpResponse> get_metrics(const net::HttpRequest&);
+  Task<net::HttpResponse> get_liveness(const net::HttpRequest&);
+  Task<net::HttpResponse> get_readiness(const net::HttpRequest&);
+  net::HttpResponse health_check(const net::HttpRequest&);
+
+  // api_write.cc
+  Task<net::HttpResponse> patch_config(const net::HttpRequest&);
+  Task<net::HttpResponse> put_config(const net::HttpRequest&);
+  Task<net::HttpResponse> post_reload(const net::HttpRequest&);
+  Task<net::HttpResponse> post_restart(const net::HttpRequest&);
+  Task<net::HttpResponse> delete_restart(const net::HttpRequest&);
+  Task<net::HttpResponse> post_reinitialize(const net::HttpRequest&);
+  Task<net::HttpResponse> post_failsafe(const net::HttpRequest&);
+  Task<net::HttpResponse> post_sigterm(const net::HttpRequest&);
+  Task<net::HttpResponse> post_mpp(const net::HttpRequest&);
+
+  // api_handover.cc
+  Task<net::HttpResponse> post_switchover(const net::HttpRequest&);
+  Task<net::HttpResponse> post_failover(const net::HttpRequest&);
+  Task<net::HttpResponse> delete_switchover(const net::HttpRequest&);
+  Task<net::HttpResponse> hand_over(const net::HttpRequest&, Handover kind);
+  Task<Refusal> watch_handover(HandoverPlan plan, std::string leader_before);
+  Task<bool> has_good_candidate(std::vector<model::Member> candidates);
+
+  Task<net::HttpResponse> ask_core(core::Request request);
+
+  Node& node_;
+  ApiOptions options_;
+};
+
+}  // namespace aurum::api

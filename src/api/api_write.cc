@@ -1,0 +1,93 @@
+#include "api/api.h"
+#include "api/reply.h"
+#include "api/restart.h"
+#include "runtime/clock.h"
+
+/// Actions on configuration and on this node (PATRONI_COMPAT §2.6).
+namespace aurum::api {
+
+Task<net::HttpResponse> Api::patch_config(const net::HttpRequest& request) {
+  auto patch = read_body(request, Body::required);
+  if (!patch) co_return patch.error();
+  auto cluster = co_await node_.read_cluster();
+  if (!cluster || !cluster->config.is_object() || cluster->config_revision == 0)
+    co_return net::error_page(503);
+  model::Value config = cluster->config;
+  if (!model::merge_patch(config, *patch)) co_return json_reply(200, config);
+  model::Txn txn;
+  txn.when.push_back({"config", model::Compare::What::mod_revision, cluster->config_revision});
+  txn.then.push_back({model::Write::What::put, "config", model::to_json(config)});
+  const auto done = co_await node_.write(std::move(txn));
+  if (!done) co_return net::error_page(503);
+  if (!done->succeeded) co_return net::error_page(409);
+  node_.wake();
+  co_return json_reply(200, config);
+}
+
+Task<net::HttpResponse> Api::put_config(const net::HttpRequest& request) {
+  auto config = read_body(request, Body::required);
+  if (!config) co_return config.error();
+  model::Txn txn;
+  txn.then.push_back({model::Write::What::put, "config", model::to_json(*config)});
+  const auto done = co_await node_.write(std::move(txn));
+  if (!done || !done->succeeded) co_return net::error_page(502);
+  node_.wake();
+  co_return json_reply(200, *config);
+}
+
+Task<net::HttpResponse> Api::post_reload(const net::HttpRequest&) {
+  node_.reload();
+  co_return text_reply(202, "reload scheduled");
+}
+
+Task<net::HttpResponse> Api::ask_core(core::Request request) {
+  auto [status, text] = co_await node_.request(std::move(request));
+  co_return text_reply(status, std::move(text));
+}
+
+Task<net::HttpResponse> Api::post_restart(const net::HttpRequest& request) {
+  auto body = read_body(request, Body::optional);
+  if (!body) co_return body.error();
+  auto restart = read_restart(*body, runtime::wall_now(), node_.view().paused);
+  if (!restart) co_return text_reply(restart.error().status, restart.error().text);
+  auto reply = co_await ask_core({0, std::move(*restart)});
+  co_return reply;
+}
+
+Task<net::HttpResponse> Api::delete_restart(const net::HttpRequest&) {
+  auto reply = co_await ask_core({0, core::CancelRestart{}});
+  co_return reply;
+}
+
+Task<net::HttpResponse> Api::post_reinitialize(const net::HttpRequest& request) {
+  auto body = read_body(request, Body::optional);
+  if (!body) co_return body.error();
+  const auto flag = [&body](std::string_view key) {
+    const model::Value* value = body->find(key);
+    return value != nullptr && model::read_bool(*value).value_or(false);
+  };
+  core::ReinitRequest reinit;
+  reinit.force = flag("force");
+  reinit.from_leader = flag("from_leader");
+  auto reply = co_await ask_core({0, reinit});
+  co_return reply;
+}
+
+Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
+  // As a node whose failsafe mode is off answers: no consent is ever given.
+  auto body = read_body(request, Body::required);
+  if (!body && body.error().status != 400) co_return body.error();
+  co_return net::error_page(502);
+}
+
+Task<net::HttpResponse> Api::post_sigterm(const net::HttpRequest&) {
+  co_return text_reply(202, "shutdown scheduled");
+}
+
+Task<net::HttpResponse> Api::post_mpp(const net::HttpRequest& request) {
+  auto body = read_body(request, Body::required);
+  if (!body) co_return body.error();
+  co_return text_reply(200, "OK");
+}
+
+}  // namespace aurum::api
