@@ -27,6 +27,13 @@ namespace {
 constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 
+/// FNV-1a: the same in every run, unlike std::hash.
+std::uint32_t short_hash(std::string_view text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
 std::chrono::steady_clock::duration timer_span(Duration d) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
 }
@@ -138,7 +145,9 @@ Task<Status> Agent::reach_guard(Duration timeout) {
 Task<Status> Agent::connect_guard() {
   std::vector<std::filesystem::path> bases;
   if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  auto dir = fence::choose_run_dir(config_.scope, config_.name, bases);
+  // A guard belongs to a data directory, not to a name: two clusters of one user may use the same names.
+  const std::string who = fmt::format("{}-{:08x}", config_.name, short_hash(config_.pg.data_dir.string()));
+  auto dir = fence::choose_run_dir(config_.scope, who, bases);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
