@@ -27,13 +27,6 @@ namespace {
 constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 
-/// FNV-1a: the same in every run, unlike std::hash.
-std::uint32_t short_hash(std::string_view text) {
-  std::uint32_t hash = 2166136261U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash;
-}
-
 std::chrono::steady_clock::duration timer_span(Duration d) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
 }
@@ -145,8 +138,7 @@ Task<Status> Agent::reach_guard(Duration timeout) {
 Task<Status> Agent::connect_guard() {
   std::vector<std::filesystem::path> bases;
   if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  // A guard belongs to a data directory, not to a name: two clusters of one user may use the same names.
-  const std::string who = fmt::format("{}-{:08x}", config_.name, short_hash(config_.pg.data_dir.string()));
+  const std::string who = model::guard_name(config_.name, config_.pg.data_dir);
   auto dir = fence::choose_run_dir(config_.scope, who, bases);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
