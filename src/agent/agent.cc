@@ -43,7 +43,8 @@ net::HttpServerOptions server_options(const model::RestConfig& rest) {
     tls.keyfile_password = rest.tls.keyfile_password;
     tls.cafile = rest.tls.cafile;
     tls.ciphers = rest.tls.ciphers;
-    tls.verify_client = net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
+    tls.verify_client =
+        net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
     options.tls = std::move(tls);
   }
   return options;
