@@ -103,6 +103,7 @@ class Agent : public api::Node {
   // Observation (observe.cc).
   runtime::Task<void> probe_loop();
   runtime::Task<void> probe_once();
+  runtime::Task<void> probe_anew();
   void facts_seen(model::PgFacts facts);
   void probe_soon();
   void server_exited(int pid, std::string how);
@@ -133,6 +134,7 @@ class Agent : public api::Node {
   boost::asio::steady_timer wake_timer_{io_};
   boost::asio::steady_timer probe_timer_{io_};
   boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer probed_{io_};  ///< cancelled when a probe has ended
   bool probing_ = false;
   std::optional<int> exit_code_;
   bool finishing_ = false;

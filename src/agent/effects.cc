@@ -68,7 +68,7 @@ Task<void> Agent::do_job(core::StartJob what) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.
-  co_await probe_once();
+  co_await probe_anew();
   post(core::JobDone{id, std::move(result)});
 }
 

@@ -44,6 +44,16 @@ Task<void> Agent::probe_loop() {
 
 void Agent::probe_soon() { probe_timer_.cancel(); }
 
+/// What is seen began after this call: a probe under way may have looked before what the caller did.
+Task<void> Agent::probe_anew() {
+  while (probing_) {
+    probed_.expires_at(std::chrono::steady_clock::time_point::max());
+    auto [ec] = co_await probed_.async_wait(use_task);
+    (void)ec;
+  }
+  co_await probe_once();
+}
+
 Task<void> Agent::probe_once() {
   if (probing_) co_return;
   probing_ = true;
@@ -58,6 +68,7 @@ Task<void> Agent::probe_once() {
     writes = disk.has_value();
   }
   probing_ = false;
+  probed_.cancel();
   if (writes && keeper_) keeper_->proof(sent);
   facts_seen(std::move(facts));
 }
