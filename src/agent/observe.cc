@@ -44,10 +44,10 @@ Task<void> Agent::probe_loop() {
 
 void Agent::probe_soon() { probe_timer_.cancel(); }
 
-/// What is seen began after this call: a probe under way may have looked before what the caller did.
+/// What is seen began after this call: a probe under way may have looked before what the caller
+/// did.
 Task<void> Agent::probe_anew() {
   while (probing_) {
-    probed_.expires_at(std::chrono::steady_clock::time_point::max());
     auto [ec] = co_await probed_.async_wait(use_task);
     (void)ec;
   }
@@ -57,6 +57,7 @@ Task<void> Agent::probe_anew() {
 Task<void> Agent::probe_once() {
   if (probing_) co_return;
   probing_ = true;
+  probed_.expires_at(std::chrono::steady_clock::time_point::max());
   const core::Timing timing = core_.state().timing;
   const Instant sent = runtime::now();
   auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)));

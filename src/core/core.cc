@@ -192,7 +192,11 @@ void Core::note(Note::Level level, std::string event, std::string text) {
 
 void Core::result(std::string text) {
   if (s_.dynamic.pause) text = "PAUSE: " + text;
-  if (text == last_result_ && now_ - last_result_at_ < s_.timing.loop_wait) return;
+  if (text == last_result_) {
+    if (now_ - last_result_at_ < s_.timing.loop_wait) return;
+    const model::Value* once = s_.config.raw.at({"log", "deduplicate_heartbeat_logs"});
+    if (once != nullptr && model::read_bool(*once).value_or(false)) return;
+  }
   last_result_ = text;
   last_result_at_ = now_;
   info("cycle", std::move(text));

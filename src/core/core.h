@@ -91,6 +91,7 @@ class Core {
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
+  void stop_to_rejoin(const std::string& what, const std::string& why);
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);

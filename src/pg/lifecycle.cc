@@ -158,7 +158,6 @@ Task<Status> Postgres::await_connections(int pid, Duration timeout) {
                                  std::min<Duration>(deadline - runtime::now(), seconds(3)));
       if (connected) {
         heartbeat_ = std::move(session);
-        if (heartbeat_pid_ != pid) highest_timeline_ = 0;
         heartbeat_pid_ = pid;
         co_return Status{};
       }

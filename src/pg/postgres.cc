@@ -87,7 +87,6 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
   auto session = std::move(heartbeat_);
   if (!session || heartbeat_pid_ != server.file.pid) {
     session = std::make_unique<Session>(executor_);
-    if (heartbeat_pid_ != server.file.pid) highest_timeline_ = 0;
     heartbeat_pid_ = server.file.pid;
     pending_checked_ = Instant{};
   }
@@ -141,7 +140,6 @@ Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant
     pending_restart_ = pending_restart_reason(read->settings, *wanted_);
     pending_checked_ = runtime::now();
   }
-  observed.timeline = highest_timeline_ = std::max(observed.timeline, highest_timeline_);
   observed.pending_restart_reason = pending_restart_;
   if (!observed.in_recovery) {
     auto flushed = co_await prove_flush(session, observed, read->insert_lsn, deadline);

@@ -181,9 +181,6 @@ class Postgres {
   SessionPtr heartbeat_;
   int heartbeat_pid_ = 0;  ///< postmaster it belongs to
   int timeouts_in_a_row_ = 0;
-  /// The highest the running postmaster was seen on: a standby that has just lost its WAL receiver
-  /// knows only that of its last restartpoint.
-  model::Timeline highest_timeline_ = 0;
   FlushWatch flush_watch_;
   std::optional<Look> last_look_;
   std::optional<model::ControlData> control_;
