@@ -228,7 +228,7 @@ void Core::on(const PgExited& e) {
     s_.facts->accepting = false;
     s_.facts->probe_timed_out = false;
   }
-  if (known || s_.crashed || ends_server(s_.job)) return;
+  if (s_.crashed || ends_server(s_.job)) return;
   s_.crashed = true;
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }
