@@ -27,7 +27,7 @@ using runtime::use_task;
 namespace {
 
 /// A store that is away is spoken of this often, and asked every second.
-constexpr Duration kTellEvery = seconds(5);
+constexpr Duration kTellEvery = seconds(4);
 constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 

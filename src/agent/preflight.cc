@@ -69,13 +69,14 @@ void check_can_make(const fs::path& path, std::string_view key, Findings& findin
                  fmt::format("Make it, owned by {}.", runtime::current_user().name));
 }
 
-void check_mode(const fs::path& dir, const struct stat& info, Findings& findings) {
+bool check_mode(const fs::path& dir, const struct stat& info, Findings& findings) {
   const auto mode = info.st_mode & 07777U;
-  if ((mode & 027U) == 0) return;
+  if ((mode & 027U) == 0) return true;
   findings.error("postgresql.data_dir",
                  fmt::format("{} has mode {:04o}, and PostgreSQL starts on 0700 or 0750 only",
                              dir.string(), mode),
                  fmt::format("chmod 0700 {}", dir.string()));
+  return false;
 }
 
 /// False: nothing more can be said of the directory.
@@ -109,8 +110,7 @@ bool check_data_dir(const model::PgConfig& pg, DataDir& what, Findings& findings
                    "Nothing in it is overwritten: move its files away, or name another directory.");
     return false;
   }
-  if (what == DataDir::ready) check_mode(pg.data_dir, info, findings);
-  return what == DataDir::ready;
+  return what == DataDir::ready && check_mode(pg.data_dir, info, findings);
 }
 
 std::vector<std::string> wanted_programs(const model::LocalConfig& config, DataDir what) {
@@ -146,7 +146,7 @@ Task<void> check_version(const model::PgConfig& pg, int major, std::string tool,
                                major));
 }
 
-Task<void> check_programs(const model::LocalConfig& config, DataDir what, bool running,
+Task<void> check_programs(const model::LocalConfig& config, DataDir what, bool look_at_version,
                           Findings findings) {
   const auto known = pg::major_version(config.pg.data_dir);
   const int major = what == DataDir::ready && known ? *known : 0;
@@ -157,7 +157,7 @@ Task<void> check_programs(const model::LocalConfig& config, DataDir what, bool r
     if (!tool) co_return add(findings, tool.error());  // the others stand, or miss, beside it
     if (name == "postgres") postgres = *tool;
   }
-  if (major != 0 && !running) co_await check_version(config.pg, major, postgres, findings);
+  if (major != 0 && look_at_version) co_await check_version(config.pg, major, postgres, findings);
 }
 
 void check_config_dir(const model::PgConfig& pg, Findings& findings) {
@@ -203,7 +203,7 @@ Task<std::vector<model::Finding>> preflight(const model::LocalConfig& config, st
   DataDir what = DataDir::foreign;
   const bool ready = check_data_dir(config.pg, what, findings);
   const bool running = ready && pg::find_postmaster(config.pg.data_dir).has_value();
-  co_await check_programs(config, what, running, findings);
+  co_await check_programs(config, what, ready && !running, findings);
   check_config_dir(config.pg, findings);
   check_pgpass(config.pg, findings);
   if (!listen_ports) co_return found;
