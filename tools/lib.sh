@@ -64,6 +64,7 @@ quiet_end() {
 need() {
   local missing
   command -v dpkg-query >/dev/null || die "this needs Debian 12 (or one made from it)" "See tools/packages.txt for what to install."
+  # shellcheck disable=SC2046 # one word for each package
   mapfile -t missing < <(missing_packages $(packages_of "$@"))
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${#missing[@]} packages: ${missing[*]}"

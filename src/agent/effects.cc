@@ -51,7 +51,10 @@ void Agent::run(const core::StartJob& what) {
   auto cancel = std::make_unique<asio::cancellation_signal>();
   auto slot = cancel->slot();
   jobs_[what.id] = std::move(cancel);
-  asio::co_spawn(io_, do_job(what), asio::bind_cancellation_slot(slot, asio::detached));
+  // The signal must live as long as the coroutine that may look at its slot.
+  const core::JobId id = what.id;
+  auto ended = [this, id](std::exception_ptr) { jobs_.erase(id); };
+  asio::co_spawn(io_, do_job(what), asio::bind_cancellation_slot(slot, ended));
 }
 
 Task<void> Agent::do_job(core::StartJob what) {
@@ -62,7 +65,6 @@ Task<void> Agent::do_job(core::StartJob what) {
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
   auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
-  jobs_.erase(id);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.

@@ -221,6 +221,12 @@ TEST_F(Rest, BodiesOfConfigAreChecked) {
   EXPECT_TRUE(node.written.empty());
 }
 
+TEST_F(Rest, DeeplyNestedBodiesAreRefused) {
+  std::string deep = "{\"a\":" + std::string(500'000, '[') + std::string(500'000, ']') + "}";
+  EXPECT_EQ(call("PATCH /config", deep), page(400, "Bad Request"));
+  EXPECT_EQ(call("PUT /config", R"({"a":"[[[\"[[["})").status, 200);
+}
+
 TEST_F(Rest, PatchMergesAndCompares) {
   EXPECT_EQ(call("PATCH /config", R"({"ttl":"30"})").body, R"({"ttl": 30, "loop_wait": 10})");
   EXPECT_TRUE(node.written.empty());  // equal as text

@@ -171,7 +171,7 @@ Result<bool> reinit_member(Session& session, const model::Member& member) {
     const auto reply = session.world.call(member, "POST", "/reinitialize",
                                           model::to_json_loose(body), kCallTimeout);
     if (!reply) return fail(reply.error());
-    if (reply->status == 200) {
+    if (reply->status == 200 || reply->status == 202) {
       session.console.out << fmt::format("Success: reinitialize for member {}\n", member.name);
       return true;
     }

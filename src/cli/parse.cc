@@ -23,7 +23,7 @@ void add_option(CLI::App& app, const OptionSpec& spec, Options& into) {
   std::visit(Each{[&](bool Options::* member) { app.add_flag(names, into.*member); },
                   [&](std::string Options::* member) { app.add_option(names, into.*member); },
                   [&](std::vector<std::string> Options::* member) {
-                    app.add_option(names, into.*member)->expected(1)->take_all();
+                    app.add_option(names, into.*member)->allow_extra_args(false)->take_all();
                   }},
              spec.target);
 }

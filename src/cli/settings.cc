@@ -10,6 +10,9 @@ namespace aurum::cli {
 namespace {
 
 constexpr int kEtcdPort = 2379;
+constexpr std::string_view kNoConfigHint =
+    "Use -c with the patroni.yml of a node, set PATRONICTL_CONFIG_FILE, or reach etcd directly: "
+    "-d etcd3://host:2379/service.";
 
 std::string variable(const model::Environment& env, const std::string& name) {
   const auto found = env.find(name);
@@ -47,9 +50,7 @@ Error first_error(const std::vector<model::Finding>& findings, const std::string
     if (hint.empty()) hint = finding.hint;
   }
   if (path.empty())
-    return {Code::invalid, text.empty() ? "no configuration" : text,
-            "Use -c with the patroni.yml of a node, set PATRONICTL_CONFIG_FILE, or reach etcd "
-            "directly: -d etcd3://host:2379/service."};
+    return {Code::invalid, text.empty() ? "no configuration" : text, std::string(kNoConfigHint)};
   return Error{Code::invalid, text, hint}.within(path);
 }
 
@@ -99,6 +100,10 @@ Result<model::LocalConfig> load_settings(const Options& options, const model::En
     config.etcd.hosts = {dcs.endpoint};
     config.etcd.srv.clear();
   }
+  if (config.etcd.hosts.empty() && config.etcd.srv.empty())
+    return fail(Code::invalid,
+                "Can not find suitable configuration of distributed configuration store",
+                std::string(kNoConfigHint));
   if (options.insecure) config.ctl.insecure = true;
   return config;
 }

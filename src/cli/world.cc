@@ -18,7 +18,7 @@ namespace aurum::cli {
 
 namespace {
 
-constexpr Duration kStoreTimeout = seconds(10);
+constexpr Duration kStoreTimeout = seconds(5);
 
 class RealWorld final : public World {
  public:

@@ -30,6 +30,9 @@ struct Change {
   bool deleted = false;
 };
 struct WatchBatch {
+  /// That of the last change handed over so far, never beyond it: some servers report a progress
+  /// ahead of changes that are still on their way (etcd before 3.4.25 and 3.5.8). A watch from
+  /// revision + 1 misses nothing.
   model::Revision revision = 0;
   std::vector<Change> changes;  ///< may be empty: a progress report
 };
@@ -44,7 +47,10 @@ struct WatchBatch {
 ///  - unknown_outcome  a write was sent and its answer did not come in time
 ///  - timeout          a read was sent and its answer did not come in time
 ///  - permission       credentials refused
+///  - invalid          the store can not take such a request (too large, a key written twice);
+///  nothing was changed
 ///  - protocol         the answer makes no sense
+///  - cancelled        close() came
 /// Every call ends within its timeout, whatever the network does; within it, other endpoints are
 /// tried where that is safe (reads always; writes only as long as they were not sent).
 class Store {

@@ -96,6 +96,9 @@ class Postgres {
   Task<Status> rewind(model::Upstream source);
   /// Removes the directory's content; refuses DataDir::foreign and a running server.
   Task<Status> clear_data(std::string why);
+  /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has no room for that, or
+  /// it can not be moved, as clear_data(). The two newest copies are kept.
+  Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
   Task<Result<model::History>> read_history(model::Timeline timeline);
 

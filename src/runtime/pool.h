@@ -52,8 +52,9 @@ Task<std::invoke_result_t<F>> in_pool(Pool& pool, F work) {
       } catch (...) {
         problem = std::current_exception();
       }
-      asio::post(home, [handler = std::move(handler), value = std::move(value), problem]() mutable {
-        std::move(handler)(problem, std::move(value));
+      asio::post(home, [handler = std::move(handler), value = std::move(value),
+                        problem = std::move(problem)]() mutable {
+        std::move(handler)(std::move(problem), std::move(value));
       });
     });
   };

@@ -44,6 +44,7 @@ struct Arm {
   Cost cost;
   std::vector<Run> runs;
   Verdict verdict;
+  bool rows_read = true;  ///< false: no node let us read at the end
   Cluster& cluster() { return scratch->cluster(); }
 };
 
@@ -73,8 +74,8 @@ class Interrupts {
 };
 
 int report(const Error& error) {
-  std::fprintf(stderr, "aurum bench: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  std::fprintf(stderr, "error: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
   return 1;
 }
 
@@ -133,12 +134,15 @@ void recover(Arm& arm, Run& run, std::size_t leader, std::size_t etcd, Interrupt
   auto healed = heal(cluster, run.fault, leader, etcd);
   if (!healed) note(run, healed.error().message);
   if (wait_healthy(arm, interrupts, seconds(90)) || interrupts.came()) return;
-  note(run, fmt::format("no recovery in 90 s ({})", cluster.observe().trouble));
+  const View view = cluster.observe();
+  note(run, fmt::format("no recovery in 90 s ({})", view.trouble));
   cluster.kill(leader, Part::node);
-  auto wiped = cluster.wipe_node(leader);
+  // Its data may be thrown away only when another node leads and can be cloned from.
+  const bool led_elsewhere = view.leader && *view.leader != leader;
+  const Status wiped = led_elsewhere ? cluster.wipe_node(leader) : Status{};
   auto started = cluster.start_node(leader);
   if (!wiped || !started || !wait_healthy(arm, interrupts, seconds(60)))
-    note(run, "not even after a new clone");
+    note(run, led_elsewhere ? "not even after a new clone" : "not even after its restart");
 }
 
 Run run_fault(Arm& arm, Fault fault, Interrupts& interrupts) {
@@ -220,11 +224,13 @@ Status start_arm(Arm& arm, const Options& options) {
   return {};
 }
 
-Status judge_arm(Arm& arm) {
+/// Outages and phases stay true when no node lets the rows be read at the end; then all of them
+/// count as lost.
+void judge_arm(Arm& arm) {
   arm.workload->stop();
   auto rows = read_rows(arm.cluster());
-  if (!rows) return fail(rows.error());
-  arm.verdict = judge(arm.workload->history(), *rows);
+  arm.rows_read = rows.has_value();
+  arm.verdict = judge(arm.workload->history(), rows ? *rows : std::set<std::int64_t>{});
   const auto acked = arm.workload->history().acknowledged();
   for (std::size_t i = 0; i < arm.runs.size(); ++i) {
     Run& run = arm.runs[i];
@@ -241,7 +247,6 @@ Status judge_arm(Arm& arm) {
     run.lost = within(arm.verdict.lost);
     run.second_writer = within(arm.verdict.second_writer);
   }
-  return {};
 }
 
 std::optional<double> median(std::vector<double> values) {
@@ -312,6 +317,10 @@ void print_results(const std::vector<Arm>& arms, const std::vector<Fault>& fault
   }
   std::printf("%s", table(rows, "").c_str());
   for (const Arm& arm : arms) {
+    if (!arm.rows_read) {
+      std::printf("note: %s: no node took writes at the end; all rows count as lost\n",
+                  arm.label.c_str());
+    }
     for (const Run& run : arm.runs) {
       if (run.note.empty()) continue;
       std::printf("note: %s, %s: %s\n", arm.label.c_str(),
@@ -334,7 +343,8 @@ json results_json(const std::vector<Arm>& arms, const Options& options) {
                 {"acknowledged", arm.verdict.acknowledged},
                 {"lost", arm.verdict.lost.size()},
                 {"second_writer", arm.verdict.second_writer.size()},
-                {"resurrected", arm.verdict.resurrected.size()}};
+                {"resurrected", arm.verdict.resurrected.size()},
+                {"rows_read", arm.rows_read}};
     for (const Run& run : arm.runs) {
       auto since = [&](const std::optional<Instant>& at) {
         return at ? json(to_seconds(*at - run.at)) : json(nullptr);
@@ -398,10 +408,7 @@ int run_bench(const Options& options) {
     return 130;
   }
   progress.step("reading all rows back");
-  for (Arm& arm : arms) {
-    auto judged = judge_arm(arm);
-    if (!judged) return report(judged.error().within(arm.label));
-  }
+  for (Arm& arm : arms) judge_arm(arm);
   progress.finish();
   print_results(arms, faults);
   if (out.is_open() && !(out << results_json(arms, options).dump(2) << '\n').flush()) {

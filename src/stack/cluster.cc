@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "model/config.h"
+
 namespace aurum::stack {
 
 namespace fs = std::filesystem;
@@ -230,10 +232,21 @@ Status Cluster::wipe_node(std::size_t node) {
   return {};
 }
 
+void Cluster::remove_run_dirs() const {
+  std::error_code ec;
+  for (const auto& node : plan_.nodes) {
+    const std::string name =
+        fmt::format("{}-{}", plan_.scope, model::guard_name(node.name, plan_.dir / "data" / node.name));
+    fs::remove_all(fs::path("/run/aurum") / name, ec);
+    fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
+  }
+}
+
 Status Cluster::destroy() {
   if (observe().anything_alive()) {
     return fail(Code::exists, "the stack still runs", "`aurum stack down` stops it.");
   }
+  remove_run_dirs();
   std::error_code ec;
   // Only what create() and prepare() made; a stranger's file in the folder stays, and the folder
   // with it.

@@ -133,6 +133,9 @@ class Cluster {
   /// libpq conninfo over all nodes, first `first`, read-write only, with password.
   std::string write_conninfo(std::size_t first = 0) const;
 
+  /// Removes the folders of the guards of this scope from tmpfs (fence/run_dir.h); only while
+  /// nothing runs.
+  void remove_run_dirs() const;
   /// Removes the folder. Refuses while something runs.
   Status destroy();
 

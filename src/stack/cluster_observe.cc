@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ctime>
 #include <unistd.h>
 
@@ -45,7 +46,9 @@ std::string trouble_of(const View& view) {
   for (const auto& e : view.etcds) {
     if (!e.healthy) return fmt::format("{} is {}", e.name, e.alive ? "not healthy" : "down");
   }
-  std::size_t primaries = 0;
+  std::size_t agents = 0, primaries = 0;
+  for (const auto& n : view.nodes) agents += n.agent_alive ? 1U : 0U;
+  if (agents == 0) return "all agents are down";
   for (const auto& n : view.nodes)
     primaries += n.role == "primary" && n.state == "running" ? 1U : 0U;
   if (primaries != 1)
@@ -205,6 +208,11 @@ Status Cluster::wait_healthy(Duration timeout, const std::function<void(const Vi
     const View view = observe();
     if (each) each(view);
     if (view.healthy()) return {};
+    const auto lives = [](const NodeView& n) { return n.agent_alive; };
+    if (std::none_of(view.nodes.begin(), view.nodes.end(), lives)) {
+      return fail(Code::unavailable, "all agents have ended",
+                  fmt::format("See {}.", (plan_.dir / "log").string()));
+    }
     if (runtime::now() >= until) {
       return fail(Code::timeout,
                   fmt::format("not healthy after {:.0f} s: {}", to_seconds(timeout), view.trouble),

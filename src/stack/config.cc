@@ -212,15 +212,39 @@ std::string password_file(const Plan& plan, const Secrets& secrets) {
   return text;
 }
 
+namespace {
+const char* attributes(Access access) {
+  switch (access) {
+    case Access::read_write:
+      return "target_session_attrs=read-write";
+    case Access::read_only:
+      return "target_session_attrs=prefer-standby";
+    case Access::any:
+      return "";
+  }
+  return "";
+}
+}  // namespace
+
 std::string connection_string(const Plan& plan, Access access) {
   std::string hosts;
   for (const auto& node : plan.nodes) {
     hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", node.host, node.postgres_port);
   }
-  const char* attributes = access == Access::read_write  ? "?target_session_attrs=read-write"
-                           : access == Access::read_only ? "?target_session_attrs=prefer-standby"
-                                                         : "";
-  return fmt::format("postgresql://postgres@{}/postgres{}", hosts, attributes);
+  return fmt::format("postgresql://postgres@{}/postgres{}{}", hosts,
+                     access == Access::any ? "" : "?", attributes(access));
+}
+
+std::string connection_pairs(const Plan& plan, Access access, std::string_view indent) {
+  std::string hosts, ports;
+  for (const auto& node : plan.nodes) {
+    hosts += (hosts.empty() ? "" : ",") + node.host;
+    ports += fmt::format("{}{}", ports.empty() ? "" : ",", node.postgres_port);
+  }
+  std::string text =
+      fmt::format("host={} port={}\n{}user=postgres dbname=postgres", hosts, ports, indent);
+  if (access != Access::any) text += fmt::format(" {}", attributes(access));
+  return text;
 }
 
 }  // namespace aurum::stack

@@ -35,6 +35,9 @@ Result<Plan> default_plan(fs::path dir, int nodes, int port_base) {
   }
   Plan plan;
   plan.dir = std::move(dir);
+  // The scope also names the guard's folder on tmpfs, so two stacks of one account must differ in
+  // it.
+  if (port_base > 0) plan.scope = fmt::format("aurum-{}", port_base);
   const int postgres = port_base > 0 ? port_base : 5432;
   const int rest = port_base > 0 ? port_base + 10 : 8008;
   const int etcd = port_base > 0 ? port_base + 20 : 2379;
@@ -59,6 +62,7 @@ Result<Plan> free_port_plan(fs::path dir, int nodes, int etcds) {
   auto ports = free_ports(static_cast<std::size_t>(2 * nodes + 2 * etcds));
   if (!ports) return fail(ports.error());
   auto next = ports->begin();
+  plan.scope = fmt::format("aurum-{}-{}", ::getpid(), *next);  // see default_plan
   for (int i = 0; i < nodes; ++i) {
     NodePlan node{fmt::format("node-{}", i + 1), "127.0.0.1", 0, 0, {}};
     node.postgres_port = *next++;

@@ -34,7 +34,10 @@ void sweep_scratches() {
       continue;
     if (alive(owner) || std::getenv("AURUM_KEEP") != nullptr) continue;
     auto cluster = Cluster::open(it->path());
-    if (cluster) cluster->kill_everything();
+    if (cluster) {
+      cluster->kill_everything();
+      cluster->remove_run_dirs();
+    }
     std::error_code gone;
     fs::remove_all(it->path(), gone);
   }
@@ -53,7 +56,10 @@ Result<std::unique_ptr<Scratch>> Scratch::make(int nodes, int etcds) {
 }
 
 Scratch::~Scratch() {
-  if (cluster_) cluster_->kill_everything();
+  if (cluster_) {
+    cluster_->kill_everything();
+    cluster_->remove_run_dirs();
+  }
   if (std::getenv("AURUM_KEEP") != nullptr) {
     std::fprintf(stderr, "kept: %s\n", plan_.dir.c_str());
     return;

@@ -34,8 +34,8 @@ struct Options {
 };
 
 int report(const Error& error) {
-  std::fprintf(stderr, "aurum stack: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  std::fprintf(stderr, "error: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
   return 1;
 }
 
@@ -98,34 +98,42 @@ void print_tables(const Cluster& cluster, const View& view) {
   std::printf("%s\n", table(rows).c_str());
 }
 
+/// How to call us from the present folder.
+std::string own_name() {
+  std::error_code ec;
+  const auto me = fs::read_symlink("/proc/self/exe", ec);
+  const auto near = me.lexically_relative(fs::current_path(ec));
+  return ec || near.empty() || near.begin()->string() == ".." ? me.string() : near.string();
+}
+
 void print_connections(const Cluster& cluster) {
   const Plan& plan = cluster.plan();
+  auto show = [&](const char* title, Access access) {
+    std::printf("%s\n  psql '%s'\n", bold(title).c_str(),
+                connection_pairs(plan, access, "        ").c_str());
+  };
   std::printf("%s\n  export PGPASSFILE=%s\n", bold("Passwords").c_str(),
               (plan.dir / "pgpass").c_str());
-  std::printf("%s\n  psql '%s'\n", bold("Read-write, wherever the leader is").c_str(),
-              connection_string(plan, Access::read_write).c_str());
-  std::printf("%s\n  psql '%s'\n", bold("Read-only, a replica if there is one").c_str(),
-              connection_string(plan, Access::read_only).c_str());
-  std::printf("%s\n  psql '%s'\n\n", bold("Any node").c_str(),
-              connection_string(plan, Access::any).c_str());
+  show("Read-write: wherever the leader is", Access::read_write);
+  show("Read-only: a replica when there is one", Access::read_only);
+  show("The first node that answers", Access::any);
+  std::printf("URIs for programs: %s stack status --json\n\n", own_name().c_str());
 }
 
 void print_next(const Cluster& cluster, const View& view) {
   const std::size_t leader = view.leader.value_or(0);
   const auto& name = cluster.plan().nodes[leader].name;
   const auto id = cluster.postmaster(leader);
-  const auto config = cluster.config_of(leader).string();
+  const std::string me = own_name();
+  const std::string ctl = cluster.plan().own_agent() ? me + " ctl" : "patronictl";
   std::printf("%s\n", bold("Try next").c_str());
-  if (cluster.plan().own_agent()) {
-    std::printf("  aurum ctl -c %s list\n", config.c_str());
-    std::printf("  aurum ctl -c %s switchover\n", config.c_str());
-  } else {
-    std::printf("  patronictl -c %s list\n", config.c_str());
-  }
-  if (id) std::printf("  kill -9 %d      # PostgreSQL of %s dies\n", id->pid, name.c_str());
-  std::printf("  aurum stack status   # and watch what became of it\n");
+  std::printf("  C=%s\n", cluster.config_of(leader).c_str());
+  std::printf("  %s -c $C list\n", ctl.c_str());
+  std::printf("  %s -c $C switchover\n", ctl.c_str());
+  if (id) std::printf("  kill -9 %d    # PostgreSQL of %s, the leader\n", id->pid, name.c_str());
+  std::printf("  %s stack status    # what became of it\n", me.c_str());
   std::printf("  tail -f %s\n", cluster.log_of(name).c_str());
-  std::printf("  aurum stack down     # stops it, keeps the data\n");
+  std::printf("  %s stack down    # stops it, keeps the data\n", me.c_str());
 }
 
 std::vector<std::string> words(const std::string& text) {
@@ -309,7 +317,7 @@ int run_destroy(const Options& options) {
   if (!lock.held()) return report(busy());
   Progress progress;
   auto down = bring_down(*cluster, options, progress);
-  if (!down) std::fprintf(stderr, "aurum stack: %s\n", down.error().message.c_str());
+  if (!down) std::fprintf(stderr, "error: %s\n", down.error().message.c_str());
   progress.step("removing its files");
   cluster->kill_everything();
   auto gone = cluster->destroy();

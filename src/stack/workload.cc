@@ -47,6 +47,7 @@ void sleep_until(Instant moment) {
 Connection connect(const std::string& conninfo, Instant until) {
   Connection conn(PQconnectStart(conninfo.c_str()));
   if (!conn || PQstatus(conn.get()) == CONNECTION_BAD) return nullptr;
+  PQsetNoticeProcessor(conn.get(), [](void*, const char*) {}, nullptr);
   for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK;) {
     if (state == PGRES_POLLING_FAILED) return nullptr;
     if (!wait_socket(conn.get(), state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))

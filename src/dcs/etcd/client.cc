@@ -69,9 +69,8 @@ Client::Client(asio::any_io_executor executor, model::EtcdConfig config, runtime
 Task<std::shared_ptr<H2Connection>> Client::connection(Instant deadline) {
   const auto self = shared_from_this();
   const Waiting here(waiting_);
-  while (!closed_) {
+  while (!closed_ && runtime::now() < deadline) {
     if (current_ && current_->usable()) co_return current_;
-    if (runtime::now() >= deadline) break;
     start_connecting();
     co_await changed_.wait_until(deadline);
   }
@@ -108,7 +107,7 @@ Task<Result<std::string>> Client::call(Rpc rpc, Duration timeout) {
     while (!closed_ && runtime::now() < again) co_await changed_.wait_until(again);
     pause = std::clamp(pause * 2, kFirstPause, kLongestPause);
   }
-  Error error = last ? *last : unreachable();
+  Error error = last && current_ && current_->usable() ? *last : unreachable();
   if (maybe_applied) error.code = Code::unknown_outcome;
   co_return fail(std::move(error));
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <spawn.h>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -50,14 +51,21 @@ class GuardTest : public ::testing::Test {
   GuardTest() {
     std::string name = "/dev/shm/aurum-guard-test-XXXXXX";
     dir_ = ::mkdtemp(name.data());
+    ::prctl(PR_SET_CHILD_SUBREAPER,
+            1);  // whatever a test leaves behind becomes our child, and is ended below
   }
   ~GuardTest() override {
     client_.reset();
-    for (pid_t pid : pids_written()) ::kill(pid, SIGKILL);
-    for (pid_t pid : {server_, guard_, by_hand_})
-      if (pid > 0) ::kill(pid, SIGKILL);
-    for (pid_t pid : {guard_, by_hand_})
-      if (pid > 0) ::waitpid(pid, nullptr, 0);
+    auto processes = std::make_unique<ProcessList>();
+    for (int found = 1; found > 0;) {
+      found = 0;
+      processes->for_each([&](const ProcessFacts& facts) {
+        if (facts.parent != ::getpid()) return;
+        ++found;
+        ::kill(facts.pid, SIGKILL);
+        ::waitpid(facts.pid, nullptr, 0);
+      });
+    }
     std::filesystem::remove_all(dir_);
   }
 
@@ -138,16 +146,6 @@ class GuardTest : public ::testing::Test {
     EXPECT_GT(pid, 1) << file;
     return pid;
   }
-  std::vector<pid_t> pids_written() {
-    std::vector<pid_t> pids;
-    for (const auto& entry : std::filesystem::directory_iterator(dir_)) {
-      pid_t pid = 0;
-      if (entry.path().extension() == ".pid" && std::ifstream(entry.path()) >> pid && pid > 1)
-        pids.push_back(pid);
-    }
-    return pids;
-  }
-
   std::filesystem::path dir_;
   boost::asio::io_context io_{1};
   std::unique_ptr<GuardClient> client_;

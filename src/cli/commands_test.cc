@@ -1,0 +1,289 @@
+#include <deque>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "cli/prompt.h"
+#include "cli/session.h"
+
+namespace aurum::cli {
+namespace {
+
+/// A store with one cluster and members that answer from a script.
+class FakeWorld final : public World {
+ public:
+  FakeWorld() {
+    view = model::decode_cluster(
+        5, {{"initialize", "711"},
+            {"leader", "a"},
+            {"config", R"({"ttl":30,"loop_wait":7})", 0, 1, 4},
+            {"members/a", member("primary")},
+            {"members/b", member("replica")},
+            {"members/c", R"({"role":"replica","state":"running","tags":{"nofailover":true}})"}});
+  }
+  static std::string member(std::string_view role) {
+    return fmt::format(
+        R"({{"conn_url":"postgres://h:5432/postgres","api_url":"http://h:8008/patroni",)"
+        R"("state":"running","role":"{}"}})",
+        role);
+  }
+
+  Result<model::ClusterView> read(const ClusterId& cluster) override {
+    if (cluster.scope != "demo") return model::ClusterView{};
+    if (on_read) on_read();
+    return view;
+  }
+  Result<model::TxnDone> txn(const ClusterId&, model::Txn txn) override {
+    txns.push_back(std::move(txn));
+    return model::TxnDone{txn_succeeds, 6};
+  }
+  Result<std::vector<std::string>> clusters() override { return std::vector<std::string>{"demo"}; }
+  Result<Reply> call(const model::Member& member, std::string_view method, std::string_view path,
+                     std::string body, Duration) override {
+    calls.push_back(fmt::format("{} {} {} {}", member.name, method, path, body));
+    if (replies.empty()) return fail(Code::unavailable, "connection refused");
+    auto reply = replies.front();
+    replies.pop_front();
+    return reply;
+  }
+  WallTime wall_now() override { return {1'795'384'098'433'471}; }
+  void sleep(Duration) override {}
+  Result<std::string> edit(std::string_view, std::string_view) override { return edited; }
+
+  model::ClusterView view;
+  bool txn_succeeds = true;
+  std::function<void()> on_read;
+  std::deque<Reply> replies;
+  std::string edited;
+  std::vector<std::string> calls;
+  std::vector<model::Txn> txns;
+};
+
+class Commands : public testing::Test {
+ protected:
+  Done run(Done (*command)(Session&)) {
+    std::istringstream in(input);
+    std::ostringstream all;
+    Console console{in, all, all};
+    Session session{console, world, options, "demo"};
+    Done done = command(session);
+    out.clear();
+    // The table has its own tests.
+    std::istringstream lines(all.str());
+    for (std::string line; std::getline(lines, line);)
+      if (!line.starts_with("+-") && !line.starts_with("+ C") && !line.starts_with("| "))
+        out += line + "\n";
+    return done;
+  }
+  std::string error_of(Done (*command)(Session&)) {
+    const Done done = run(command);
+    return done ? "no error" : done.error().message;
+  }
+
+  FakeWorld world;
+  Options options;
+  std::string input;
+  std::string out;
+};
+
+using Calls = std::vector<std::string>;
+
+TEST_F(Commands, SwitchoverAsksForEverythingAndTellsTheLeader) {
+  input = "\nb\nnow\ny\n";
+  world.replies = {{200, "Successfully switched over to \"b\""}};
+  ASSERT_EQ(run(run_switchover), 0);
+  EXPECT_TRUE(
+      out.starts_with("Current cluster topology\nPrimary [a]: Candidate ['b'] []: "
+                      "When should the switchover take place (e.g. 20"))
+      << out;
+  EXPECT_NE(
+      out.find(" )  [now]: Are you sure you want to switchover cluster demo, demoting current "
+               "leader a? [y/N]: 20"),
+      std::string::npos)
+      << out;
+  EXPECT_TRUE(out.ends_with("Successfully switched over to \"b\"\n")) << out;
+  EXPECT_EQ(world.calls, Calls{"a POST /switchover {\"leader\": \"a\", \"candidate\": \"b\", "
+                               "\"scheduled_at\": null}"});
+}
+
+TEST_F(Commands, SwitchoverDoesNothingWithoutAnAnswer) {
+  for (const auto* answers : {"", "\n", "\n\n", "\n\n\n"}) {
+    input = answers;
+    EXPECT_EQ(error_of(run_switchover), "Aborted!");
+  }
+  input = "\n\n\nn\n";
+  EXPECT_EQ(error_of(run_switchover), "Aborting switchover");
+  input = "\n\n2026-11-25T10:00+00\nn\n";
+  EXPECT_EQ(error_of(run_switchover), "Aborting scheduled switchover");
+  EXPECT_TRUE(world.calls.empty());
+}
+
+TEST_F(Commands, SwitchoverWritesTheKeyWhenNoAgentAnswers) {
+  options.force = true;
+  options.candidate = "b";
+  ASSERT_EQ(run(run_switchover), 0);
+  EXPECT_NE(out.find("Could not switchover using Patroni api, falling back to DCS\n"),
+            std::string::npos);
+  ASSERT_EQ(world.txns.size(), 1U);
+  EXPECT_EQ(world.txns[0].then[0].key, "failover");
+  EXPECT_EQ(world.txns[0].then[0].value, R"({"leader":"a","member":"b"})");
+}
+
+TEST_F(Commands, SwitchoverRefusesWhatCannotWork) {
+  options.force = true;
+  options.leader = "b";
+  EXPECT_EQ(error_of(run_switchover), "Member b is not the leader of cluster demo");
+  options.leader = {};
+  options.candidate = "a";
+  EXPECT_EQ(error_of(run_switchover), "Member a is already the leader of cluster demo");
+  options.candidate = "c";
+  EXPECT_EQ(error_of(run_switchover),
+            "Member c does not exist in cluster demo or is tagged as nofailover");
+  options.candidate = "b";
+  options.scheduled = "2026-11-25T10:00Z";
+  world.view.config.set("pause", true);
+  EXPECT_EQ(error_of(run_switchover), "Can't schedule switchover in the paused state");
+  world.view.leader.reset();
+  EXPECT_EQ(error_of(run_switchover), "This cluster has no leader");
+  EXPECT_TRUE(world.calls.empty());
+}
+
+TEST_F(Commands, ARefusedSwitchoverStillEndsWithZero) {
+  options.force = true;
+  world.replies = {{412, "leader name does not match"}};
+  ASSERT_EQ(run(run_switchover), 0);
+  EXPECT_TRUE(out.ends_with("Switchover failed, details: 412, leader name does not match\n"));
+}
+
+TEST_F(Commands, FailoverNeedsACandidateAndNamesNoLeader) {
+  options.force = true;
+  EXPECT_EQ(error_of(run_failover), "Failover could be performed only to a specific candidate");
+  options.candidate = "b";
+  world.replies = {{200, "ok"}};
+  ASSERT_EQ(run(run_failover), 0);
+  EXPECT_EQ(world.calls, Calls{"a POST /failover {\"candidate\": \"b\"}"});
+  world.view.leader.reset();
+  world.replies = {{200, "ok"}};
+  ASSERT_EQ(run(run_failover), 0);
+  EXPECT_EQ(world.calls.back(), "b POST /failover {\"candidate\": \"b\"}");
+}
+
+TEST_F(Commands, RestartGoesOnPastAMemberThatDoesNotAnswer) {
+  options.names = {"demo"};
+  options.force = true;
+  options.pending = true;
+  options.pg_version = "15.10";
+  options.timeout = "30s";
+  world.replies = {{200, ""}, {503, "restart failed"}};
+  ASSERT_EQ(run(run_restart), 1);
+  EXPECT_EQ(out,
+            "Success: restart on member a\n"
+            "Failed: restart for member b, status code=503, (restart failed)\n"
+            "Failed: restart for member c, connection refused\n");
+  EXPECT_EQ(world.calls[0],
+            "a POST /restart {\"restart_pending\": true, \"postgres_version\": \"15.10\", "
+            "\"timeout\": \"30s\"}");
+}
+
+TEST_F(Commands, RestartChecksVersionsAndMembers) {
+  options.names = {"demo", "b"};
+  options.force = true;
+  options.pg_version = "15";
+  EXPECT_EQ(error_of(run_restart),
+            "Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: 15");
+  options.names = {"demo", "zzz"};
+  EXPECT_EQ(error_of(run_restart), "No any among provided members");
+  options.names = {"nosuch"};
+  EXPECT_EQ(error_of(run_restart), "nosuch cluster doesn't have any members");
+}
+
+TEST_F(Commands, ReinitAsksBeforeItCancelsWhatIsInItsWay) {
+  options.names = {"demo", "b"};
+  input = "y\ny\n";
+  world.replies = {{503, "restart already in progress"}, {200, "reinitialize started"}};
+  ASSERT_EQ(run(run_reinit), 0);
+  EXPECT_EQ(world.calls, (Calls{"b POST /reinitialize {\"force\": false}",
+                                "b POST /reinitialize {\"force\": true}"}));
+  EXPECT_TRUE(out.ends_with("Success: reinitialize for member b\n"));
+}
+
+TEST_F(Commands, ReinitNeverTouchesTheLeaderNorWhatWasNotNamed) {
+  options.names = {"demo", "a"};
+  options.force = true;
+  EXPECT_EQ(error_of(run_reinit), "No replica among provided members");
+  options.names = {"demo"};
+  EXPECT_EQ(error_of(run_reinit), "reinit --force needs the name of a member");
+  EXPECT_TRUE(world.calls.empty());
+}
+
+TEST_F(Commands, PauseAsksTheLeaderThenOthersAndWaitsForAll) {
+  options.wait = true;
+  int reads = 0;
+  world.on_read = [&] {
+    if (++reads == 3)
+      for (auto& [name, member] : world.view.members) member.pause = true;
+  };
+  world.replies = {{200, "{}"}};
+  ASSERT_EQ(run(run_pause), 0);
+  EXPECT_EQ(reads, 3);
+  EXPECT_EQ(world.calls, Calls{"a PATCH /config {\"pause\": true}"});
+  EXPECT_EQ(out,
+            "'pause' request sent, waiting until it is recognized by all nodes\n"
+            "Success: cluster management is paused\n");
+  EXPECT_EQ(error_of(run_resume), "Cluster is not paused");
+}
+
+TEST_F(Commands, EditConfigComparesTheRevisionThatWasShown) {
+  options.set = {"ttl=40"};
+  input = "y\n";
+  ASSERT_EQ(run(run_edit_config), 0);
+  EXPECT_EQ(out,
+            "--- \n+++ \n@@ -1,2 +1,2 @@\n loop_wait: 7\n-ttl: 30\n+ttl: 40\n"
+            "Apply these changes? [y/N]: Configuration changed\n");
+  ASSERT_EQ(world.txns.size(), 1U);
+  EXPECT_EQ(world.txns[0].when[0].number, 4);
+  EXPECT_EQ(world.txns[0].then[0].value, R"({"ttl":40,"loop_wait":7})");
+  world.txn_succeeds = false;
+  options.force = true;
+  EXPECT_EQ(error_of(run_edit_config), "Config modification aborted due to concurrent changes");
+}
+
+TEST_F(Commands, EditConfigWritesNothingWithoutConsent) {
+  options.set = {"ttl=40"};
+  input = "n\n";
+  EXPECT_EQ(run(run_edit_config), 0);
+  input = "";
+  EXPECT_EQ(error_of(run_edit_config), "Aborted!");
+  options.set = {"ttl=30"};
+  EXPECT_EQ(run(run_edit_config), 0);
+  EXPECT_EQ(out, "Not changed\n");
+  options.set = {};
+  options.replace = "-";
+  input = "ttl: 50\n";
+  EXPECT_EQ(run(run_edit_config), 0);
+  EXPECT_TRUE(out.ends_with("Use --force option to apply changes\n"));
+  options.replace = {};
+  world.edited = "- not a map\n";
+  EXPECT_FALSE(run(run_edit_config));
+  EXPECT_TRUE(world.txns.empty());
+}
+
+TEST_F(Commands, AnUnknownClusterNamesTheKnownOnes) {
+  options.names = {"dmeo"};
+  const auto done = run(run_show_config);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "The config key does not exist in the cluster dmeo");
+  EXPECT_EQ(done.error().hint, "There is no cluster dmeo in this namespace; found: demo.");
+}
+
+TEST(Confirm, AsksAgainUntilItUnderstands) {
+  std::istringstream in("maybe\nYES\n");
+  std::ostringstream out;
+  Console console{in, out, out};
+  EXPECT_EQ(confirm(console, "Sure?"), true);
+  EXPECT_EQ(out.str(), "Sure? [y/N]: Error: invalid input\nSure? [y/N]: ");
+}
+
+}  // namespace
+}  // namespace aurum::cli
