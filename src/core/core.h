@@ -94,6 +94,7 @@ class Core {
   void conclude_race();
   void acquire(const std::string& why);
   void claim_sync(model::Txn& txn);
+  void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
@@ -192,6 +193,7 @@ class Core {
   std::string published_member_;  ///< text of the member key as written last
   std::string published_member_sans_lsn_;
   model::LeaseId published_lease_ = 0;
+  model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
   Instant published_at_;
   Instant status_at_;

@@ -61,6 +61,9 @@ std::string disturb(World& w) {
       n.pg.failing_clones = static_cast<int>(w.random(2));
       return "failing jobs " + n.name;
     case 13:
+      // Only where the loss can be seen: a lease that ends early under a dead agent is the store's
+      // lie (F4), which no lock can survive.
+      if (!n.core || !n.reaches_store || !n.reaches_peers) return "";
       w.expire_lease(n);
       return "expire lease " + n.name;
     case 14:
@@ -98,10 +101,11 @@ void soak(std::uint64_t seed, bool sync) {
     if (!what.empty()) log += fmt::format("  {:.3f} {}\n", to_seconds(w.now() - Instant{}), what);
     w.run_for(milliseconds(static_cast<std::int64_t>(w.random(3000))));
   }
-  mend(w);
-  w.run_for(seconds(2));
-  mend(w);  // an agent that was about to end has ended by now
-  const bool healthy = w.run_until_healthy(seconds(150));
+  bool healthy = false;
+  for (int i = 0; i < 15 && !healthy; ++i) {
+    mend(w);  // again and again: an agent that is about to end ends, and is started
+    healthy = w.run_until_healthy(seconds(10));
+  }
   EXPECT_TRUE(healthy) << "seed " << seed << "\n" << log << w.describe();
   if (!w.violations.empty())
     ADD_FAILURE() << "seed " << seed << ": " << w.violations.front() << "\n" << log << w.describe();
@@ -113,7 +117,7 @@ TEST_P(Soak, no_seed_breaks_a_rule_and_every_cluster_recovers) {
   if (const char* one = std::getenv("AURUM_SOAK_SEED"))
     return soak(std::strtoull(one, nullptr, 10), GetParam());
   const char* many = std::getenv("AURUM_SOAK_SEEDS");
-  const std::uint64_t seeds = many != nullptr ? std::strtoull(many, nullptr, 10) : 60;
+  const std::uint64_t seeds = many != nullptr ? std::strtoull(many, nullptr, 10) : 40;
   for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) soak(seed, GetParam());
 }
 
