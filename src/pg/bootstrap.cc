@@ -124,7 +124,7 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
   auto end = co_await runtime::run_process(std::move(spec));
   co_await runtime::in_pool(pool_, [password_file] { return ::unlink(password_file.c_str()); });
   if (!end) co_return fail(end.error().within("initdb"));
-  if (!end->ok()) co_return fail(Code::io, "initdb failed: " + end->reason());
+  if (!end->ok()) co_return fail(Code::io, "initdb failed: " + tool_reason(*end));
   co_return Status{};
 }
 
@@ -205,6 +205,10 @@ Task<Status> Postgres::make_roles(Session& session) {
         "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"})
     grants += std::string("GRANT EXECUTE ON FUNCTION pg_catalog.") + function + " TO " +
               quote_identifier(pg.rewind.username) + ";";
+  // Lets a rewind begin at once after a failover, when the source has not made its first checkpoint
+  // yet.
+  if (session.server_version() >= 150000)
+    grants += "GRANT pg_checkpoint TO " + quote_identifier(pg.rewind.username) + ";";
   auto granted = co_await session.query(grants, kSqlTimeout);
   if (!granted) co_return fail(granted.error().within("grants for role " + pg.rewind.username));
   co_return Status{};

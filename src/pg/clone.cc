@@ -76,11 +76,10 @@ Task<Result<Postgres::CloneReport>> Postgres::clone(std::vector<model::Upstream>
           last = done.error().within("pg_basebackup from " +
                                      (source.name.empty() ? source.host : source.name));
           log_.error("clone.failed", last.text());
-          if (last.code == Code::exists || last.code == Code::permission ||
-              last.code == Code::not_found)
-            break;
+          if (last.code == Code::exists || last.code == Code::not_found) break;
         }
         if (last.code == Code::exists || last.code == Code::not_found) co_return fail(last);
+        if (last.code == Code::permission) break;  // a second try would be refused just so
       }
       continue;
     }
@@ -150,7 +149,7 @@ Task<Status> Postgres::basebackup(model::Upstream source, Progress progress) {
   if (!end) {
     done = fail(end.error());
   } else if (!end->ok()) {
-    const auto why = end->reason();
+    const auto why = tool_reason(*end);
     const bool login = why.find("authentication failed") != std::string::npos ||
                        why.find("pg_hba.conf") != std::string::npos;
     done = fail(login ? Code::permission : Code::unavailable, why,

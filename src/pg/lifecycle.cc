@@ -222,7 +222,7 @@ Task<Error> Postgres::why_it_ended(int pid) {
   spec.env = child_environment();
   spec.timeout = seconds(5);
   auto end = co_await runtime::run_process(std::move(spec));
-  if (end && !end->ok()) out.message += ": " + end->reason();
+  if (end && !end->ok()) out.message += ": " + tool_reason(*end);
   co_return out;
 }
 
@@ -324,7 +324,7 @@ Task<Status> Postgres::promote(Duration timeout) {
     spec.env = child_environment();
     auto end = co_await runtime::run_process(std::move(spec));
     if (!end) co_return fail(end.error().within("pg_ctl promote"));
-    if (!end->ok()) co_return fail(Code::io, "pg_ctl promote: " + end->reason());
+    if (!end->ok()) co_return fail(Code::io, "pg_ctl promote: " + tool_reason(*end));
   }
   for (;;) {
     if (session->phase() != Session::Phase::idle) {

@@ -93,6 +93,19 @@ TEST(Version, of_postgres_and_others) {
   EXPECT_FALSE(parse_version("mysqld 8"));
 }
 
+TEST(ToolReason, is_the_line_the_tool_calls_an_error) {
+  runtime::ProcessEnd end;
+  end.exit_code = 1;
+  end.err =
+      "pg_basebackup: error: connection to server failed: FATAL:  password authentication failed "
+      "for user \"r\"\n"
+      "password retrieved from file \"/x\"\npg_basebackup: removing data directory\n";
+  EXPECT_EQ(tool_reason(end),
+            "connection to server failed: FATAL:  password authentication failed for user \"r\"");
+  end.err = "something else\n";
+  EXPECT_EQ(tool_reason(end), end.reason());
+}
+
 TEST(Environment, holds_no_secrets_of_ours) {
   ::setenv("PATRONI_SUPERUSER_PASSWORD", "hush", 1);
   ::setenv("NOTIFY_SOCKET", "/x", 1);

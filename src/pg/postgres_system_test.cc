@@ -159,8 +159,8 @@ struct Node {
     c.pg.parameters =
         *model::parse_yaml("{unix_socket_directories: " + root.string() + ", fsync: off}");
     c.bootstrap.present = true;
-    c.bootstrap.initdb =
-        *model::parse_yaml("[data-checksums, {encoding: UTF8}, {auth-host: scram-sha-256}]");
+    c.bootstrap.initdb = *model::parse_yaml(
+        "[data-checksums, no-sync, {encoding: UTF8}, {auth-host: scram-sha-256}]");
     return c;
   }
   model::Upstream upstream() const { return {config.name, "127.0.0.1", config.pg.port()}; }

@@ -121,4 +121,19 @@ std::vector<std::string> postmaster_environment() {
   return out;
 }
 
+std::string tool_reason(const runtime::ProcessEnd& end) {
+  std::string_view text = end.err, found;
+  while (!text.empty()) {
+    const auto stop = text.find('\n');
+    const auto line = text.substr(0, stop);
+    text = stop == std::string_view::npos ? std::string_view() : text.substr(stop + 1);
+    for (std::string_view word : {"error: ", "fatal: ", "FATAL:  ", "PANIC:  "})
+      if (const auto at = line.find(word); at != std::string_view::npos) {
+        found = word == "error: " || word == "fatal: " ? line.substr(at + word.size()) : line;
+        break;
+      }
+  }
+  return found.empty() ? end.reason() : std::string(found);
+}
+
 }  // namespace aurum::pg

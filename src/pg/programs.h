@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "model/config.h"
+#include "runtime/process.h"
 
 namespace aurum::pg {
 
@@ -28,5 +29,9 @@ std::vector<std::string> child_environment(std::vector<std::string> extra = {});
 /// The postmaster's: the same with the user's own language kept and MALLOC_ARENA_MAX from
 /// PG_MALLOC_ARENA_MAX.
 std::vector<std::string> postmaster_environment();
+
+/// Why a program of PostgreSQL failed, on one line: the last line that it calls an error, without
+/// its own name. libpq adds lines of detail behind it ("password retrieved from file …").
+std::string tool_reason(const runtime::ProcessEnd& end);
 
 }  // namespace aurum::pg

@@ -51,10 +51,10 @@ void take_recovery_conf(Settings& out, const model::Value* conf) {
 Settings recovery_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
                            const model::PgTarget& target, const std::string& passfile, int major) {
   Settings out;
-  if (target.primary) return out;
   take_recovery_conf(out, dynamic.postgresql.find("recovery_conf"));
   take_recovery_conf(out, &config.pg.recovery_conf);
-  if (dynamic.standby_cluster && target.upstream && target.upstream->name.empty()) {
+  if (!target.primary && dynamic.standby_cluster && target.upstream &&
+      target.upstream->name.empty()) {
     const auto& remote = *dynamic.standby_cluster;
     if (!remote.restore_command.empty()) out["restore_command"] = remote.restore_command;
     if (!remote.archive_cleanup_command.empty())
@@ -65,7 +65,7 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
   if (major >= 16) out.erase("promote_trigger_file");
   for (const char* name : kRecoveryTargets) out[name] = "";
   out["recovery_target_timeline"] = "latest";
-  if (target.upstream) {
+  if (!target.primary && target.upstream) {
     auto keywords = primary_conninfo(config, *target.upstream, passfile, major);
     // A comma list of hosts names several remotes of which only one can be written.
     if (target.upstream->host.find(',') != std::string::npos)

@@ -21,7 +21,10 @@ struct ConfPaths {
   std::string hba_file, ident_file;
 };
 
-/// The recovery part: what a standby follows and how. Empty for a primary.
+/// The recovery part: what a standby follows and how. A primary has the same without an upstream: a
+/// setting that comes or goes when a running standby is promoted would need a restart
+/// (recovery_target* always, restore_command on PostgreSQL 13), and pg_rewind wants the
+/// restore_command of a former primary.
 Settings recovery_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
                            const model::PgTarget& target, const std::string& passfile, int major);
 

@@ -102,9 +102,16 @@ TEST(Conf, looks_like_patronis) {
       "recovery.conf\nprimary_slot_name = 'n1'\n");
 }
 
-TEST(Recovery, a_primary_has_none) {
-  model::PgTarget target{.primary = true};
-  EXPECT_TRUE(recovery_settings(local(), {}, target, "", 15).empty());
+TEST(Recovery, a_promotion_changes_only_whom_it_follows) {
+  auto config = local();
+  config.pg.recovery_conf = yaml("{restore_command: get}");
+  model::PgTarget target{.primary = true, .upstream = model::Upstream{"n", "h", 1}};
+  auto primary = recovery_settings(config, {}, target, "", 15);
+  EXPECT_FALSE(primary.contains("primary_conninfo"));
+  target.primary = false;
+  auto replica = recovery_settings(config, {}, target, "", 15);
+  replica.erase("primary_conninfo");
+  EXPECT_EQ(primary, replica);
 }
 
 TEST(Recovery, a_replica_follows_with_its_slot_and_the_users_archive) {

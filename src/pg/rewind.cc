@@ -2,6 +2,8 @@
 #include <cstdlib>
 #include <sys/stat.h>
 
+#include <boost/asio/steady_timer.hpp>
+
 #include "pg/conninfo.h"
 #include "pg/files.h"
 #include "pg/postgres.h"
@@ -11,9 +13,14 @@
 /// Comparing with an upstream and getting back onto its timeline.
 namespace aurum::pg {
 
+namespace asio = runtime::asio;
+
 namespace {
 
 constexpr auto kLongestRewind = std::chrono::hours(24);
+/// How long a source that we may not tell to checkpoint is given: it began one when it was
+/// promoted.
+constexpr auto kOwnCheckpoint = std::chrono::minutes(2);
 
 Result<model::UpstreamState> read_identity(const Rows& rows) {
   model::UpstreamState out;
@@ -98,7 +105,7 @@ Task<Status> Postgres::crash_recovery() {
   auto after = co_await control_data();
   if (!after) co_return fail(after.error());
   if (!end->ok() || after->state != "shut down")
-    co_return fail(Code::io, "single-user recovery failed: " + end->reason());
+    co_return fail(Code::io, "single-user recovery failed: " + tool_reason(*end));
   co_return Status{};
 }
 
@@ -117,17 +124,23 @@ Task<Status> Postgres::ready_source_for_rewind(model::Upstream source) {
   if (done) co_return Status{};
   if (done.error().code != Code::permission)
     co_return fail(done.error().within("CHECKPOINT on the source"));
-  auto rows = co_await (*session)->query(
-      "SELECT timeline_id, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
-      "8))::bit(32)::int "
-      "FROM pg_control_checkpoint()",
-      seconds(5));
-  if (!rows) co_return fail(rows.error());
-  if (rows->text(0, std::size_t{0}) != rows->text(0, std::size_t{1}))
-    co_return fail(
-        Code::unavailable, "the source has made no checkpoint since its promotion",
-        "It makes one by itself soon; or let role " + login.username + " run CHECKPOINT.");
-  co_return Status{};
+  asio::steady_timer timer(executor_);
+  const Instant deadline = runtime::now() + kOwnCheckpoint;
+  for (;;) {
+    auto rows = co_await (*session)->query(
+        "SELECT timeline_id, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, "
+        "8))::bit(32)::int "
+        "FROM pg_control_checkpoint()",
+        seconds(5));
+    if (!rows) co_return fail(rows.error());
+    if (rows->text(0, std::size_t{0}) == rows->text(0, std::size_t{1})) co_return Status{};
+    if (runtime::now() >= deadline) break;
+    timer.expires_after(std::chrono::milliseconds(100));
+    auto [ec] = co_await timer.async_wait(runtime::use_task);
+    static_cast<void>(ec);
+  }
+  co_return fail(Code::unavailable, "the source has made no checkpoint since its promotion",
+                 "It makes one by itself soon; or let role " + login.username + " run CHECKPOINT.");
 }
 
 Task<Status> Postgres::rewind(model::Upstream source) {
@@ -167,7 +180,7 @@ Task<Status> Postgres::rewind(model::Upstream source) {
   for (const auto& option : options) spec.argv.push_back(option);
   auto tried = co_await runtime::run_process(spec);
   if (!tried) co_return fail(tried.error().within("pg_rewind"));
-  if (!tried->ok()) co_return fail(Code::unavailable, "pg_rewind: " + tried->reason());
+  if (!tried->ok()) co_return fail(Code::unavailable, "pg_rewind: " + tool_reason(*tried));
 
   // pg_rewind writes pg_control last, so a directory it left half-way would start and be wrong; and
   // it removes files which the source does not have, so also a marker. Hence it works in the
@@ -185,7 +198,7 @@ Task<Status> Postgres::rewind(model::Upstream source) {
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error().within("pg_rewind"));
   if (!end->ok())
-    co_return fail(Code::io, "pg_rewind: " + end->reason(),
+    co_return fail(Code::io, "pg_rewind: " + tool_reason(*end),
                    "The data directory is lost for a start; it is cloned anew.");
   auto moved = co_await runtime::in_pool(pool_, [dir] { return move_out_of_staging(dir); });
   if (!moved) co_return fail(moved.error().within("pg_rewind"));

@@ -28,7 +28,8 @@ struct Fixture {
   }
   WantedSettings wanted() { return wanted_settings(local, dynamic, target, 15); }
   void parameters(std::string_view text) {
-    dynamic.postgresql = Value().set("parameters", yaml(text));
+    dynamic.postgresql = Value::object();
+    dynamic.postgresql.set("parameters", yaml(text));
   }
 };
 
