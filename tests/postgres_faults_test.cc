@@ -1,7 +1,6 @@
 // PostgreSQL itself dies or hangs, and the rest of its node is well.
-#include "support/cluster_test.h"
-
 #include "runtime/clock.h"
+#include "support/cluster_test.h"
 
 namespace aurum::tests {
 namespace {

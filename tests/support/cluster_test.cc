@@ -32,8 +32,8 @@ void ClusterTest::begin_history() {
   writers_.reset();
   need(sql(cluster().write_conninfo(leader()), "DROP TABLE IF EXISTS aurum_history"));
   // Slow enough for a busy machine: what counts is the order of answers, not their number.
-  writers_ = need(stack::Workload::start(
-      cluster(), {.clients = 4, .rate = 80, .answer_deadline = seconds(2)}));
+  writers_ = need(
+      stack::Workload::start(cluster(), {.clients = 4, .rate = 80, .answer_deadline = seconds(2)}));
   wait_for_writes();
 }
 
@@ -86,10 +86,13 @@ void ClusterTest::wait_for(const std::string& what, const std::function<bool()>&
 
 void ClusterTest::wait_for_writes(Duration timeout) {
   const Instant now = runtime::now();
-  wait_for("an acknowledged row", [&] {
-    const auto last = writers_->history().last_acked();
-    return last && *last > now + milliseconds(300);
-  }, timeout);
+  wait_for(
+      "an acknowledged row",
+      [&] {
+        const auto last = writers_->history().last_acked();
+        return last && *last > now + milliseconds(300);
+      },
+      timeout);
 }
 
 void ClusterTest::wait_healthy(Duration timeout) { need(cluster().wait_healthy(timeout)); }
