@@ -43,7 +43,8 @@ net::HttpServerOptions server_options(const model::RestConfig& rest) {
     tls.keyfile_password = rest.tls.keyfile_password;
     tls.cafile = rest.tls.cafile;
     tls.ciphers = rest.tls.ciphers;
-    tls.verify_client = net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
+    tls.verify_client =
+        net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
     options.tls = std::move(tls);
   }
   return options;
@@ -139,7 +140,8 @@ Task<Status> Agent::reach_guard(Duration timeout) {
 Task<Status> Agent::connect_guard() {
   std::vector<std::filesystem::path> bases;
   if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  auto dir = fence::choose_run_dir(config_.scope, config_.name, bases);
+  const std::string who = model::guard_name(config_.name, config_.pg.data_dir);
+  auto dir = fence::choose_run_dir(config_.scope, who, bases);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
