@@ -96,6 +96,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
     if (write.what == "member") published_member_.clear();
     if (write.what == "sync") s_.sync_unsettled = true;
+    if (write.what == "initialize") s_.initialize_unsettled = true;
     emit(ReadDcs{});  // with an unknown outcome only a read can tell
     return;
   }
@@ -116,6 +117,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     emit(ReadDcs{});
   } else if (write.what == "initialize") {
     if (result->succeeded) {
+      s_.initialize_unsettled = false;
       s_.bootstrapping = true;
       info("bootstrap", "trying to bootstrap a new cluster");
     }

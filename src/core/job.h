@@ -46,7 +46,11 @@ struct Configure {
 };
 /// Promotes; ends when the server is writable. Before it, pre_promote (its failure:
 /// Code::cancelled).
-struct Promote {};
+struct Promote {
+  /// The new timeline must be greater: others used the numbers up to here. Two branches of one number
+  /// can not be told apart, and a node of one would stream from the other.
+  model::Timeline above = 0;
+};
 struct Checkpoint {};
 /// Asks the upstream how far it is. Result: UpstreamState.
 struct Inspect {

@@ -82,7 +82,11 @@ void Core::promote() {
   if (!s_.promote_backoff.may_try(now_)) return wake_at(s_.promote_backoff.not_before);
   info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
                               s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
-  start_job(Promote{});
+  model::Timeline above = s_.facts->timeline;
+  if (!s_.view->history.empty()) above = std::max(above, s_.view->history.back().timeline + 1);
+  for (const auto& [name, member] : s_.view->members)
+    above = std::max(above, member.timeline.value_or(0));
+  start_job(Promote{above});
 }
 
 void Core::lead_store() {

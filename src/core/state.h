@@ -133,6 +133,7 @@ struct State {
   std::string new_leader_reason;
   bool bootstrapping = false;  ///< this node makes the cluster
   bool initdb_here = false;    ///< the data directory is of an initdb of ours, and not used yet
+  bool initialize_unsettled = false;  ///< a write of `initialize` got no answer
   bool post_bootstrapped = false;
   std::string bootstrap_failed;         ///< why the new cluster is taken back
   bool data_was_primary = false;        ///< before its last start here the data was a primary's
