@@ -72,6 +72,7 @@ int Agent::run() {
     }
   });
   io_.run();
+  log_->drain(seconds(1));
   return exit_code_.value_or(1);
 }
 

@@ -130,6 +130,10 @@ class Agent : public api::Node {
   boost::asio::steady_timer probe_timer_{io_};
   boost::asio::signal_set signals_{io_};
   bool probing_ = false;
+  std::uint64_t probes_begun_ = 0;
+  boost::asio::steady_timer probed_{io_, boost::asio::steady_timer::time_point::max()};
+  std::size_t writes_ = 0;  ///< to the store, without an answer yet
+  std::optional<core::Exit> exit_;
   std::optional<int> exit_code_;
   bool finishing_ = false;
 

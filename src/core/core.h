@@ -132,6 +132,7 @@ class Core {
   RaceView race_view() const;
   std::optional<model::Upstream> upstream_of(const std::string& member) const;
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
+  model::Timeline leader_timeline() const;
   model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
   model::PgTarget primary_target() const;
   bool has_successor() const;

@@ -171,6 +171,7 @@ void Core::on(const PgProbed& e) {
   const bool was_alive = running();
   const bool first = !s_.facts;
   s_.facts = e.facts;
+  s_.end_unseen = false;
   if (e.facts.accepting) {
     // Once its walreceiver is gone a standby may tell the timeline of its last checkpoint only.
     s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
@@ -214,6 +215,7 @@ void Core::on(const PgExited& e) {
     s_.facts->process_alive = false;
     s_.facts->accepting = false;
     s_.facts->probe_timed_out = false;
+    s_.end_unseen = e.pid != 0;
   }
   const bool ours = s_.job && (std::holds_alternative<StopPg>(s_.job->job) ||
                                std::holds_alternative<RestartPg>(s_.job->job) ||

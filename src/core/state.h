@@ -94,6 +94,8 @@ struct State {
   std::optional<model::PgFacts> facts;
   Instant answered_at;  ///< last probe that was answered
   std::optional<Instant> hung_since;
+  /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
+  bool end_unseen = false;
   bool start_failed = false;
   bool crashed = false;  ///< it ended without being asked to, and nobody dealt with it yet
   std::optional<model::PgTarget> applied;  ///< the configuration in force
