@@ -66,7 +66,11 @@ class Agent : public api::Node {
   runtime::Task<void> start();
   runtime::Task<Status> connect_guard();
   runtime::Task<Status> reach_guard(Duration timeout);
-  runtime::Task<bool> name_is_taken();
+  runtime::Task<Status> ready_postgres();
+  runtime::Task<bool> join_cluster();
+  runtime::Task<void> guard_without_store();
+  runtime::Task<bool> fits_into(const model::ClusterView& cluster);
+  runtime::Task<void> warn_of_old_etcd();
   void watch_signals();
   void finish(int code, const std::string& why);
 

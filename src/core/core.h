@@ -86,10 +86,12 @@ class Core {
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
   void lead_stopped();  ///< this node leads, and its server is down
+  void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
+  void stop_to_rejoin(const std::string& what, const std::string& why);
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);

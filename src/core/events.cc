@@ -19,6 +19,14 @@ bool is_leader_write(const std::string& what) {
   return false;
 }
 
+/// A job during which the end of the server is no surprise.
+bool ends_server(const std::optional<Running>& job) {
+  return job &&
+         (std::holds_alternative<StopPg>(job->job) || std::holds_alternative<RestartPg>(job->job) ||
+          std::holds_alternative<Rewind>(job->job) || std::holds_alternative<StartPg>(job->job) ||
+          std::holds_alternative<InitDb>(job->job));
+}
+
 }  // namespace
 
 void Core::on(const DcsSnapshot& e) {
@@ -57,6 +65,12 @@ void Core::on(const DcsSnapshot& e) {
   else if (!s_.leaderless_since)
     s_.leaderless_since = now_;
   if (identity(s_.view) != former) {
+    if (!leader.empty() && leader != s_.name())
+      info("leader.new", fmt::format("the leader is {}", leader));
+    else if (leader.empty() && !former.first.empty() && former.first != s_.name())
+      info("leader.gone",
+           fmt::format("{} does not lead any more: its leader key is gone from the store",
+                       former.first));
     s_.rejoin_checked = false;
     s_.rewind_failures = 0;
     s_.inspect_backoff.reset();
@@ -201,7 +215,8 @@ void Core::on(const PgProbed& e) {
   }
   if (!e.facts.accepting || e.facts.in_recovery) s_.primary_since.reset();
   if (!e.facts.process_alive && e.facts.control) s_.data_was_primary = !data_in_recovery();
-  if (was_alive && !e.facts.process_alive && !s_.job) on(PgExited{0, "it is not there any more"});
+  if (was_alive && !e.facts.process_alive && !ends_server(s_.job))
+    on(PgExited{0, "it is not there any more"});
 }
 
 void Core::on(const PgExited& e) {
@@ -217,12 +232,7 @@ void Core::on(const PgExited& e) {
     s_.facts->probe_timed_out = false;
     s_.end_unseen = e.pid != 0;
   }
-  const bool ours = s_.job && (std::holds_alternative<StopPg>(s_.job->job) ||
-                               std::holds_alternative<RestartPg>(s_.job->job) ||
-                               std::holds_alternative<Rewind>(s_.job->job) ||
-                               std::holds_alternative<StartPg>(s_.job->job) ||
-                               std::holds_alternative<InitDb>(s_.job->job));
-  if (ours || s_.crashed) return;
+  if (known || s_.crashed || ends_server(s_.job)) return;
   s_.crashed = true;
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }

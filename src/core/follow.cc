@@ -138,6 +138,11 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   run_rejoin(plan_rejoin(facts), leader);
 }
 
+void Core::stop_to_rejoin(const std::string& what, const std::string& why) {
+  info("rejoin.stop", fmt::format("stopping PostgreSQL for {}: {}", what, why));
+  start_job(StopPg{model::StopMode::fast, seconds(60), false});
+}
+
 void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
   const std::string from = leader.name;
   switch (plan.step) {
@@ -157,11 +162,11 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
       info("rejoin.recover", fmt::format("starting without an upstream: {}", plan.reason));
       return start_job(StartPg{replica_target(std::nullopt), start_limit()});
     case RejoinStep::rewind:
-      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      if (running()) return stop_to_rejoin("pg_rewind", plan.reason);
       info("rejoin.rewind", fmt::format("running pg_rewind from {}: {}", from, plan.reason));
       return start_job(Rewind{leader});
     case RejoinStep::clone:
-      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      if (running()) return stop_to_rejoin("a new copy", plan.reason);
       warn("rejoin.clone",
            fmt::format("copying the data directory anew from {}: {}", from, plan.reason));
       return start_job(ClearData{.why = plan.reason, .keep_aside = true});
