@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "pg/check_settings.h"
 #include "pg/conninfo.h"
 #include "pg/files.h"
 #include "pg/postgres.h"
@@ -123,6 +124,21 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   Written out;
   out.wanted = wanted_settings(*config_, dynamic, target, *major);
   for (const auto& finding : out.wanted.findings) log_.warn("config.ignored", finding.text());
+  Plan plan{.data_dir = pg.data_dir, .config_dir = config_dir(), .base_name = pg.config_base_name};
+  plan.own_base = pg.custom_conf.empty();
+  plan.starting = starting;
+  plan.primary = target.primary;
+  const auto render = [&](const WantedSettings& wanted) {
+    const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
+                          file_setting(wanted, "hba_file", plan.config_dir / "pg_hba.conf"),
+                          file_setting(wanted, "ident_file", plan.config_dir / "pg_ident.conf")};
+    const auto login_file = pg.replication.password.empty() ? std::string() : pg.pgpass.string();
+    return render_postgresql_conf(wanted, paths,
+                                  recovery_settings(*config_, dynamic, target, login_file, *major));
+  };
+  auto kept = co_await runtime::in_pool(pool_, [plan] { return keep_base(plan); });
+  if (!kept) co_return fail(kept.error().within("configuration of PostgreSQL"));
+  co_await check_settings(out.wanted, render);
   const WantedSettings as_configured = out.wanted;
 
   if (!target.primary && starting) {
@@ -138,17 +154,9 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   auto passfile = co_await write_passfile(upstreams);
   if (!passfile) co_return fail(passfile.error());
 
-  Plan plan{.data_dir = pg.data_dir, .config_dir = config_dir(), .base_name = pg.config_base_name};
-  plan.own_base = pg.custom_conf.empty();
-  plan.starting = starting;
-  plan.primary = target.primary;
   const auto hba_file = file_setting(out.wanted, "hba_file", plan.config_dir / "pg_hba.conf");
   const auto ident_file = file_setting(out.wanted, "ident_file", plan.config_dir / "pg_ident.conf");
-  const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
-                        hba_file, ident_file};
-  const auto login_file = pg.replication.password.empty() ? std::string() : pg.pgpass.string();
-  plan.conf = render_postgresql_conf(
-      out.wanted, paths, recovery_settings(*config_, dynamic, target, login_file, *major));
+  plan.conf = render(out.wanted);
   if (hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = render_lines(pg.pg_hba, dynamic.postgresql.find("pg_hba"));
   if (ident_file == (plan.config_dir / "pg_ident.conf").string())
@@ -160,6 +168,31 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   wanted_ = as_configured;
   pending_checked_ = Instant{};
   co_return out;
+}
+
+/// Only when what the users set has changed: a failover has no time for it, and need not.
+Task<void> Postgres::check_settings(WantedSettings& wanted,
+                                    std::function<std::string(const WantedSettings&)> render) {
+  Settings of_users = wanted.file;
+  of_users.erase("synchronous_standby_names");
+  if (checked_ == of_users) {
+    for (const auto& name : refused_) wanted.file.erase(name);
+    co_return;
+  }
+  auto server = co_await program("postgres");
+  if (!server) co_return;  // starting it tells why
+  const Settings before = wanted.file;
+  const auto findings = co_await drop_unusable({.program = *server,
+                                                .data_dir = config_->pg.data_dir,
+                                                .config_dir = config_dir(),
+                                                .base_name = config_->pg.config_base_name,
+                                                .render = std::move(render)},
+                                               wanted, pool_);
+  for (const auto& finding : findings) log_.warn("config.refused", finding.text());
+  checked_ = std::move(of_users);
+  refused_.clear();
+  for (const auto& [name, value] : before)
+    if (!wanted.file.contains(name)) refused_.push_back(name);
 }
 
 Task<Status> Postgres::write_passfile(std::vector<model::Upstream> upstreams) {
@@ -202,14 +235,16 @@ Task<Status> Postgres::write_local_passfile(const PostmasterPid& server) {
   co_return Status{};
 }
 
-Task<Result<bool>> Postgres::configure(model::PgTarget target, model::DynamicConfig dynamic) {
+Task<Result<bool>> Postgres::configure(model::PgTarget target, model::DynamicConfig dynamic,
+                                       bool always) {
   auto written = co_await write_configuration(std::move(target), std::move(dynamic), false);
   if (!written) co_return fail(written.error());
-  if (!written->changed) co_return false;
+  if (!written->changed && !always) co_return false;
   auto server = co_await live_postmaster();
   if (!server) co_return false;
   auto told = launcher_.signal(server->file.pid, SIGHUP);
   if (!told) co_return fail(told.error().within("cannot reload PostgreSQL"));
+  reloaded_ = runtime::now();
   co_return true;
 }
 
