@@ -158,7 +158,8 @@ Task<Status> Agent::own_run_dir() {
 Task<Status> Agent::connect_guard() {
   std::vector<std::filesystem::path> bases;
   if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  auto dir = fence::choose_run_dir(config_.scope, config_.name, bases);
+  const std::string who = model::guard_name(config_.name, config_.pg.data_dir);
+  auto dir = fence::choose_run_dir(config_.scope, who, bases);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);

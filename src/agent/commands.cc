@@ -45,7 +45,8 @@ Examples
 model::Environment environment() {
   model::Environment env;
   for (char** e = environ; *e != nullptr; ++e) {
-    if (const char* eq = std::strchr(*e, '=')) env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
+    if (const char* eq = std::strchr(*e, '='))
+      env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
   }
   return env;
 }

@@ -25,7 +25,9 @@ class Agent::GuardLauncher : public pg::Launcher {
     return guard_->launch(std::move(argv), std::move(env), std::move(working_dir));
   }
   Status signal(int pid, int signo) override { return guard_->signal(pid, signo); }
-  runtime::Task<Status> kill_all(int pid, Duration timeout) override { return guard_->kill_all(pid, timeout); }
+  runtime::Task<Status> kill_all(int pid, Duration timeout) override {
+    return guard_->kill_all(pid, timeout);
+  }
   runtime::Task<Status> adopt(int pid) override { return guard_->adopt(pid); }
 
  private:

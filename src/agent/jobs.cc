@@ -81,8 +81,8 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ChangeSlots job) {
-    auto done = co_await postgres.change_slots(
-        {job.create, job.drop, job.advance, job.create_logical});
+    auto done =
+        co_await postgres.change_slots({job.create, job.drop, job.advance, job.create_logical});
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::ReadHistory job) {

@@ -58,7 +58,7 @@ void LeaseKeeper::hold(Duration ttl) {
 void LeaseKeeper::start(const core::StartRenewing& what) {
   {
     const std::lock_guard lock(mutex_);
-    renewing_ = {what.epoch, what.valid_for, what.interval, what.proof_max_age};
+    renewing_ = {what.epoch, what.lease, what.valid_for, what.interval, what.proof_max_age};
   }
   wake();
 }
@@ -103,9 +103,14 @@ Task<void> LeaseKeeper::run() {
       const Duration beat = what.epoch != 0
                                 ? what.interval
                                 : std::clamp<Duration>(ttl / 4, milliseconds(300), seconds(10));
+      bool good = true;
+      if (what.epoch != 0) good = co_await renew(ttl, what);  // before all that could take its time
       const bool had_lease = co_await ensure_lease(ttl);
-      bool good = had_lease;
-      if (had_lease) good = co_await renew(ttl, what);
+      good = good && had_lease;
+      if (lease_ != 0 && (what.epoch == 0 || what.lease != lease_)) {
+        const bool kept = co_await keep_member_lease(ttl);
+        good = good && kept;
+      }
       pause = good ? beat : std::min<Duration>(beat, milliseconds(200));
     }
     timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(pause));
@@ -131,52 +136,66 @@ Task<bool> LeaseKeeper::ensure_lease(Duration ttl) {
   co_return true;
 }
 
-Task<bool> LeaseKeeper::renew(Duration ttl, const Renewing& what) {
+/// Without leadership, or beside it when `leader` hangs on an older lease.
+Task<bool> LeaseKeeper::keep_member_lease(Duration ttl) {
+  const model::LeaseId lease = lease_;
   const Instant sent = runtime::now();
-  if (what.epoch != 0 && !proven(what, sent)) {
+  auto alive = co_await store_->keep_alive(lease, call_timeout(ttl));
+  if (alive) {
+    post_(core::LeaseKept{lease, sent});
+    co_return true;
+  }
+  if (alive.error().code == Code::rejected) {
+    lease_ = 0;
+    post_(core::LeaseGone{lease});
+  }
+  co_return false;
+}
+
+Task<bool> LeaseKeeper::renew(Duration ttl, Renewing what) {
+  const Instant sent = runtime::now();
+  if (!proven(what, sent)) {
     if (!unproven_noted_) {
       log_.warn("lease.unproven",
-                "not renewing leadership: PostgreSQL has not proved in time that it can write",
-                {{"limit_ms", std::to_string(to_ms(what.proof_max_age))}});
+                "not renewing leadership: PostgreSQL has not proved in time that it can write");
     }
     unproven_noted_ = true;
     co_return false;
   }
   unproven_noted_ = false;
-  const model::LeaseId lease = lease_;
-  auto alive = co_await store_->keep_alive(lease, call_timeout(ttl));
+  auto alive = co_await store_->keep_alive(what.lease, call_timeout(ttl));
   if (!alive) {
     if (alive.error().code != Code::rejected) co_return false;
-    lease_ = 0;
-    post_(core::LeaseGone{lease});
-    if (what.epoch != 0) post_(core::LeaderLost{what.epoch, "the lease of this member is gone"});
+    if (what.lease == lease_) lease_ = 0;
+    post_(core::LeaderLost{what.epoch, "the lease of the lock is gone"});
+    post_(core::LeaseGone{what.lease});
     co_return false;
   }
-  post_(core::LeaseKept{lease, sent});
-  if (what.epoch == 0) co_return true;
+  if (what.lease == lease_) post_(core::LeaseKept{what.lease, sent});
 
   // A keepalive that says "fine" is not enough: some etcd versions say so for a revoked lease (F5),
   // and the key may have been taken over. One linearizable transaction compares both.
   model::Txn check;
   check.when = {{.key = "leader", .what = model::Compare::What::value, .text = member_},
-                {.key = "leader", .what = model::Compare::What::lease, .number = lease}};
+                {.key = "leader", .what = model::Compare::What::lease, .number = what.lease}};
   auto ours = co_await store_->txn(std::move(check), call_timeout(ttl));
   if (!ours) co_return false;
-  if (!ours->succeeded) {
-    post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
-    co_return false;
-  }
   {
     const std::lock_guard lock(mutex_);
-    if (renewing_.epoch != what.epoch)
-      co_return true;  // given up meanwhile: too late to move anything
-    const std::int64_t deadline = (sent + renewing_.valid_for).ns;
-    if (deadline > page_->deadline_ns.load(std::memory_order_relaxed)) {
-      page_->deadline_ns.store(deadline, std::memory_order_release);
+    // Given up, or bound to another lease meanwhile: this answer is about the past.
+    if (renewing_.epoch != what.epoch || renewing_.lease != what.lease) co_return true;
+    if (ours->succeeded) {
+      const std::int64_t deadline = (sent + renewing_.valid_for).ns;
+      if (deadline > page_->deadline_ns.load(std::memory_order_relaxed)) {
+        page_->deadline_ns.store(deadline, std::memory_order_release);
+      }
     }
   }
-  post_(core::LeaderRenewed{what.epoch, sent});
-  co_return true;
+  if (ours->succeeded)
+    post_(core::LeaderRenewed{what.epoch, sent});
+  else
+    post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
+  co_return ours->succeeded;
 }
 
 void LeaseKeeper::revoke(Duration limit) {

@@ -58,7 +58,8 @@ class LeaseKeeper {
 
  private:
   struct Renewing {
-    std::uint64_t epoch = 0;  ///< 0: not renewing
+    std::uint64_t epoch = 0;   ///< 0: not renewing
+    model::LeaseId lease = 0;  ///< that `leader` is bound to; may be older than the member's own
     Duration valid_for{};
     Duration interval{};
     Duration proof_max_age{};
@@ -66,7 +67,8 @@ class LeaseKeeper {
 
   Task<void> run();
   Task<bool> ensure_lease(Duration ttl);  ///< false: no lease, try again soon
-  Task<bool> renew(Duration ttl, const Renewing& what);
+  Task<bool> keep_member_lease(Duration ttl);
+  Task<bool> renew(Duration ttl, Renewing what);
   Renewing renewing() const;
   bool proven(const Renewing& what, Instant now) const;
   void wake();

@@ -2,18 +2,16 @@
 
 #include "agent/lease_keeper.h"
 
-#include <unistd.h>
-
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-
 #include <gtest/gtest.h>
 
 #include "runtime/clock.h"
@@ -62,7 +60,8 @@ class FakeStore : public dcs::Store {
     co_return script_.keep_alive;
   }
   Task<Status> revoke(model::LeaseId, Duration) override { co_return Status{}; }
-  Task<Error> watch(model::Revision, Duration, std::function<void(const dcs::WatchBatch&)>) override {
+  Task<Error> watch(model::Revision, Duration,
+                    std::function<void(const dcs::WatchBatch&)>) override {
     co_return Error{};
   }
   Task<Result<std::string>> server_version(Duration) override { co_return "3.5.30"; }
@@ -116,7 +115,7 @@ class LeaseKeeperTest : public testing::Test {
 
   void lead(std::uint64_t epoch, Duration proof_max_age = Duration{0}) {
     keeper_->set_page({PageState::leased, epoch, runtime::now() + milliseconds(10)});
-    keeper_->start({epoch, milliseconds(4000), milliseconds(250), proof_max_age});
+    keeper_->start({epoch, 1, milliseconds(4000), milliseconds(250), proof_max_age});
   }
   Instant deadline() const { return Instant{(*page_)->deadline_ns.load()}; }
 
@@ -188,8 +187,8 @@ TEST_F(LeaseKeeperTest, a_compare_that_fails_ends_leadership) {
 TEST_F(LeaseKeeperTest, only_a_rejection_loses_the_lease_and_nothing_else) {
   keeper_->hold(seconds(5));
   ASSERT_TRUE(wait_for<LeaseGranted>());
-  for (const Code code : {Code::unavailable, Code::timeout, Code::unknown_outcome, Code::protocol, Code::internal,
-                          Code::permission}) {
+  for (const Code code : {Code::unavailable, Code::timeout, Code::unknown_outcome, Code::protocol,
+                          Code::internal, Code::permission}) {
     {
       const std::lock_guard lock(script_.mutex);
       script_.keep_alive = fail(code, "some trouble");

@@ -95,6 +95,7 @@ class Core {
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);
+  void claim_sync(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
@@ -175,9 +176,11 @@ class Core {
   void set_page(PageState state, std::uint64_t epoch = 0, Instant deadline = {});
   void give_up(std::string why, const std::string& hint = {});  ///< parks this node and exits
   std::uint64_t write(std::string what, model::Txn txn);
-  /// For what can wait: not while the same write is under way, nor soon after writes failed.
+  /// For what can wait: not while the same write is under way, nor before the view shows our last
+  /// write, nor soon after writes failed.
   bool may_write(const std::string& what) const {
-    return !writing(what) && s_.write_backoff.may_try(now_);
+    return !writing(what) && s_.view && s_.view->revision >= s_.revision_min &&
+           s_.write_backoff.may_try(now_);
   }
   bool writing(const std::string& what) const;
   void wake_at(Instant at);

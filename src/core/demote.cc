@@ -30,7 +30,8 @@ void Core::check_deadline() {
   }
   wake_at(s_.lead.deadline);
   if (s_.dynamic.pause || s_.stopping || s_.demoting) return;
-  const Instant begin = s_.lead.deadline - s_.timing.stop_lead;
+  const Instant begin =
+      s_.lead.deadline - std::min<Duration>(s_.timing.stop_lead, s_.lead.valid_for / 4);
   if (now_ < begin) return wake_at(begin);
   // A clean stop in the time that is left spares the rewind; at the deadline the guard ends it in
   // any case.

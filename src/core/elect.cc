@@ -104,17 +104,22 @@ void Core::acquire(const std::string& why) {
     txn.then.push_back({.key = "initialize", .value = s_.facts->system_identifier});
   }
   s_.drop_request = true;
-  const model::SyncKey& sync = s_.view->sync;
-  if (s_.dynamic.synchronous_mode != model::SyncMode::off && !sync.leader.empty() &&
-      sync.leader != s_.name()) {
-    // In the same breath: from the first acknowledged commit on, nobody else has all rows.
-    s_.former_sync = sync;
-    txn.when.push_back(
-        {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
-    txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
-  }
+  claim_sync(txn);
   leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
+}
+
+void Core::claim_sync(model::Txn& txn) {
+  const model::SyncKey& sync = s_.view->sync;
+  if (s_.dynamic.synchronous_mode == model::SyncMode::off || sync.leader.empty()) return;
+  if (sync.leader == s_.name() && sync.members.empty()) return;
+  // In the same breath as the lock: from the first acknowledged commit on nobody else has all rows,
+  // and a server that is about to be promoted waits for nobody yet.
+  s_.former_sync = sync;
+  s_.sync_asked.clear();
+  txn.when.push_back(
+      {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
+  txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
 }
 
 void Core::reclaim() {
@@ -135,14 +140,16 @@ void Core::reclaim() {
 }
 
 void Core::bind_leader_to_lease() {
-  const model::Leader& leader = *s_.view->leader;
   leader_lease_asked_ = s_.lease;
-  write("reclaim leader",
-        {.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
-                  {.key = "leader",
-                   .what = Compare::What::mod_revision,
-                   .number = leader.mod_revision}},
-         .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}});
+  model::Txn txn{.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
+                          {.key = "leader",
+                           .what = Compare::What::mod_revision,
+                           .number = s_.view->leader->mod_revision}},
+                 .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  // A primary goes on with the standbys it has; a standby that will be promoted waits for nobody.
+  const bool standby = running() ? accepting() && s_.facts->in_recovery : data_in_recovery();
+  if (standby) claim_sync(txn);
+  write("reclaim leader", std::move(txn));
 }
 
 void Core::become_leader(std::uint64_t epoch) {

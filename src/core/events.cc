@@ -1,5 +1,6 @@
 // Taking events in: what each changes in the state. Decisions follow in decide().
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -179,6 +180,11 @@ void Core::on(const PgProbed& e) {
   const bool was_alive = running();
   const bool first = !s_.facts;
   s_.facts = e.facts;
+  if (e.facts.accepting) {
+    // Once its walreceiver is gone a standby may tell the timeline of its last checkpoint only.
+    s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
+    if (e.facts.in_recovery) s_.facts->timeline = s_.newest_timeline;
+  }
   if (first && e.facts.process_alive)
     info("adopt", fmt::format("found PostgreSQL running with pid {}", e.facts.pid));
   if (e.facts.accepting && !s_.called_as && !s_.job && !s_.bootstrapping)
@@ -210,7 +216,8 @@ void Core::on(const PgProbed& e) {
 
 void Core::on(const PgExited& e) {
   // Told twice, or late: another postmaster runs by now.
-  if (e.pid != 0 && s_.facts && s_.facts->process_alive && s_.facts->pid != e.pid) return;
+  const bool known_dead = s_.facts && !s_.facts->process_alive;
+  if (e.pid != 0 && s_.facts && (known_dead || s_.facts->pid != e.pid)) return;
   s_.hung_since.reset();
   s_.primary_since.reset();
   s_.applied.reset();

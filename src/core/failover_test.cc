@@ -135,7 +135,7 @@ TEST_F(Failover, promotions_that_fail_give_the_lock_to_others_and_wait_longer_ea
 }
 
 TEST_F(Failover, a_former_primary_never_takes_the_lock_on_an_old_timeline) {  // F1
-  begin();
+  begin({.nodes = 3, .seed = 1, .dcs = dcs({{"check_timeline", true}})});
   Node& away = old_primary();
   away.reaches_store = away.reaches_peers = false;
   ASSERT_TRUE(w().run_until([&] { return w().writer() && w().writer() != &away; }, seconds(15)));

@@ -56,6 +56,7 @@ void Core::ended(const Clone&, const Result<JobResult>& result) {
   s_.clone_backoff.reset();
   s_.fresh_copy = true;
   s_.data_was_primary = false;
+  s_.newest_timeline = 0;
   // pg_control of a copy says what its source was ("in production"); it is no crashed primary.
   s_.rejoin_checked = true;
   s_.rejoin_leader = s_.view ? s_.view->leader_name() : "";
@@ -176,6 +177,7 @@ void Core::ended(const Rewind& rewind, const Result<JobResult>& result) {
   }
   s_.rejoin_checked = true;
   s_.data_was_primary = false;
+  s_.newest_timeline = 0;
   s_.rejoin_leader = rewind.source.name;
   info("rejoin.rewound", fmt::format("pg_rewind from {} succeeded", rewind.source.name));
 }

@@ -34,8 +34,9 @@ void Core::keep_renewing() {
   const Duration proof = settled ? s_.timing.proof_max_age : Duration{0};
   if (proof == s_.lead.proof_asked) return;
   s_.lead.proof_asked = proof;
-  emit(StartRenewing{s_.lead.epoch, s_.lead.lease, s_.lead.valid_for, s_.timing.renew_interval,
-                     proof});
+  // The lease may be an older and shorter one than the present ttl asks for.
+  const Duration interval = std::min<Duration>(s_.timing.renew_interval, s_.lead.valid_for / 4);
+  emit(StartRenewing{s_.lead.epoch, s_.lead.lease, s_.lead.valid_for, interval, proof});
 }
 
 model::PgTarget Core::primary_target() const {
@@ -170,14 +171,16 @@ void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
 
 void Core::lead_failover_request() {
   const bool fresh_lead = std::exchange(s_.drop_request, false);
-  if (!s_.view->failover || s_.view->failover->is_empty() || writing("failover request")) return;
+  if (!s_.view->failover || s_.view->failover->is_empty() || !may_write("failover request")) {
+    s_.drop_request = fresh_lead && s_.view->failover && !s_.view->failover->is_empty();
+    return;
+  }
   const model::FailoverRequest& request = *s_.view->failover;
   if (fresh_lead && request.scheduled_at.empty()) {
     // It was for whoever led before; carried out once more it would go round and round.
     info("failover.drop", "Cleaning up failover key after acquiring leader lock...");
     return write_failover_key({});
   }
-  if (!s_.write_backoff.may_try(now_)) return;
   if (s_.poll && s_.poll->why == Poll::Why::switchover) return conclude_switchover();
   const RequestVerdict verdict = check_request(request, s_.name(), wall_, s_.dynamic.pause);
   switch (verdict.what) {

@@ -15,7 +15,7 @@ TEST_F(Operators, a_switchover_to_anybody_loses_nothing) {
   EXPECT_LT(outage, seconds(1));
   EXPECT_TRUE(w().run_until_healthy(seconds(10))) << w().describe();
   EXPECT_EQ(w().lost_unguarded, 0);
-  EXPECT_FALSE(old_primary().said("rejoin.rewind")) << "it stopped cleanly";
+  EXPECT_FALSE(old_primary().said("rejoin.rewind")) << "it stopped cleanly\n" << w().describe();
   w().run_for(seconds(3));
   EXPECT_TRUE(w().store.view().failover->is_empty()) << "no request is left behind";
 }
@@ -199,7 +199,7 @@ TEST_F(Operators, a_new_ttl_takes_effect_without_losing_the_lock) {
     w().run_for(seconds(40));
     EXPECT_TRUE(w().healthy()) << "ttl " << ttl << "\n" << w().describe();
     EXPECT_EQ(w().writer(), &old_primary()) << "ttl " << ttl;
-    EXPECT_EQ(timeline(), 1u) << "ttl " << ttl;
+    ASSERT_EQ(timeline(), 1u) << "ttl " << ttl << w().describe();
   }
 }
 

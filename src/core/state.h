@@ -136,10 +136,11 @@ struct State {
   bool bootstrapping = false;  ///< this node makes the cluster
   bool initdb_here = false;    ///< the data directory is of an initdb of ours, and not used yet
   bool post_bootstrapped = false;
-  std::string bootstrap_failed;   ///< why the new cluster is taken back
-  bool data_was_primary = false;  ///< before its last start here the data was a primary's
-  bool fresh_copy = false;        ///< copied, and not started since
-  bool drop_request = false;      ///< a manual request brought us here: it is done
+  std::string bootstrap_failed;         ///< why the new cluster is taken back
+  bool data_was_primary = false;        ///< before its last start here the data was a primary's
+  model::Timeline newest_timeline = 0;  ///< seen of this data directory
+  bool fresh_copy = false;              ///< copied, and not started since
+  bool drop_request = false;            ///< a manual request brought us here: it is done
 
   // Operator.
   std::optional<ScheduledRestart> scheduled_restart;

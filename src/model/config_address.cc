@@ -36,6 +36,15 @@ Result<ListenAddress> parse_listen(std::string_view text, int default_port) {
   return address;
 }
 
+std::string guard_name(std::string_view name, const std::filesystem::path& data_dir) {
+  // FNV-1a: the same in every run, unlike std::hash.
+  std::uint32_t hash = 2166136261U;
+  for (const char c : data_dir.lexically_normal().string()) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  }
+  return fmt::format("{}-{:08x}", name, hash);
+}
+
 bool is_wildcard_or_loopback(std::string_view host) {
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   for (std::string_view local :

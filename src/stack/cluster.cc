@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "model/config.h"
+
 namespace aurum::stack {
 
 namespace fs = std::filesystem;
@@ -233,7 +235,8 @@ Status Cluster::wipe_node(std::size_t node) {
 void Cluster::remove_run_dirs() const {
   std::error_code ec;
   for (const auto& node : plan_.nodes) {
-    const std::string name = fmt::format("{}-{}", plan_.scope, node.name);
+    const std::string name =
+        fmt::format("{}-{}", plan_.scope, model::guard_name(node.name, plan_.dir / "data" / node.name));
     fs::remove_all(fs::path("/run/aurum") / name, ec);
     fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
   }

@@ -196,7 +196,10 @@ void World::run(Node& n, const KillPg&) {
 }
 
 void World::run(Node& n, const Reply& reply) { n.replies.push_back(reply); }
-void World::run(Node& n, const Note& note) { n.notes.push_back(note); }
+void World::run(Node& n, const Note& note) {
+  n.notes.push_back(note);
+  n.noted.push_back(now_);
+}
 void World::run(Node& n, const Callback& callback) {
   n.callbacks.push_back(fmt::format("{} {}", callback.action, model::to_string(callback.role)));
 }

@@ -115,6 +115,7 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
                                 : Duration(milliseconds(10));
   const bool in_time = time <= timeout;
   pg.accepting = false;  // its sessions end first
+  pg.shutting_down = clean;
   at(std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
     if (n.pg.alive && n.pg.pid == pid) {
       if (clean && in_time) {

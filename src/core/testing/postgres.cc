@@ -32,7 +32,7 @@ model::History Wal::history() const {
 
 void Postgres::start(const model::PgTarget& with, int new_pid, std::string at) {
   alive = accepting = true;
-  hung = streaming = false;
+  hung = streaming = shutting_down = false;
   streams_from.clear();
   in_recovery = !with.primary;
   pid = new_pid;
@@ -51,13 +51,13 @@ void Postgres::shut_down_cleanly() {
   } else {
     control_state = "shut down in recovery";
   }
-  alive = accepting = streaming = hung = false;
+  alive = accepting = streaming = hung = shutting_down = false;
   streams_from.clear();
 }
 
 void Postgres::crash() {
   // pg_control keeps the state of the running server.
-  alive = accepting = streaming = hung = false;
+  alive = accepting = streaming = hung = shutting_down = false;
   streams_from.clear();
 }
 

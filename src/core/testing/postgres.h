@@ -47,6 +47,7 @@ struct Postgres {
   bool accepting = false;
   bool in_recovery = false;
   bool hung = false;
+  bool shutting_down = false;  ///< takes no sessions; its walsenders go on to the last record
   bool streaming = false;
   int pid = 0;
   std::string started;  ///< postmaster_start_time

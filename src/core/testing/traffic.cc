@@ -26,9 +26,8 @@ void World::replicate(Node& n) {
   pg.streams_from.clear();
   if (!pg.alive || !pg.accepting || pg.hung || !pg.in_recovery) return;
   const Node* from = upstream(n);
-  if (from == nullptr || !linked(n, *from) || !from->pg.alive || !from->pg.accepting ||
-      from->pg.hung)
-    return;
+  if (from == nullptr || !linked(n, *from) || !from->pg.alive || from->pg.hung) return;
+  if (!from->pg.accepting && !from->pg.shutting_down) return;
   if (!pg.wal.is_prefix_of(from->pg.wal)) return;
   pg.streaming = true;
   pg.streams_from = from->name;

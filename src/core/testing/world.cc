@@ -222,7 +222,12 @@ void World::probe(Node& n) {
 }
 
 void World::probe_loop(Node& n) {
-  at_agent(n, jitter(milliseconds(500), milliseconds(1000)), [this, &n] { probe_loop(n); });
+  // More often while something goes on, as the agent does.
+  const State& s = n.core->state();
+  const bool quiet = !s.job && s.view && s.view->leader;
+  const Duration pause =
+      quiet ? jitter(milliseconds(500), milliseconds(1000)) : Duration(milliseconds(100));
+  at_agent(n, pause, [this, &n] { probe_loop(n); });
   probe(n);
 }
 
@@ -289,8 +294,9 @@ std::string World::describe() {
                        pg.wal.timeline(), model::to_string(pg.wal.end), pg.control_state,
                        static_cast<int>(n->page.state),
                        n->core && n->core->state().job ? name_of(n->core->state().job->job) : "");
-    for (std::size_t i = n->notes.size() < 12 ? 0 : n->notes.size() - 12; i < n->notes.size(); ++i)
-      out += fmt::format("      [{}] {}\n", n->notes[i].event, n->notes[i].text);
+    for (std::size_t i = n->notes.size() < 40 ? 0 : n->notes.size() - 40; i < n->notes.size(); ++i)
+      out += fmt::format("      {:.3f} [{}] {}\n", to_seconds(n->noted[i] - Instant{}),
+                         n->notes[i].event, n->notes[i].text);
   }
   return out;
 }

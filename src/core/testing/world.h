@@ -58,6 +58,7 @@ struct Node {
 
   // What it said.
   std::vector<Note> notes;
+  std::vector<Instant> noted;  ///< when each was said
   std::vector<Reply> replies;
   std::vector<std::string> callbacks;
 
