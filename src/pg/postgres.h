@@ -142,6 +142,7 @@ class Postgres {
   };
   Task<Result<Written>> write_configuration(model::PgTarget target, model::DynamicConfig dynamic,
                                             bool starting);
+  Task<void> take_back_bad_hba(std::filesystem::path file, std::string before);
   /// Takes out what the server would refuse.
   Task<void> check_settings(WantedSettings& wanted,
                             std::function<std::string(const WantedSettings&)> render);
@@ -196,6 +197,7 @@ class Postgres {
   Instant pending_checked_{};         ///< when pending_restart_ was last compared; 0 = do it now
   Instant reloaded_{};                ///< when the server was told to reload
   Settings checked_;                  ///< what the users set, as check_settings() saw it last
+  std::string refused_hba_;           ///< text of a pg_hba.conf that the server does not take
   std::vector<std::string> refused_;  ///< of those, what the server does not take
 };
 
