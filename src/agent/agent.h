@@ -20,6 +20,7 @@
 #include "core/core.h"
 #include "fence/guard_client.h"
 #include "fence/lease_page.h"
+#include "fence/run_dir.h"
 #include "model/config.h"
 #include "net/http_server.h"
 #include "pg/callbacks.h"
@@ -65,6 +66,7 @@ class Agent : public api::Node {
   // Start and stop (agent.cc).
   runtime::Task<void> start();
   runtime::Task<Status> connect_guard();
+  runtime::Task<Status> own_run_dir();
   runtime::Task<Status> reach_guard(Duration timeout);
   runtime::Task<Status> ready_postgres();
   runtime::Task<bool> join_cluster();
@@ -118,6 +120,7 @@ class Agent : public api::Node {
   core::Core core_;
 
   std::filesystem::path run_dir_;
+  std::optional<fence::RunDirLock> run_dir_lock_;
   std::optional<fence::LeasePageMap> page_;
   std::unique_ptr<GuardLauncher> launcher_;
   std::unique_ptr<pg::Postgres> postgres_;

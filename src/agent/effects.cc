@@ -67,11 +67,17 @@ Task<void> Agent::do_job(core::StartJob what) {
   auto progress = [this, id](std::string text) { post(core::JobProgress{id, std::move(text)}); };
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
+  const model::Value tree = core_.state().dynamic_tree;
   auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.
   co_await probe_once();
+  const bool configured = name == "start" || name == "restart" || name == "configure";
+  if (result && configured) {
+    auto kept = co_await postgres_->save_dynamic_config(tree);
+    if (!kept) log_->warn("config.keep", kept.error().text());
+  }
   post(core::JobDone{id, std::move(result)});
 }
 

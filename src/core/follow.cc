@@ -73,6 +73,12 @@ void Core::decide_follow() {
     s_.rejoin_leader = s_.view->leader->name;
     s_.parked.clear();
     s_.not_streaming_since.reset();
+    // use_slots or the synchronous mode changed: only what is written about us does.
+    const model::PgTarget wanted = replica_target(upstream);
+    if (s_.applied != wanted && s_.start_backoff.may_try(now_)) {
+      info("follow", "taking over what the configuration changed for a secondary");
+      return configure(wanted);
+    }
     replica_slots();
     return result(fmt::format("no action. I am ({}), a secondary, and following a leader ({})",
                               s_.name(), s_.view->leader->name));
@@ -89,7 +95,7 @@ void Core::decide_follow() {
     if (s_.start_backoff.may_try(now_)) {
       info("follow",
            fmt::format("following {} ({}:{})", upstream->name, upstream->host, upstream->port));
-      start_job(Configure{target});
+      configure(target);
     }
     return;
   }
@@ -145,6 +151,12 @@ void Core::stop_to_rejoin(const std::string& what, const std::string& why) {
 
 void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
   const std::string from = leader.name;
+  const bool removes = plan.step == RejoinStep::rewind || plan.step == RejoinStep::clone;
+  if (removes && running() && s_.dynamic.pause) {
+    s_.inspect_backoff.failed(now_, seconds(1), seconds(10));
+    return result(fmt::format("left as it is until resumed, though it can not stream from {}: {}",
+                              from, plan.reason));
+  }
   switch (plan.step) {
     case RejoinStep::stream:
       s_.rejoin_checked = true;
