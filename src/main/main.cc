@@ -13,9 +13,27 @@
 
 namespace {
 
+constexpr std::string_view kGuardHelp =
+    "Usage: aurum guard --run-dir DIR [OPTIONS]\n"
+    "\n"
+    "The parent of one PostgreSQL. It holds the lease page and kills the server when the\n"
+    "lease's deadline passes, even if the agent is dead or frozen. The agent starts it; by\n"
+    "hand it is of use only to try it.\n"
+    "\n"
+    "  --run-dir DIR   folder on a tmpfs for lease page and socket, its own for each server\n"
+    "  --grace-ms N    wait this long after the deadline before the kill\n"
+    "  --idle-ms N     end this long after the last client left and no server runs\n"
+    "  --detach        go to the background when ready; exit 0 then\n"
+    "  --help          show this message and exit\n";
+
 /// `aurum guard …`.
 int guard_main(int argc, char** argv) {
-  const auto options = aurum::fence::parse_guard_options(std::span(argv + 1, static_cast<std::size_t>(argc - 1)));
+  if (argc > 1 && (std::string_view(argv[1]) == "--help" || std::string_view(argv[1]) == "-h")) {
+    std::fwrite(kGuardHelp.data(), 1, kGuardHelp.size(), stdout);
+    return 0;
+  }
+  const auto options =
+      aurum::fence::parse_guard_options(std::span(argv + 1, static_cast<std::size_t>(argc - 1)));
   if (!options) {
     std::fprintf(stderr, "error: %s\n", options.error().text().c_str());
     return 2;
@@ -44,6 +62,7 @@ int main(int argc, char** argv) {
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
   if (command == "--version" || command == "version") return cli::print_version();
   if (command == "--help" || command == "-h" || command == "help") return cli::print_help();
-  std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n", argv[1]);
+  std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n",
+               argv[1]);
   return 2;
 }
