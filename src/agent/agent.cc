@@ -31,6 +31,8 @@ constexpr Duration kTellEvery = seconds(4);
 constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 
+constexpr Duration kFormerAgentEnds = seconds(5);
+
 std::chrono::steady_clock::duration timer_span(Duration d) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
 }
@@ -66,6 +68,7 @@ int Agent::run() {
     }
   });
   io_.run();
+  log_->drain(seconds(1));
   return exit_code_.value_or(1);
 }
 
@@ -126,6 +129,23 @@ Task<Status> Agent::reach_guard(Duration timeout) {
   co_return Status{};
 }
 
+/// A former agent of this member may take a moment to end.
+Task<Status> Agent::own_run_dir() {
+  asio::steady_timer pause(io_);
+  for (const Instant begun = runtime::now();;) {
+    auto lock = fence::RunDirLock::take(run_dir_);
+    if (lock) {
+      run_dir_lock_.emplace(std::move(*lock));
+      co_return Status{};
+    }
+    if (lock.error().code != Code::exists || runtime::now() - begun > kFormerAgentEnds)
+      co_return fail(lock.error());
+    pause.expires_after(std::chrono::milliseconds(100));
+    auto [ec] = co_await pause.async_wait(use_task);
+    (void)ec;
+  }
+}
+
 Task<Status> Agent::connect_guard() {
   std::vector<std::filesystem::path> bases;
   if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
@@ -134,6 +154,8 @@ Task<Status> Agent::connect_guard() {
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
+  auto owned = co_await own_run_dir();
+  if (!owned) co_return fail(owned.error());
   launcher_ = std::make_unique<GuardLauncher>();
   auto reached = co_await reach_guard(milliseconds(200));
   if (reached) {
@@ -287,6 +309,7 @@ api::NodeView Agent::view() const {
   v.loop_alive = now - last_cycle_ < s.timing.ttl;
   if (s.scheduled_restart) v.scheduled_restart = s.scheduled_restart->request.raw;
   v.running_action = core_.running_action();
+  if (s.job) v.progress = s.job->progress;
   v.effective_tags = s.tags;
   v.epoch = s.lead.epoch;
   if (v.is_leader) v.lease_remaining_s = to_seconds(s.lead.deadline - now);

@@ -44,20 +44,17 @@ Task<void> Agent::probe_loop() {
 
 void Agent::probe_soon() { probe_timer_.cancel(); }
 
-/// What is seen began after this call: a probe under way may have looked before what the caller
-/// did.
-Task<void> Agent::probe_anew() {
-  while (probing_) {
-    auto [ec] = co_await probed_.async_wait(use_task);
-    (void)ec;
-  }
-  co_await probe_once();
-}
-
+/// Ends with facts from a look that began no earlier than this call: one that is under way may have
+/// seen what was before, and a job's end must not be judged by it.
 Task<void> Agent::probe_once() {
-  if (probing_) co_return;
+  const std::uint64_t earlier = probes_begun_;
+  while (probing_) {
+    auto [ec] = co_await probed_.async_wait(use_task);  // woken by its end, which has a deadline
+    (void)ec;
+    if (!probing_ && probes_begun_ > earlier) co_return;
+  }
   probing_ = true;
-  probed_.expires_at(std::chrono::steady_clock::time_point::max());
+  ++probes_begun_;
   const core::Timing timing = core_.state().timing;
   const Instant sent = runtime::now();
   auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)));
@@ -68,10 +65,10 @@ Task<void> Agent::probe_once() {
       log_->warn("pg.disk", "PostgreSQL's disk does not take writes: " + disk.error().text());
     writes = disk.has_value();
   }
-  probing_ = false;
-  probed_.cancel();
   if (writes && keeper_) keeper_->proof(sent);
   facts_seen(std::move(facts));
+  probing_ = false;
+  probed_.cancel();
 }
 
 void Agent::facts_seen(model::PgFacts facts) {

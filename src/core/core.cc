@@ -158,7 +158,7 @@ void Core::derive() {
   const model::PgFacts& f = *s_.facts;
   if (job_is<InitDb>())
     s_.pg_state = PgState::initdb;
-  else if (job_is<Clone>() || job_is<ClearData>())
+  else if (job_is<Clone>() || job_is<ClearData>() || s_.reinit_requested)
     s_.pg_state = PgState::creating_replica;
   else if (job_is<RestartPg>())
     s_.pg_state = PgState::restarting;
@@ -200,6 +200,12 @@ void Core::result(std::string text) {
   last_result_ = text;
   last_result_at_ = now_;
   info("cycle", std::move(text));
+}
+
+void Core::call_back(const char* action, model::Role role) {
+  const bool changed = s_.called_as && *s_.called_as != role;
+  s_.called_as = role;
+  emit(Callback{changed ? "on_role_change" : action, role});
 }
 
 void Core::start_job(Job job) {

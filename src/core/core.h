@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/effect.h"
@@ -31,12 +32,13 @@ class Core {
 
   std::vector<Effect> step(const Input& input);
   const State& state() const { return s_; }
-  /// The long action of §2.6.1 under way; "" if none.
+  /// The long action of §2.6.1 under way; "" if none, or one that takes milliseconds only.
   std::string running_action() const;
 
  private:
   // Events (core.cc, jobs.cc).
   void take(const Event& event);
+  void tell_unsupported();  ///< one line for each setting that is read and not carried out
   void on(const Tick&) {}
   void on(const DcsSnapshot&);
   void on(const DcsFailed&);
@@ -96,6 +98,7 @@ class Core {
   void conclude_race();
   void acquire(const std::string& why);
   void claim_sync(model::Txn& txn);
+  void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
@@ -121,7 +124,9 @@ class Core {
   void decide_requests();  ///< requests.cc
   void start_restart(const RestartRequest& request, RequestId waiting);
   void configure_if_needed();
+  void configure(const model::PgTarget& target);
   void replica_slots();
+  std::vector<std::string> slots_kept_for() const;  ///< members whose slot a replica keeps
 
   // Derived facts.
   Instant now() const { return now_; }
@@ -133,6 +138,7 @@ class Core {
   RaceView race_view() const;
   std::optional<model::Upstream> upstream_of(const std::string& member) const;
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
+  model::Timeline leader_timeline() const;
   model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
   model::PgTarget primary_target() const;
   bool has_successor() const;
@@ -156,6 +162,8 @@ class Core {
   }
   void result(
       std::string text);  ///< the outcome of a cycle, logged when it changes and once per loop_wait
+  /// on_start or on_restart, or on_role_change in its place (§6.1).
+  void call_back(const char* action, model::Role role);
   void start_job(Job job);
   void start_side(Job job);
   template <class J>
@@ -194,11 +202,13 @@ class Core {
   std::string published_member_;  ///< text of the member key as written last
   std::string published_member_sans_lsn_;
   model::LeaseId published_lease_ = 0;
+  model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
   Instant published_at_;
   Instant status_at_;
   Instant slots_at_;
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
+  std::pair<bool, bool> told_unsupported_;      ///< quorum, standby_cluster: said already
 };
 
 }  // namespace aurum::core

@@ -40,13 +40,19 @@ struct RestartPg {
   model::PgTarget target;
   Duration timeout{};
 };
-/// Writes the configuration and reloads if something changed.
+/// Writes the configuration and reloads if something changed. Result: Configured.
 struct Configure {
   model::PgTarget target;
+  bool reload = false;  ///< also when nothing changed: files that the server reads itself may have
 };
 /// Promotes; ends when the server is writable. Before it, pre_promote (its failure:
 /// Code::cancelled).
-struct Promote {};
+struct Promote {
+  /// The new timeline must be greater: numbers up to here may be of others' promotions. Two
+  /// branches of one number can not be told apart: pg_rewind sees nothing to do, and one streams
+  /// from the other.
+  model::Timeline above = 0;
+};
 struct Checkpoint {};
 /// Asks the upstream how far it is. Result: UpstreamState.
 struct Inspect {
@@ -91,7 +97,10 @@ struct CloneDone {
   model::Upstream source;
   std::string method;
 };
-using JobResult =
-    std::variant<std::monostate, Initialized, CloneDone, model::UpstreamState, model::History>;
+struct Configured {
+  bool reloaded = false;
+};
+using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured,
+                               model::UpstreamState, model::History>;
 
 }  // namespace aurum::core

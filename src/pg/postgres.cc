@@ -17,6 +17,8 @@ namespace {
 
 /// How often the restart-only settings are compared when nothing happened.
 constexpr auto kPendingCheckEvery = seconds(60);
+/// A reload reaches the heartbeat's backend some time after it was asked for.
+constexpr auto kReloadTakes = seconds(3);
 /// WAL that stays unflushed for this long, and for longer than the probe's own time, calls for a
 /// proof.
 constexpr auto kFlushPatience = seconds(1);
@@ -128,8 +130,10 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
 }
 
 Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant deadline) {
-  const bool with_settings = wanted_ && (pending_checked_.ns == 0 ||
-                                         runtime::now() - pending_checked_ > kPendingCheckEvery);
+  const Instant now = runtime::now();
+  const bool with_settings =
+      wanted_ && (pending_checked_.ns == 0 || now - pending_checked_ > kPendingCheckEvery ||
+                  now - reloaded_ < kReloadTakes);
   auto answer = co_await session.query_all(probe_sql(session.server_version(), with_settings),
                                            deadline - runtime::now());
   if (!answer) co_return fail(answer.error());

@@ -1,5 +1,6 @@
 // Jobs: what pg/ does, with durations and faults.
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -153,19 +154,19 @@ void World::job(Node& n, JobId id, const Configure& configure) {
     if (!n.jobs.contains(id)) return;
     n.pg.target = target;
     n.pg.sync_names = target.synchronous_standby_names.value_or("");
-    end_job(n, n.life, id, JobResult{});
+    end_job(n, n.life, id, JobResult{Configured{true}});
   });
 }
 
-void World::job(Node& n, JobId id, const Promote&) {
+void World::job(Node& n, JobId id, const Promote& promote) {
   const int pid = n.pg.pid;
-  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, life = n.life] {
+  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, promote, life = n.life] {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
     if (!there || n.pg.failing_promotions > 0) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery) n.pg.promote(next_branch_++);
+    if (n.pg.in_recovery) n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
     end_job(n, life, id, JobResult{});
   });
 }
