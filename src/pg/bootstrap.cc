@@ -226,8 +226,8 @@ Task<Result<std::vector<std::string>>> Postgres::missing_roles() {
     const std::string name = quote_identifier(login.username);
     missing.push_back("postgresql.authentication." + path + ": role " + name +
                       (there ? " has not the rights it needs" : " does not exist") + ": " + need +
-                      " (hint: " + (there ? "ALTER ROLE " : "CREATE ROLE ") + name + " LOGIN" + right +
-                      (there ? ")" : " PASSWORD '...')"));
+                      " (hint: " + (there ? "ALTER ROLE " : "CREATE ROLE ") + name + " LOGIN" +
+                      right + (there ? ")" : " PASSWORD '...')"));
   };
   const auto look = [](const model::Login& login, const char* right) {
     return "SELECT rolcanlogin AND (rolsuper OR " + std::string(right) +

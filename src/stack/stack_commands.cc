@@ -358,8 +358,8 @@ int stack_main(int argc, char** argv) {
   app.get_formatter()->column_width(28);
   app.failure_message([](const CLI::App* at, const CLI::Error& e) {
     const auto rest = at->remaining(true);
-    const bool unknown = e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
-                         !rest.empty();
+    const bool unknown =
+        e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !rest.empty();
     return fmt::format("error: {}\nhint: aurum stack --help\n",
                        unknown ? "unknown command '" + rest.front() + "'" : e.what());
   });
