@@ -33,13 +33,16 @@ void Agent::run(const core::ReadDcs&) {
 }
 
 void Agent::run(const core::WriteDcs& what) {
+  ++writes_;
   asio::co_spawn(io_, write_dcs(what), asio::detached);
 }
 
 Task<void> Agent::write_dcs(core::WriteDcs what) {
   const Duration limit = std::min<Duration>(core_.state().timing.ttl / 2, seconds(5));
   auto done = co_await store_->txn(std::move(what.txn), limit);
+  --writes_;
   post(core::DcsWritten{what.id, std::move(done)});
+  if (exit_ && writes_ == 0) finish(exit_->code, exit_->why);
 }
 
 void Agent::run(const core::HoldLease& what) { keeper_->hold(what.ttl); }
@@ -64,11 +67,17 @@ Task<void> Agent::do_job(core::StartJob what) {
   auto progress = [this, id](std::string text) { post(core::JobProgress{id, std::move(text)}); };
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
+  const model::Value tree = core_.state().dynamic_tree;
   auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.
   co_await probe_once();
+  const bool configured = name == "start" || name == "restart" || name == "configure";
+  if (result && configured) {
+    auto kept = co_await postgres_->save_dynamic_config(tree);
+    if (!kept) log_->warn("config.keep", kept.error().text());
+  }
   post(core::JobDone{id, std::move(result)});
 }
 
@@ -131,6 +140,12 @@ void Agent::run(const core::WakeAt& what) {
   });
 }
 
-void Agent::run(const core::Exit& what) { finish(what.code, what.why); }
+/// What was to be written before the end is written, or its time runs out.
+void Agent::run(const core::Exit& what) {
+  exit_ = what;
+  asio::post(io_, [this] {
+    if (writes_ == 0) finish(exit_->code, exit_->why);
+  });
+}
 
 }  // namespace aurum::agent

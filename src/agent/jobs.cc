@@ -47,9 +47,9 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Configure job) {
-    auto done = co_await postgres.configure(job.target, dynamic);
+    auto done = co_await postgres.configure(job.target, dynamic, job.reload);
     if (!done) co_return fail(done.error());
-    co_return JobResult{};
+    co_return JobResult{core::Configured{*done}};
   }
   Task<Result<JobResult>> operator()(core::Promote) {
     auto done = co_await postgres.promote();

@@ -36,6 +36,7 @@ struct NodeView {
   bool loop_alive = true;          ///< liveness (§2.3)
   model::Value scheduled_restart;  ///< null when none
   std::string running_action;      ///< "" or the long action of §2.6.1
+  std::string progress;            ///< of that action: "copied 120 MB of 1.1 GB (11 %)"
   model::Value effective_tags;
   double lease_remaining_s = 0;  ///< 0 unless leader
   std::uint64_t epoch = 0;

@@ -120,6 +120,13 @@ Value status_document(const NodeView& view, const core::Identity& identity) {
     out.set("scheduled_restart", std::move(shown));
   }
   if (view.watchdog_failed) out.set("watchdog_failed", true);
+  if (!view.running_action.empty()) {
+    // Ours, behind everything that readers of a Patroni know.
+    Value action = Value::object();
+    action.set("action", view.running_action);
+    if (!view.progress.empty()) action.set("progress", view.progress);
+    out.set("aurum", std::move(action));
+  }
   return out;
 }
 

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <cctype>
+#include <map>
+#include <optional>
 #include <ostream>
 
 #include <fmt/format.h>
 
 #include "cli/prompt.h"
+#include "cli/restart_order.h"
 #include "cli/session.h"
 #include "cli/timestamp.h"
 
@@ -16,6 +19,8 @@ namespace {
 constexpr Duration kCallTimeout = seconds(30);
 /// A restart is answered when it is over, and recovery after it may be long.
 constexpr Duration kRestartTimeout = std::chrono::minutes(30);
+constexpr Duration kReplayPoll = milliseconds(200);
+constexpr Duration kReplayWaitMax = seconds(20);
 constexpr Duration kReinitPoll = seconds(2);
 constexpr Duration kReinitWaitMax = std::chrono::hours(24 * 7);
 
@@ -129,6 +134,36 @@ std::string restart_line(const model::Member& member, const Reply& reply) {
   return failed_line("restart", member, reply);
 }
 
+std::optional<model::Value> status_of(Session& session, const model::Member& member) {
+  const auto reply = session.world.call(member, "GET", "/patroni", {}, kCallTimeout);
+  if (!reply) return std::nullopt;
+  auto document = model::parse_json(reply->body);
+  if (!document || !document->is_object()) return std::nullopt;
+  return std::move(*document);
+}
+
+std::int64_t position_of(const model::Value& status, std::string_view key) {
+  const model::Value* xlog = status.find("xlog");
+  const model::Value* at = xlog != nullptr ? xlog->find(key) : nullptr;
+  return at != nullptr && at->is_int() ? at->as_int() : 0;
+}
+
+/// A replica starts with the leader's lower settings only after it has replayed the record that
+/// tells of them.
+void await_replay(Session& session, const model::Member& leader,
+                  const std::vector<model::Member>& members) {
+  const auto status = status_of(session, leader);
+  const std::int64_t target = status ? position_of(*status, "location") : 0;
+  for (const auto& member : members) {
+    if (member.name == leader.name) continue;
+    for (Duration waited{}; waited < kReplayWaitMax; waited += kReplayPoll) {
+      const auto seen = status_of(session, member);
+      if (!seen || position_of(*seen, "replayed_location") >= target) break;
+      session.world.sleep(kReplayPoll);
+    }
+  }
+}
+
 std::int64_t loop_wait_s(const model::ClusterView& view) {
   const model::Value* value = view.config.find("loop_wait");
   return value != nullptr ? model::read_int(*value).value_or(10) : 10;
@@ -185,22 +220,34 @@ Result<bool> reinit_member(Session& session, const model::Member& member) {
   }
 }
 
-bool still_copying(Session& session, const model::Member& member) {
-  const auto reply = session.world.call(member, "GET", "/patroni", {}, kCallTimeout);
-  if (!reply) return true;
-  const auto document = model::parse_json(reply->body);
-  const model::Value* state = document ? document->find("state") : nullptr;
-  return state != nullptr && state->text() == model::to_string(model::PgState::creating_replica);
+/// Whether it is still on its way to a running server. `progress` takes what it says about it.
+bool still_copying(Session& session, const model::Member& member, std::string& progress) {
+  const auto status = status_of(session, member);
+  if (!status) return true;
+  if (const model::Value* own = status->find("aurum"); own != nullptr)
+    if (const model::Value* text = own->find("progress"); text != nullptr) progress = text->text();
+  const model::Value* state = status->find("state");
+  if (state == nullptr) return false;
+  const auto is = [&](model::PgState one) { return state->text() == model::to_string(one); };
+  return is(model::PgState::creating_replica) || is(model::PgState::stopping) ||
+         is(model::PgState::stopped) || is(model::PgState::starting);
 }
 
 Status wait_for_reinit(Session& session, std::vector<model::Member> waiting) {
   session.console.out << fmt::format("Waiting for reinitialize to complete on: {}\n",
                                      joined_names(waiting))
                       << std::flush;
+  std::map<std::string, std::string> told;
   for (Duration waited{}; waited < kReinitWaitMax; waited += kReinitPoll) {
     session.world.sleep(kReinitPoll);
     std::erase_if(waiting, [&](const model::Member& member) {
-      if (still_copying(session, member)) return false;
+      std::string progress = told[member.name];
+      if (still_copying(session, member, progress)) {
+        if (!session.console.patronictl && progress != told[member.name])
+          session.console.out << fmt::format("{}: {}\n", member.name, progress) << std::flush;
+        told[member.name] = progress;
+        return false;
+      }
       session.console.out << fmt::format("Reinitialize is completed on: {}\n", member.name)
                           << std::flush;
       return true;
@@ -279,16 +326,33 @@ Done run_restart(Session& session) {
     const auto at_random = static_cast<std::size_t>(session.world.wall_now().us) % members.size();
     members = {members[at_random]};
   }
+  const bool ordered = at->empty() && members.size() > 1 && member_names(session.options).empty();
+  const RestartOrder order =
+      ordered ? restart_order(chosen->view, members) : RestartOrder{members, {}, false, false};
+  if (!order.why.empty()) session.console.out << order.why << "\n" << std::flush;
+  const std::string body = restart_body(session.options, *version, *at);
   int code = 0;
-  for (const auto& member : members) {
-    const auto reply = session.world.call(
-        member, "POST", "/restart", restart_body(session.options, *version, *at), kRestartTimeout);
+  bool replica_failed = false;
+  for (const auto& member : order.members) {
+    const bool leads = member.name == chosen->view.leader_name();
+    if (leads && order.replicas_first && replica_failed)
+      return fail(Code::rejected,
+                  fmt::format("{} is not restarted: a replica with lower settings than the leader "
+                              "would stop following it",
+                              member.name),
+                  "Restart the failed replicas, then the leader.");
+    const auto reply = session.world.call(member, "POST", "/restart", body, kRestartTimeout);
     if (!reply) {
       report_unreachable(session, "restart", member, reply.error());
       code = 1;
-    } else {
-      session.console.out << restart_line(member, *reply) << std::flush;
+      replica_failed = true;
+      continue;
     }
+    session.console.out << restart_line(member, *reply) << std::flush;
+    // A condition that does not hold is no failure: this one has the settings already.
+    replica_failed |= reply->status != 200 && reply->body != "restart conditions are not satisfied";
+    if (leads && order.leader_first && reply->status == 200)
+      await_replay(session, member, order.members);
   }
   return code;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/effect.h"
@@ -31,12 +32,13 @@ class Core {
 
   std::vector<Effect> step(const Input& input);
   const State& state() const { return s_; }
-  /// The long action of §2.6.1 under way; "" if none.
+  /// The long action of §2.6.1 under way; "" if none, or one that takes milliseconds only.
   std::string running_action() const;
 
  private:
   // Events (core.cc, jobs.cc).
   void take(const Event& event);
+  void tell_unsupported();  ///< one line for each setting that is read and not carried out
   void on(const Tick&) {}
   void on(const DcsSnapshot&);
   void on(const DcsFailed&);
@@ -86,10 +88,12 @@ class Core {
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
   void lead_stopped();  ///< this node leads, and its server is down
+  void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
+  void stop_to_rejoin(const std::string& what, const std::string& why);
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);
@@ -120,7 +124,9 @@ class Core {
   void decide_requests();  ///< requests.cc
   void start_restart(const RestartRequest& request, RequestId waiting);
   void configure_if_needed();
+  void configure(const model::PgTarget& target);
   void replica_slots();
+  std::vector<std::string> slots_kept_for() const;  ///< members whose slot a replica keeps
 
   // Derived facts.
   Instant now() const { return now_; }
@@ -132,6 +138,7 @@ class Core {
   RaceView race_view() const;
   std::optional<model::Upstream> upstream_of(const std::string& member) const;
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
+  model::Timeline leader_timeline() const;
   model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
   model::PgTarget primary_target() const;
   bool has_successor() const;
@@ -155,6 +162,8 @@ class Core {
   }
   void result(
       std::string text);  ///< the outcome of a cycle, logged when it changes and once per loop_wait
+  /// on_start or on_restart, or on_role_change in its place (§6.1).
+  void call_back(const char* action, model::Role role);
   void start_job(Job job);
   void start_side(Job job);
   template <class J>
@@ -198,6 +207,7 @@ class Core {
   Instant status_at_;
   Instant slots_at_;
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
+  std::pair<bool, bool> told_unsupported_;      ///< quorum, standby_cluster: said already
 };
 
 }  // namespace aurum::core

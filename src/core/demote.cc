@@ -77,7 +77,7 @@ void Core::lose_leadership(const std::string& why) {
 
 void Core::demote_gracefully(const std::string& why) {
   info("demote.graceful", "Demoting self (graceful): " + why);
-  s_.demoting = true;
+  s_.demoting = s_.handed_over = true;
   s_.new_leader_reason = why;
   keep_renewing();
   start_job(StopPg{model::StopMode::fast,

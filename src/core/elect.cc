@@ -137,6 +137,8 @@ void Core::claim_timeline(model::Txn& txn) {
 
 void Core::reclaim() {
   if (s_.lease == 0 || writing("reclaim leader") || writing("release leader")) return;
+  // The watch may show our own write before its answer comes.
+  if (writing("acquire leader") || writing("found cluster")) return;
   if (!s_.dcs_error.empty()) return result("DCS is not accessible");
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
   if (now_ < s_.no_race_before) {  // given up on purpose, but the release got lost

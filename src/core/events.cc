@@ -1,6 +1,7 @@
 // Taking events in: what each changes in the state. Decisions follow in decide().
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,7 +20,28 @@ bool is_leader_write(const std::string& what) {
   return false;
 }
 
+/// A job during which the end of the server is no surprise.
+bool ends_server(const std::optional<Running>& job) {
+  return job &&
+         (std::holds_alternative<StopPg>(job->job) || std::holds_alternative<RestartPg>(job->job) ||
+          std::holds_alternative<Rewind>(job->job) || std::holds_alternative<StartPg>(job->job) ||
+          std::holds_alternative<InitDb>(job->job));
+}
+
 }  // namespace
+
+void Core::tell_unsupported() {
+  const std::pair<bool, bool> now(s_.dynamic.synchronous_mode == model::SyncMode::quorum,
+                                  s_.dynamic.standby_cluster.has_value());
+  const auto told = std::exchange(told_unsupported_, now);
+  // Every named standby has every commit, which is more than a quorum asks: safe, and slower.
+  if (now.first && !told.first)
+    warn("config", "synchronous_mode quorum is run like on: every chosen standby is waited for");
+  if (now.second && !told.second)
+    warn("config",
+         "standby_cluster is not supported yet: it is ignored, and this cluster is run as an "
+         "ordinary one (hint: remove it with ctl edit-config -s standby_cluster=null)");
+}
 
 void Core::on(const DcsSnapshot& e) {
   // From before a write of ours that was answered: it would show the past as the present (F3, F27).
@@ -41,22 +63,25 @@ void Core::on(const DcsSnapshot& e) {
     s_.dynamic_tree = s_.view->config;
     s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
     for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
-    if (s_.dynamic.synchronous_mode == model::SyncMode::quorum) {
-      // Every named standby has every commit, which is more than a quorum asks: safe, and slower.
-      warn("config", "synchronous_mode quorum is run like on: every chosen standby is waited for");
-    }
     const Duration old_ttl = s_.timing.ttl;
     s_.timing = make_timing(s_.dynamic);
     info("config", "dynamic configuration changed");
     if (s_.timing.ttl != old_ttl) emit(HoldLease{s_.timing.ttl});
     s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
   }
+  tell_unsupported();
   const std::string leader = s_.view->leader_name();
   if (!leader.empty())
     s_.leaderless_since.reset();
   else if (!s_.leaderless_since)
     s_.leaderless_since = now_;
   if (identity(s_.view) != former) {
+    if (!leader.empty() && leader != s_.name())
+      info("leader.new", fmt::format("the leader is {}", leader));
+    else if (leader.empty() && !former.first.empty() && former.first != s_.name())
+      info("leader.gone",
+           fmt::format("{} does not lead any more: its leader key is gone from the store",
+                       former.first));
     s_.rejoin_checked = false;
     s_.rewind_failures = 0;
     s_.inspect_backoff.reset();
@@ -126,7 +151,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     if (result->succeeded) {
       s_.bootstrapping = s_.initdb_here = false;
       info("bootstrap.done", "initialized a new cluster");
-      emit(Callback{"on_start", model::Role::primary});
+      call_back("on_start", model::Role::primary);
     }
     emit(ReadDcs{});
   } else if (write.what == "member") {
@@ -171,6 +196,7 @@ void Core::on(const PgProbed& e) {
   const bool was_alive = running();
   const bool first = !s_.facts;
   s_.facts = e.facts;
+  s_.end_unseen = false;
   if (e.facts.accepting) {
     // Once its walreceiver is gone a standby may tell the timeline of its last checkpoint only.
     s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
@@ -178,6 +204,8 @@ void Core::on(const PgProbed& e) {
   }
   if (first && e.facts.process_alive)
     info("adopt", fmt::format("found PostgreSQL running with pid {}", e.facts.pid));
+  if (e.facts.accepting && !s_.called_as && !s_.job && !s_.bootstrapping)
+    call_back("on_start", e.facts.in_recovery ? model::Role::replica : model::Role::primary);
   if (e.facts.accepting) {
     s_.answered_at = now_;
     s_.hung_since.reset();
@@ -200,7 +228,8 @@ void Core::on(const PgProbed& e) {
   }
   if (!e.facts.accepting || e.facts.in_recovery) s_.primary_since.reset();
   if (!e.facts.process_alive && e.facts.control) s_.data_was_primary = !data_in_recovery();
-  if (was_alive && !e.facts.process_alive && !s_.job) on(PgExited{0, "it is not there any more"});
+  if (was_alive && !e.facts.process_alive && !ends_server(s_.job))
+    on(PgExited{0, "it is not there any more"});
 }
 
 void Core::on(const PgExited& e) {
@@ -214,13 +243,9 @@ void Core::on(const PgExited& e) {
     s_.facts->process_alive = false;
     s_.facts->accepting = false;
     s_.facts->probe_timed_out = false;
+    s_.end_unseen = e.pid != 0;
   }
-  const bool ours = s_.job && (std::holds_alternative<StopPg>(s_.job->job) ||
-                               std::holds_alternative<RestartPg>(s_.job->job) ||
-                               std::holds_alternative<Rewind>(s_.job->job) ||
-                               std::holds_alternative<StartPg>(s_.job->job) ||
-                               std::holds_alternative<InitDb>(s_.job->job));
-  if (ours || s_.crashed) return;
+  if (s_.crashed || ends_server(s_.job)) return;
   s_.crashed = true;
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }
@@ -251,7 +276,7 @@ void Core::on(const PeerAnswered& e) {
 void Core::on(const ConfigReloaded& e) {
   s_.config = e.config;
   s_.tags = model::effective_tags(s_.config.tags);
-  s_.applied_dynamic = model::Value();  // render and compare again
+  s_.reload_asked = true;
   info("reload", "local configuration was read again");
 }
 

@@ -40,9 +40,10 @@ struct RestartPg {
   model::PgTarget target;
   Duration timeout{};
 };
-/// Writes the configuration and reloads if something changed.
+/// Writes the configuration and reloads if something changed. Result: Configured.
 struct Configure {
   model::PgTarget target;
+  bool reload = false;  ///< also when nothing changed: files that the server reads itself may have
 };
 /// Promotes; ends when the server is writable. Before it, pre_promote (its failure:
 /// Code::cancelled).
@@ -96,7 +97,10 @@ struct CloneDone {
   model::Upstream source;
   std::string method;
 };
-using JobResult =
-    std::variant<std::monostate, Initialized, CloneDone, model::UpstreamState, model::History>;
+struct Configured {
+  bool reloaded = false;
+};
+using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured,
+                               model::UpstreamState, model::History>;
 
 }  // namespace aurum::core

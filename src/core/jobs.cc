@@ -72,15 +72,13 @@ void Core::ended(const StartPg& start, const Result<JobResult>& result) {
     s_.start_failed = true;
     return s_.start_backoff.failed(now_, kStartFirst, kStartMost);
   }
-  s_.start_failed = s_.crashed = s_.fresh_copy = false;
+  s_.start_failed = s_.crashed = s_.fresh_copy = s_.handed_over = false;
   s_.start_backoff.reset();
   s_.applied = start.target;
   s_.applied_dynamic = s_.dynamic_tree;
   s_.sync_setting_since = model::Lsn{};
   if (s_.bootstrapping) return;
-  const bool was_demoted = s_.role == model::Role::demoted;
-  emit(Callback{was_demoted ? "on_role_change" : "on_start",
-                start.target.primary ? model::Role::primary : model::Role::replica});
+  call_back("on_start", start.target.primary ? model::Role::primary : model::Role::replica);
 }
 
 void Core::ended(const StopPg&, const Result<JobResult>& result) {
@@ -98,8 +96,7 @@ void Core::ended(const RestartPg& restart, const Result<JobResult>& result) {
     s_.sync_setting_since = model::Lsn{};
     s_.start_failed = s_.crashed = s_.fresh_copy = false;
     info("restarted", "PostgreSQL was restarted");
-    emit(Callback{"on_restart",
-                  restart.target.primary ? model::Role::primary : model::Role::replica});
+    call_back("on_restart", restart.target.primary ? model::Role::primary : model::Role::replica);
   } else {
     s_.start_failed = !running();
   }
@@ -110,13 +107,17 @@ void Core::ended(const RestartPg& restart, const Result<JobResult>& result) {
 }
 
 void Core::ended(const Configure& configure, const Result<JobResult>& result) {
-  if (!result) return s_.start_backoff.failed(now_, kStartFirst, kStartMost);
+  if (!result) {
+    s_.reload_asked |= configure.reload;
+    return s_.start_backoff.failed(now_, kStartFirst, kStartMost);
+  }
   const bool names_changed = !s_.applied || s_.applied->synchronous_standby_names !=
                                                 configure.target.synchronous_standby_names;
   s_.applied = configure.target;
   s_.applied_dynamic = s_.dynamic_tree;
   if (names_changed) s_.sync_setting_since = model::Lsn{};  // the next probe fills it in
-  emit(Callback{"on_reload", s_.role});
+  const auto* done = std::get_if<Configured>(&*result);
+  if (done != nullptr && done->reloaded) emit(Callback{"on_reload", s_.role});
 }
 
 void Core::ended(const Promote&, const Result<JobResult>& result) {
@@ -129,7 +130,7 @@ void Core::ended(const Promote&, const Result<JobResult>& result) {
   // A standby's setting is in force until the leader's own is; primary_target() makes that one.
   s_.sync_setting_since = model::Lsn{};
   info("promoted", "promoted self to leader by acquiring session lock");
-  emit(Callback{"on_role_change", model::Role::primary});
+  call_back("on_role_change", model::Role::primary);
 }
 
 void Core::promotion_failed(const Error& error) {

@@ -140,7 +140,7 @@ void Core::lead_sync() {
         s_.applied->synchronous_standby_names) {
       model::PgTarget target = *s_.applied;
       target.synchronous_standby_names.reset();
-      start_job(Configure{target});
+      configure(target);
     }
     return;
   }
@@ -149,7 +149,7 @@ void Core::lead_sync() {
     model::PgTarget target = primary_target();
     target.synchronous_standby_names = step.names;
     info("sync.names", step.reason);
-    return start_job(Configure{target});
+    return configure(target);
   }
   info("sync.key", step.reason);
   write_sync_key(step.what == SyncStep::What::delete_key ? std::nullopt : std::optional(step.key));
@@ -251,34 +251,43 @@ std::vector<std::string> Core::retained_members() const {
 }
 
 void Core::lead_slots() {
-  if (side_running<ChangeSlots>() || s_.job || !s_.dynamic.use_slots || now_ < slots_at_) return;
+  if (side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
                 .primary = true,
-                .members = retained_members()};
+                .keep_unknown = s_.dynamic.pause};
+  // Without use_slots nobody streams from one: what is left of them would only hold WAL.
+  if (s_.dynamic.use_slots) view.members = retained_members();
   ChangeSlots change = plan_slots(view);
   if (change.empty()) return;
   slots_at_ = now_ + milliseconds(500);
   start_side(std::move(change));
 }
 
-void Core::replica_slots() {
-  if (side_running<ChangeSlots>() || s_.job || !s_.dynamic.use_slots ||
-      s_.dynamic.member_slots_ttl_s == 0 || now_ < slots_at_)
-    return;
+std::vector<std::string> Core::slots_kept_for() const {
+  if (!s_.dynamic.use_slots) return {};
   model::Member self;
   self.tags = s_.tags;
-  if (model::tag_nofailover(self)) return;
-  std::vector<std::string> others;
+  // What may become the leader keeps the WAL of all others; any node that of its own cascade.
+  const bool for_all = s_.dynamic.member_slots_ttl_s != 0 && !model::tag_nofailover(self);
+  std::vector<std::string> names;
   for (const auto& name : retained_members()) {
-    if (name != s_.view->leader_name()) others.push_back(name);
+    const model::Member* member = s_.view->member(name);
+    const bool cascade = member != nullptr && model::tag_replicatefrom(*member) == s_.name();
+    if (cascade || (for_all && name != s_.view->leader_name())) names.push_back(name);
   }
+  return names;
+}
+
+void Core::replica_slots() {
+  if (side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
                 .primary = false,
-                .members = std::move(others),
+                .members = slots_kept_for(),
+                .keep_unknown = s_.dynamic.pause,
                 .leader_slots = &s_.view->status.slots};
   ChangeSlots change = plan_slots(view);
   if (change.empty()) return;

@@ -40,7 +40,8 @@ model::Member Core::member_now() const {
   if (s_.scheduled_restart) {
     m.scheduled_restart = s_.scheduled_restart->request.raw;
     if (m.scheduled_restart.is_object()) {
-      m.scheduled_restart.set("schedule", model::iso8601(*s_.scheduled_restart->request.at));
+      if (m.scheduled_restart.find("schedule") == nullptr)
+        m.scheduled_restart.set("schedule", model::iso8601(*s_.scheduled_restart->request.at));
       m.scheduled_restart.set("postmaster_start_time", s_.scheduled_restart->postmaster_start_time);
     }
   }

@@ -14,12 +14,16 @@ void Core::decide_paused() {
   if (s_.bootstrapping || s_.facts->data_dir != model::DataDir::ready) return decide_bootstrap();
   decide_requests();
   if (s_.job) return;
+  if (accepting()) configure_if_needed();
+  if (s_.job) return;
   if (s_.lead.held) return lead_paused();
   if (leader_is_other()) {
     // Two primaries are worse than a pause that is not kept.
     if (is_primary())
       return lose_leadership(fmt::format("{} is the leader now", s_.view->leader->name));
-    if (!running() && s_.fresh_copy) return start_as_replica();
+    // What was stopped for a switchover, or copied, on request: it goes on as a secondary.
+    if (!running() && (s_.fresh_copy || s_.handed_over)) return decide_stopped();
+    if (accepting()) return decide_follow();
   }
   if (leader_key_is_mine() && is_primary()) return reclaim();
   const bool requested = s_.view->failover && s_.view->failover->candidate == s_.name();
@@ -40,8 +44,12 @@ void Core::lead_paused() {
   if (!is_primary()) return result("PostgreSQL is not running");
   s_.lead.promoted = true;
   lead_store();
+  lead_sync();  // a standby that is gone must not stop the writes until the pause ends
+  if (s_.job) return;
   lead_failover_request();
-  if (!s_.job) result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
+  if (s_.job) return;
+  lead_slots();
+  result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
 }
 
 void Core::leave_maintenance() {

@@ -1,6 +1,7 @@
 // What operators ask for: restart, reinitialize, and configuration that wants to be applied.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -50,9 +51,10 @@ void Core::on(const Request& e) {
     return reply(e.id, 503, "Cluster has no leader, can not reinitialize");
   if (leader_key_is_mine() || s_.lead.held)
     return reply(e.id, 503, "I am the leader, can not reinitialize");
-  if (s_.job && !reinit.force)
+  const bool busy = !running_action().empty();
+  if (busy && !reinit.force)
     return reply(e.id, 503, fmt::format("{} already in progress", running_action()));
-  if (s_.job) emit(CancelJob{s_.job->id});
+  if (busy) emit(CancelJob{s_.job->id});
   s_.reinit_requested = true;
   s_.reinit_from_leader = reinit.from_leader;
   info("reinit", "reinitialize was requested");
@@ -61,7 +63,15 @@ void Core::on(const Request& e) {
 
 void Core::start_restart(const RestartRequest& request, RequestId waiting) {
   if (s_.stopping || s_.exiting) return reply(waiting, 503, "restart failed");
-  if (s_.job) return reply(waiting, 503, fmt::format("{} already in progress", running_action()));
+  if (s_.job && running_action().empty() && !s_.restart_next) {
+    s_.restart_next = {request, waiting};  // the job under way takes milliseconds
+    return;
+  }
+  if (s_.job || s_.restart_next) {
+    const std::string action = running_action();
+    return reply(waiting, 503,
+                 fmt::format("{} already in progress", action.empty() ? "restart" : action));
+  }
   if (!s_.facts || s_.facts->data_dir != model::DataDir::ready)
     return reply(waiting, 503, "restart failed");
   if (!conditions_hold(request, *s_.facts, s_.role)) {
@@ -91,6 +101,10 @@ void Core::decide_requests() {
     s_.rejoin_checked = false;
     return start_job(ClearData{.why = "reinitialize", .keep_aside = false});
   }
+  if (s_.restart_next) {
+    const auto [request, waiting] = *std::exchange(s_.restart_next, std::nullopt);
+    return start_restart(request, waiting);
+  }
   if (!s_.scheduled_restart || s_.dynamic.pause) return;
   const WallTime at = *s_.scheduled_restart->request.at;
   if (wall_ < at) return wake_at(now_ + std::chrono::microseconds(at.us - wall_.us));
@@ -104,7 +118,8 @@ void Core::decide_requests() {
 }
 
 void Core::configure_if_needed() {
-  if (s_.job || s_.applied_dynamic == s_.dynamic_tree || !s_.start_backoff.may_try(now_)) return;
+  const bool current = s_.applied_dynamic == s_.dynamic_tree && !s_.reload_asked;
+  if (s_.job || current || !s_.start_backoff.may_try(now_)) return;
   // Also the first configuration of a server that this agent found running (adoption).
   model::PgTarget target;
   if (s_.applied)
@@ -115,11 +130,15 @@ void Core::configure_if_needed() {
     return;  // follow decides upon the upstream first
   else
     return;
-  start_job(Configure{target});
+  configure(target);
+}
+
+void Core::configure(const model::PgTarget& target) {
+  start_job(Configure{target, std::exchange(s_.reload_asked, false)});
 }
 
 std::string Core::running_action() const {
-  if (!s_.job) return "";
+  if (!s_.job || job_is<Configure>() || job_is<Inspect>()) return "";
   const Job& job = s_.job->job;
   if (std::holds_alternative<InitDb>(job)) return "bootstrap";
   if (const auto* clone = std::get_if<Clone>(&job)) {

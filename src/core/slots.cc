@@ -42,7 +42,7 @@ ChangeSlots plan_slots(const SlotView& view) {
     present.insert(slot.name);
     if (slot.temporary) continue;
     if (!wanted.contains(slot.name)) {
-      const bool ours = !slot.active && !slot.logical && !slot.failover &&
+      const bool ours = !view.keep_unknown && !slot.active && !slot.logical && !slot.failover &&
                         !permanent.contains(slot.name) && !ignored(slot, view.config->ignore_slots);
       if (ours) change.drop.push_back(slot.name);
       continue;

@@ -18,6 +18,7 @@ struct SlotView {
   std::string self;
   bool primary = false;
   std::vector<std::string> members;  ///< other members that shall keep a slot here
+  bool keep_unknown = false;         ///< maintenance mode: nothing is dropped
   /// On a replica: how far the leader says each slot is.
   const std::map<std::string, model::Lsn>* leader_slots = nullptr;
 };

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -94,10 +95,13 @@ struct State {
   std::optional<model::PgFacts> facts;
   Instant answered_at;  ///< last probe that was answered
   std::optional<Instant> hung_since;
+  /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
+  bool end_unseen = false;
   bool start_failed = false;
   bool crashed = false;  ///< it ended without being asked to, and nobody dealt with it yet
   std::optional<model::PgTarget> applied;  ///< the configuration in force
   model::Value applied_dynamic;
+  bool reload_asked = false;        ///< SIGHUP or POST /reload: write anew, and reload in any case
   bool checkpoint_pending = false;  ///< since promotion (§1.2 checkpoint_after_promote)
   /// Flush LSN since which the present synchronous_standby_names is in force; 0 = the next probe
   /// tells.
@@ -128,6 +132,8 @@ struct State {
   Instant no_race_before;                   ///< gave leadership away on purpose: let others
   std::string parked;                       ///< "" or why this node can go no further by itself
   bool demoting = false;                    ///< graceful: switchover or shutdown
+  std::optional<model::Role> called_as;     ///< the role that callbacks were told last
+  bool handed_over = false;                 ///< stopped for a switchover, and not started since
   std::string new_leader_reason;
   bool bootstrapping = false;  ///< this node makes the cluster
   bool initdb_here = false;    ///< the data directory is of an initdb of ours, and not used yet
@@ -145,7 +151,8 @@ struct State {
     RequestId id = 0;
     std::string kind;  ///< restart | reinit
   };
-  std::optional<Waiting> restart_waiting;  ///< a restart job answers it
+  std::optional<Waiting> restart_waiting;                            ///< a restart job answers it
+  std::optional<std::pair<RestartRequest, RequestId>> restart_next;  ///< waits for a short job
   bool reinit_requested = false;
   bool reinit_from_leader = false;
   bool stopping = false;

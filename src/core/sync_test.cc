@@ -27,6 +27,8 @@ TEST_F(Sync, a_killed_primary_hands_over_to_its_synchronous_standby) {
   EXPECT_EQ(w().writer()->name, standby) << w().describe();
   EXPECT_LT(outage, seconds(1));
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+  // It crashed with WAL that nobody may have: never started as a standby unseen.
+  EXPECT_TRUE(old_primary().said("rejoin.rewind"));
 }
 
 TEST_F(Sync, a_standby_that_died_leaves_the_key_first_and_writes_go_on) {

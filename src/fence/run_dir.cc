@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -91,6 +93,23 @@ Result<RunDir> choose_run_dir(std::string_view scope, std::string_view name,
     if (on_tmpfs(dir)) return RunDir{dir, {}};
   return RunDir{usable.front(),
                 usable.front().string() + " is not on a tmpfs: a busy disk can delay commits"};
+}
+
+Result<RunDirLock> RunDirLock::take(const std::filesystem::path& run_dir) {
+  const auto file = run_dir / "agent.lock";
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(Code::io, "cannot open " + file.string() + ": " + std::strerror(errno));
+  RunDirLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK)
+    return fail(Code::io, "cannot lock " + file.string() + ": " + std::strerror(errno));
+  return fail(Code::exists, "another agent works in " + run_dir.string(),
+              "Two clusters with members of one scope and name on one machine need an "
+              "aurum.run_dir each.");
+}
+
+RunDirLock::~RunDirLock() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace aurum::fence

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -21,5 +22,22 @@ struct RunDir {
 /// Characters that are no part of a file name are replaced.
 Result<RunDir> choose_run_dir(std::string_view scope, std::string_view name,
                               std::vector<std::filesystem::path> bases = {});
+
+/// The right of one agent to use a run directory: its guard and its page. It ends with the process.
+class RunDirLock {
+ public:
+  /// Code::exists while another process holds it: its page would be written by two.
+  static Result<RunDirLock> take(const std::filesystem::path& run_dir);
+  RunDirLock(RunDirLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  RunDirLock& operator=(RunDirLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~RunDirLock();
+
+ private:
+  explicit RunDirLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
 
 }  // namespace aurum::fence

@@ -17,6 +17,8 @@ namespace {
 
 /// How often the restart-only settings are compared when nothing happened.
 constexpr auto kPendingCheckEvery = seconds(60);
+/// A reload reaches the heartbeat's backend some time after it was asked for.
+constexpr auto kReloadTakes = seconds(3);
 /// WAL that stays unflushed for this long, and for longer than the probe's own time, calls for a
 /// proof.
 constexpr auto kFlushPatience = seconds(1);
@@ -119,6 +121,7 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
   if (!asked) {
     facts.probe_error = asked.error().text();
     facts.probe_timed_out = asked.error().code == Code::timeout;
+    facts.login_refused = asked.error().code == Code::permission;
   }
   timeouts_in_a_row_ = facts.probe_timed_out ? timeouts_in_a_row_ + 1 : 0;
   if (facts.probe_timed_out && give_up_connection(timeouts_in_a_row_)) session.reset();
@@ -127,8 +130,10 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
 }
 
 Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant deadline) {
-  const bool with_settings = wanted_ && (pending_checked_.ns == 0 ||
-                                         runtime::now() - pending_checked_ > kPendingCheckEvery);
+  const Instant now = runtime::now();
+  const bool with_settings =
+      wanted_ && (pending_checked_.ns == 0 || now - pending_checked_ > kPendingCheckEvery ||
+                  now - reloaded_ < kReloadTakes);
   auto answer = co_await session.query_all(probe_sql(session.server_version(), with_settings),
                                            deadline - runtime::now());
   if (!answer) co_return fail(answer.error());

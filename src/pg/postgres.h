@@ -67,6 +67,9 @@ class Postgres {
   /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
   /// primary.
   Task<Status> post_bootstrap();
+  /// One sentence for each login of the configuration that the running server does not have, or not
+  /// with the right it needs: a cluster that was adopted and not made here may lack them.
+  Task<Result<std::vector<std::string>>> missing_roles();
   /// Fills the directory by create_replica_methods from one of `sources` (in order of preference).
   Task<Result<CloneReport>> clone(std::vector<model::Upstream> sources, bool only_basebackup,
                                   Progress progress);
@@ -78,9 +81,10 @@ class Postgres {
   /// it still lives.
   Task<Status> stop(model::StopMode mode, Duration timeout, bool checkpoint_first);
   Task<Status> restart(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
-  /// Writes the configuration; reloads the server, if one runs, when something changed, and gives
-  /// whether it did.
-  Task<Result<bool>> configure(model::PgTarget target, model::DynamicConfig dynamic);
+  /// Writes the configuration; reloads the server, if one runs, when something changed or `always`,
+  /// and gives whether it did.
+  Task<Result<bool>> configure(model::PgTarget target, model::DynamicConfig dynamic,
+                               bool always = false);
   Task<Status> reload();  ///< SIGHUP to the postmaster
   /// pre_promote (its failure: Code::cancelled), promotes, ends when writable.
   Task<Status> promote(Duration timeout = seconds(60));
@@ -96,8 +100,8 @@ class Postgres {
   Task<Status> rewind(model::Upstream source);
   /// Removes the directory's content; refuses DataDir::foreign and a running server.
   Task<Status> clear_data(std::string why);
-  /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has no room for that, or
-  /// it can not be moved, as clear_data(). The two newest copies are kept.
+  /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has
+  /// no room for that, or it can not be moved, as clear_data(). The two newest copies are kept.
   Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
   Task<Result<model::History>> read_history(model::Timeline timeline);
@@ -141,6 +145,10 @@ class Postgres {
   };
   Task<Result<Written>> write_configuration(model::PgTarget target, model::DynamicConfig dynamic,
                                             bool starting);
+  Task<void> take_back_bad_hba(std::filesystem::path file, std::string before);
+  /// Takes out what the server would refuse.
+  Task<void> check_settings(WantedSettings& wanted,
+                            std::function<std::string(const WantedSettings&)> render);
   Task<Status> write_passfile(std::vector<model::Upstream> upstreams);
   Task<Status> write_local_passfile(const PostmasterPid& server);
   std::filesystem::path config_dir() const;
@@ -189,7 +197,11 @@ class Postgres {
   std::optional<WantedSettings>
       wanted_;  ///< of the last configuration written, without the raised limits
   model::Value pending_restart_;
-  Instant pending_checked_{};  ///< when pending_restart_ was last compared; 0 = do it now
+  Instant pending_checked_{};         ///< when pending_restart_ was last compared; 0 = do it now
+  Instant reloaded_{};                ///< when the server was told to reload
+  Settings checked_;                  ///< what the users set, as check_settings() saw it last
+  std::string refused_hba_;           ///< text of a pg_hba.conf that the server does not take
+  std::vector<std::string> refused_;  ///< of those, what the server does not take
 };
 
 }  // namespace aurum::pg

@@ -9,6 +9,8 @@ namespace aurum::pg {
 
 namespace {
 
+/// A standby's timeline without its WAL receiver, as after its primary died: pg_control may lag behind by a whole
+/// timeline until the next restart point, so the WAL files tell. Too low a one reads like divergence.
 constexpr const char* kMain = R"sql(
 SELECT r AS in_recovery,
   CASE WHEN r THEN NULL ELSE pg_current_wal_flush_lsn() END AS flush_lsn,
@@ -21,7 +23,9 @@ SELECT r AS in_recovery,
   extract(epoch FROM pg_last_xact_replay_timestamp()) AS replayed_epoch,
   CASE WHEN r THEN pg_is_wal_replay_paused() END AS replay_paused,
   CASE WHEN r THEN greatest(w.received_tli, c.min_recovery_end_timeline,
-                            (SELECT timeline_id FROM pg_control_checkpoint()))
+                            (SELECT timeline_id FROM pg_control_checkpoint()),
+                            CASE WHEN w.pid IS NULL THEN (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int)
+                              FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') END)
        ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END AS timeline,
   CASE WHEN NOT r THEN '' WHEN w.status = 'streaming' THEN 'streaming'
        WHEN current_setting('restore_command') <> '' THEN 'in archive recovery' ELSE '' END AS replication_state,
@@ -44,7 +48,10 @@ SELECT usename, application_name, client_addr, state, sync_state, sync_priority,
 )sql";
 
 constexpr const char* kSettings = R"sql(
-SELECT name, setting, unit, vartype, current_setting(name) AS shown FROM pg_settings WHERE context = 'postmaster';
+SELECT s.name, s.setting, s.unit, s.vartype, current_setting(s.name) AS shown,
+  CASE WHEN s.pending_restart THEN coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name
+    ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS later
+FROM pg_settings s WHERE s.context = 'postmaster';
 )sql";
 
 model::Lsn lsn_of(const std::string& text) {
@@ -146,7 +153,8 @@ Result<ProbeAnswer> read_probe(const std::vector<Rows>& answer, model::PgFacts& 
     for (std::size_t i = 0; i < answer[3].rows.size(); ++i) {
       const auto& rows = answer[3];
       out.settings.push_back({rows.text(i, "name"), rows.text(i, "setting"), rows.text(i, "unit"),
-                              rows.text(i, "vartype"), rows.text(i, "shown")});
+                              rows.text(i, "vartype"), rows.text(i, "shown"),
+                              rows.is_null(i, "later") ? "" : rows.text(i, "later")});
     }
   return out;
 }

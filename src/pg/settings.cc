@@ -265,6 +265,8 @@ model::Value pending_restart_reason(const std::vector<RunningSetting>& running,
     const std::string* value = owned != wanted.command_line.end() ? &owned->second
                                : user != wanted.file.end()        ? &user->second
                                                                   : nullptr;
+    // Also what the files no longer say, or another file says: then the server knows better.
+    if (!value && !r.later.empty()) value = &r.later;
     if (!value || same_setting(r, *value)) continue;
     model::Value change;
     change.set("old_value", r.shown);

@@ -41,6 +41,7 @@ std::optional<std::string> setting_text(const model::Value& value);
 struct RunningSetting {
   std::string name, setting, unit, type;  ///< type: bool, integer, real, string, enum
   std::string shown;                      ///< current_setting(): with unit, "128MB"
+  std::string later = {};  ///< what the files say now, where that waits for a restart; else ""
 };
 /// Whether a wanted text means the same as what runs: "1024MB" and "1GB", "yes" and "on".
 bool same_setting(const RunningSetting& running, std::string_view wanted);

@@ -154,7 +154,7 @@ void World::job(Node& n, JobId id, const Configure& configure) {
     if (!n.jobs.contains(id)) return;
     n.pg.target = target;
     n.pg.sync_names = target.synchronous_standby_names.value_or("");
-    end_job(n, n.life, id, JobResult{});
+    end_job(n, n.life, id, JobResult{Configured{true}});
   });
 }
 

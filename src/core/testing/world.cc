@@ -234,7 +234,8 @@ void World::probe_loop(Node& n) {
 void World::server_ended(Node& n, const std::string& how) {
   if (!n.core) return;
   post(n, PgExited{n.pg.pid, how}, milliseconds(1));
-  at_agent(n, milliseconds(2), [this, &n] { probe(n); });
+  // On a busy machine the end is heard of long before anybody has looked at what is left.
+  at_agent(n, milliseconds(100), [this, &n] { probe(n); });
 }
 
 // ---------------------------------------------------------------------------------------- who

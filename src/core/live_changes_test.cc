@@ -1,0 +1,77 @@
+// What an operator changes while the cluster runs: pause, slots, reloads, and what callbacks hear.
+
+#include <algorithm>
+
+#include "core/testing/scenario.h"
+
+namespace aurum::core::testing {
+namespace {
+
+using LiveChanges = Scenario;
+
+long count(const Node& n, const std::string& callback) {
+  return std::count(n.callbacks.begin(), n.callbacks.end(), callback);
+}
+
+TEST_F(LiveChanges, a_switchover_while_paused_leaves_nobody_behind) {
+  begin();
+  w().set_config("pause", true);
+  w().run_for(seconds(3));
+  w().request_failover({.leader = old_primary().name, .candidate = replica().name});
+  EXPECT_TRUE(w().run_until([&] { return w().writer() == &replica(); }, seconds(10)))
+      << w().describe();
+  EXPECT_TRUE(w().run_until_healthy(seconds(20))) << w().describe();
+  EXPECT_TRUE(old_primary().pg.alive) << "stopped for the switchover, not for good";
+}
+
+TEST_F(LiveChanges, without_use_slots_no_slot_is_left_that_would_hold_wal) {
+  begin();
+  EXPECT_FALSE(old_primary().pg.slots.empty());
+  model::Value postgresql = model::Value::object();
+  postgresql.set("use_slots", false);
+  w().set_config("postgresql", postgresql);
+  const auto no_slots = [&] {
+    return std::ranges::all_of(w().nodes(), [](Node* n) { return n->pg.slots.empty(); });
+  };
+  EXPECT_TRUE(w().run_until(no_slots, seconds(30))) << w().describe();
+  EXPECT_TRUE(replica().pg.target.slot_name.empty());
+  EXPECT_TRUE(w().run_until_healthy(seconds(10))) << w().describe();
+}
+
+TEST_F(LiveChanges, a_reload_reaches_the_server_even_when_no_file_has_changed) {
+  begin();
+  const auto before = count(replica(), "on_reload replica");
+  w().deliver(replica(), ConfigReloaded{replica().config});
+  w().run_for(seconds(3));
+  EXPECT_EQ(count(replica(), "on_reload replica"), before + 1);
+  w().run_for(seconds(20));
+  EXPECT_EQ(count(replica(), "on_reload replica"), before + 1) << "once";
+}
+
+TEST_F(LiveChanges, callbacks_hear_of_a_change_of_role_and_of_no_mere_start) {
+  begin();
+  Node& old = old_primary();
+  for (Node* n : w().nodes()) n->callbacks.clear();
+  w().request_failover({.leader = old.name, .candidate = replica().name});
+  EXPECT_TRUE(w().run_until_healthy(seconds(20))) << w().describe();
+  w().run_for(seconds(5));
+  EXPECT_EQ(count(old, "on_stop demoted"), 1);
+  EXPECT_EQ(count(old, "on_role_change replica"), 1);
+  EXPECT_EQ(count(old, "on_start replica"), 0);
+  EXPECT_EQ(count(replica(), "on_role_change primary"), 1);
+}
+
+TEST_F(LiveChanges, a_restart_asked_for_during_a_reload_waits_for_it) {
+  begin();
+  Node& n = replica();
+  w().deliver(n, ConfigReloaded{n.config});
+  ASSERT_TRUE(n.core->state().job.has_value());
+  w().request(n, {.id = 41, .what = RestartRequest{}});
+  w().request(n, {.id = 42, .what = RestartRequest{}});
+  w().run_for(seconds(20));
+  ASSERT_EQ(n.replies.size(), 2U);
+  for (const Reply& reply : n.replies) EXPECT_EQ(reply.status, reply.request == 41 ? 200 : 503);
+}
+
+}  // namespace
+}  // namespace aurum::core::testing
