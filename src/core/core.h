@@ -199,8 +199,7 @@ class Core {
   std::uint64_t next_id_ = 1;
   std::string last_result_;
   Instant last_result_at_;
-  std::string published_member_;  ///< text of the member key as written last
-  std::string published_member_sans_lsn_;
+  std::optional<model::Member> published_member_;  ///< the member key as written last
   model::LeaseId published_lease_ = 0;
   model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`

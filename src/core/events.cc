@@ -119,7 +119,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
   if (!result) {
     warn("dcs.write", fmt::format("could not {}: {}", write.what, result.error().text()));
     s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
-    if (write.what == "member") published_member_.clear();
+    if (write.what == "member") published_member_.reset();
     if (write.what == "sync") s_.sync_unsettled = true;
     if (write.what == "initialize") s_.initialize_unsettled = true;
     emit(ReadDcs{});  // with an unknown outcome only a read can tell
@@ -155,7 +155,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     }
     emit(ReadDcs{});
   } else if (write.what == "member") {
-    if (!result->succeeded) published_member_.clear();
+    if (!result->succeeded) published_member_.reset();
   } else if (!result->succeeded) {
     emit(ReadDcs{});  // our idea of that key is old
   }

@@ -4,6 +4,17 @@
 
 namespace aurum::core {
 
+namespace {
+
+model::Member without_positions(model::Member member) {
+  member.xlog_location.reset();
+  member.replay_lsn.reset();
+  member.receive_lsn.reset();
+  return member;
+}
+
+}  // namespace
+
 model::Member Core::member_now() const {
   model::Member m;
   m.name = s_.name();
@@ -51,23 +62,20 @@ model::Member Core::member_now() const {
 
 void Core::publish_member() {
   if (s_.lease == 0 || !s_.view || !s_.facts || !may_write("member") || s_.exiting) return;
-  model::Member member = member_now();
-  const std::string text = model::encode_member(member);
-  member.xlog_location.reset();
-  member.replay_lsn.reset();
-  member.receive_lsn.reset();
-  const std::string essence = model::encode_member(member);
-  const bool same_lease = published_lease_ == s_.lease;
+  const model::Member member = member_now();
+  const bool told = published_member_ && published_lease_ == s_.lease;
   // Positions alone are told once per loop_wait; everything else at once.
   const bool due = now_ - published_at_ >= s_.timing.loop_wait;
-  if (same_lease && (text == published_member_ || (essence == published_member_sans_lsn_ && !due)))
+  if (told && (member == *published_member_ ||
+               (!due && without_positions(member) == without_positions(*published_member_))))
     return;
-  published_member_ = text;
-  published_member_sans_lsn_ = essence;
+  published_member_ = member;
   published_lease_ = s_.lease;
   published_at_ = now_;
-  write("member",
-        {.when = {}, .then = {{.key = "members/" + s_.name(), .value = text, .lease = s_.lease}}});
+  write("member", {.when = {},
+                   .then = {{.key = "members/" + s_.name(),
+                             .value = model::encode_member(member),
+                             .lease = s_.lease}}});
 }
 
 }  // namespace aurum::core

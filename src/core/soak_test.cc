@@ -121,8 +121,8 @@ TEST_P(Soak, no_seed_breaks_a_rule_and_every_cluster_recovers) {
   for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) soak(seed, GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, Soak, ::testing::Values(false, true), [](const auto& info) {
-  return info.param ? "synchronous" : "asynchronous";
+INSTANTIATE_TEST_SUITE_P(Modes, Soak, ::testing::Values(false, true), [](const auto& mode) {
+  return mode.param ? "synchronous" : "asynchronous";
 });
 
 }  // namespace
