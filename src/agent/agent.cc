@@ -11,6 +11,8 @@
 
 #include "agent/guard_launcher.h"
 #include "agent/peers.h"
+#include "agent/preflight.h"
+#include "agent/rest_tls.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
 #include "fence/run_dir.h"
@@ -24,6 +26,8 @@ using runtime::use_task;
 
 namespace {
 
+/// A store that is away is spoken of this often, and asked every second.
+constexpr Duration kTellEvery = seconds(5);
 constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 
@@ -38,17 +42,7 @@ core::Identity identity() { return {std::string(kAurumVersion), std::string(kPat
 net::HttpServerOptions server_options(const model::RestConfig& rest) {
   net::HttpServerOptions options;
   options.listen = rest.listen;
-  if (!rest.tls.certfile.empty()) {
-    net::ServerTls tls;
-    tls.certfile = rest.tls.certfile;
-    tls.keyfile = rest.tls.keyfile;
-    tls.keyfile_password = rest.tls.keyfile_password;
-    tls.cafile = rest.tls.cafile;
-    tls.ciphers = rest.tls.ciphers;
-    tls.verify_client =
-        net::parse_verify_client(rest.verify_client).value_or(net::VerifyClient::required);
-    options.tls = std::move(tls);
-  }
+  options.tls = rest_server_tls(rest);
   return options;
 }
 
@@ -74,6 +68,7 @@ int Agent::run() {
     }
   });
   io_.run();
+  log_->drain(seconds(1));
   return exit_code_.value_or(1);
 }
 
@@ -94,18 +89,14 @@ void Agent::watch_signals() {
 }
 
 Task<void> Agent::start() {
-  auto guarded = co_await connect_guard();
-  if (!guarded) co_return finish(1, guarded.error().text());
-
-  postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
-  callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
-
   const std::string base = model::base_path(config_.ns, config_.scope);
   store_ = dcs::make_etcd_store(io_.get_executor(), config_.etcd, base, *log_);
   watcher_ = std::make_unique<StoreWatcher>(
       *store_, io_.get_executor(), [this](core::Event e) { post(std::move(e)); }, *log_);
-  const bool taken = co_await name_is_taken();
-  if (taken || exit_code_) co_return;
+  const bool joined = co_await join_cluster();
+  if (!joined || exit_code_) co_return;
+  const Status guarded = co_await ready_postgres();
+  if (!guarded) co_return finish(1, guarded.error().text());
 
   server_ = std::make_unique<net::HttpServer>(
       io_.get_executor(), server_options(config_.rest),
@@ -182,31 +173,79 @@ Task<Status> Agent::connect_guard() {
   co_return Status{};
 }
 
-/// Waits for the store, then refuses to run beside another agent of the same name (PATRONI_COMPAT
-/// §5.1).
-Task<bool> Agent::name_is_taken() {
+/// The guard, and with it PostgreSQL, which may be running since before us.
+Task<Status> Agent::ready_postgres() {
+  if (postgres_) co_return Status{};
+  auto guarded = co_await connect_guard();
+  if (!guarded) co_return guarded;
+  postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
+  callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
+  co_return Status{};
+}
+
+/// Waits for the store; false when this node has no place in the cluster, after finish(). Nothing
+/// is touched before: another agent of our name may be at work here (PATRONI_COMPAT §5.1).
+Task<bool> Agent::join_cluster() {
   asio::steady_timer pause(io_);
+  std::optional<Instant> told;
   for (;;) {
     auto cluster = co_await read_cluster();
-    if (exit_code_) co_return true;
+    if (exit_code_) co_return false;
     if (cluster) {
-      const model::Member* same = cluster->member(config_.name);
-      if (same == nullptr || same->api_url.empty()) co_return false;
-      const bool answers = co_await peer_answers(config_, same->api_url, seconds(3));
-      if (!answers) co_return false;
-      finish(1,
-             fmt::format("Can't start; there is already a node named '{}' running", config_.name));
-      co_return true;
+      const bool fits = co_await fits_into(*cluster);
+      if (fits) co_await warn_of_old_etcd();
+      co_return fits;
     }
     if (cluster.error().code == Code::permission) {
       finish(1, cluster.error().text());
-      co_return true;
+      co_return false;
     }
-    log_->warn("dcs.wait", "waiting on etcd: " + cluster.error().text());
-    pause.expires_after(std::chrono::seconds(2));
+    if (!told || runtime::now() - *told >= kTellEvery) {
+      told = runtime::now();
+      log_->warn("dcs.wait", "waiting on etcd: " + cluster.error().text());
+    }
+    co_await guard_without_store();
+    pause.expires_after(std::chrono::seconds(1));
     auto [ec] = co_await pause.async_wait(use_task);
     (void)ec;
   }
+}
+
+/// A server left behind by a former agent must not lose its guard because the store is away.
+Task<void> Agent::guard_without_store() {
+  if (postgres_) co_return;
+  const Status guarded = co_await ready_postgres();
+  if (!guarded) co_return log_->error("guard", guarded.error().text());
+  const auto facts = co_await postgres_->probe(seconds(2));
+  if (!facts.process_alive) co_return;
+  auto adopted = co_await launcher_->adopt(facts.pid);
+  if (!adopted) log_->error("guard", adopted.error().within("adopting PostgreSQL").text());
+}
+
+/// Refuses to run beside another agent of the same name, or where the others could not reach us.
+Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
+  for (const auto& finding : check_advertised(config_, cluster)) {
+    if (finding.level == model::Finding::Level::error) {
+      finish(1, finding.text());
+      co_return false;
+    }
+    log_->warn("config", finding.text());
+  }
+  const model::Member* same = cluster.member(config_.name);
+  if (same == nullptr || same->api_url.empty()) co_return true;
+  const bool answers = co_await peer_answers(config_, same->api_url, seconds(3));
+  if (!answers) co_return true;
+  finish(1, fmt::format("Can't start; there is already a node named '{}' running (hint: it answers "
+                        "at {}; give each member a name of its own)",
+                        config_.name, same->api_url));
+  co_return false;
+}
+
+Task<void> Agent::warn_of_old_etcd() {
+  const auto version = co_await store_->server_version(seconds(2));
+  if (!version) co_return;
+  if (const auto warning = etcd_version_warning(*version); !warning.empty())
+    log_->warn("etcd.version", warning);
 }
 
 void Agent::finish(int code, const std::string& why) {

@@ -68,7 +68,11 @@ class Agent : public api::Node {
   runtime::Task<Status> connect_guard();
   runtime::Task<Status> own_run_dir();
   runtime::Task<Status> reach_guard(Duration timeout);
-  runtime::Task<bool> name_is_taken();
+  runtime::Task<Status> ready_postgres();
+  runtime::Task<bool> join_cluster();
+  runtime::Task<void> guard_without_store();
+  runtime::Task<bool> fits_into(const model::ClusterView& cluster);
+  runtime::Task<void> warn_of_old_etcd();
   void watch_signals();
   void finish(int code, const std::string& why);
 
@@ -103,6 +107,7 @@ class Agent : public api::Node {
   runtime::Task<void> probe_once();
   void facts_seen(model::PgFacts facts);
   void probe_soon();
+  runtime::Task<void> check_roles();
   void server_exited(int pid, std::string how);
   runtime::Task<void> revive_guard();
 
@@ -133,6 +138,10 @@ class Agent : public api::Node {
   boost::asio::steady_timer probe_timer_{io_};
   boost::asio::signal_set signals_{io_};
   bool probing_ = false;
+  std::uint64_t probes_begun_ = 0;
+  boost::asio::steady_timer probed_{io_, boost::asio::steady_timer::time_point::max()};
+  std::size_t writes_ = 0;  ///< to the store, without an answer yet
+  std::optional<core::Exit> exit_;
   std::optional<int> exit_code_;
   bool finishing_ = false;
 
@@ -145,6 +154,7 @@ class Agent : public api::Node {
   core::RequestId next_request_ = 1;
   Instant last_cycle_;
   int adopted_pid_ = 0;
+  bool roles_checked_ = false;
 };
 
 }  // namespace aurum::agent

@@ -1,16 +1,23 @@
 #include "agent/commands.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
 #include "agent/agent.h"
+#include "agent/preflight.h"
 #include "base/version.h"
 #include "model/config.h"
 #include "runtime/log.h"
@@ -31,7 +38,11 @@ Without it the environment (PATRONI_CONFIGURATION, or PATRONI_*) is used;
 beside a file, PATRONI_* variables win.
 
 Options
-  --validate-config   check CONFIG, print what is wrong, start nothing
+  --validate-config   check CONFIG and this machine (ports, programs, data
+                      directory, etcd), say what is wrong, start nothing
+  -i, --ignore-listen-port
+                      with it: the ports may be busy, the agent runs already
+  -p, --print         with it: print CONFIG as it was understood, if it is good
   --version           print the version
   --help              this text
 
@@ -74,14 +85,68 @@ runtime::LogSettings log_settings(const model::LogConfig& log) {
   return settings;
 }
 
-/// What the file says is right, and yet this machine or user can not do it.
-Status check_machine(const model::LocalConfig& config) {
+std::string source_of(const std::string& config_path) {
+  return config_path.empty() ? "the environment" : config_path;
+}
+
+/// Runs one task on a loop of its own.
+template <class T>
+T run_alone(boost::asio::io_context& io, runtime::Task<T> task) {
+  T out;
+  boost::asio::co_spawn(io, std::move(task), [&out](std::exception_ptr error, T result) {
+    if (error) std::rethrow_exception(error);
+    out = std::move(result);
+  });
+  io.run();
+  return out;
+}
+
+bool has_error(const std::vector<model::Finding>& findings) {
+  return std::ranges::any_of(findings,
+                             [](const auto& f) { return f.level == model::Finding::Level::error; });
+}
+
+/// What the file says is right, and yet this machine or user can not do it. False after the
+/// reasons.
+bool check_machine(const model::LocalConfig& config, const std::string& source,
+                   runtime::Logger& log) {
   if (::geteuid() == 0) {
-    return fail(
-        Code::permission, "PostgreSQL can not run as root",
-        fmt::format("start the agent as the user who owns {}", config.pg.data_dir.string()));
+    log.log(
+        runtime::Level::critical, "start",
+        fmt::format("PostgreSQL can not run as root (hint: start the agent as the user who owns "
+                    "{}, for example: sudo -u postgres)",
+                    config.pg.data_dir.string()));
+    return false;
   }
-  return {};
+  boost::asio::io_context io;
+  const auto findings = run_alone(io, preflight(config, source, true));
+  for (const auto& finding : findings) {
+    const bool error = finding.level == model::Finding::Level::error;
+    log.log(error ? runtime::Level::critical : runtime::Level::warning, "start", finding.text());
+  }
+  return !has_error(findings);
+}
+
+/// `--validate-config`: 0 when it is fit to start (PATRONI_COMPAT §3.5).
+int validate(const std::string& config_path, bool listen_ports, bool print) {
+  model::Loaded loaded = model::load_config(config_path, environment());
+  const std::string source = source_of(config_path);
+  if (loaded.config) {
+    const auto add = [&loaded](std::vector<model::Finding> more) {
+      std::ranges::move(more, std::back_inserter(loaded.findings));
+    };
+    boost::asio::io_context io;
+    add(check_advertised(*loaded.config, source));
+    add(run_alone(io, preflight(*loaded.config, source, listen_ports)));
+    io.restart();
+    if (!has_error(loaded.findings))
+      add(run_alone(io, check_store_reachable(io.get_executor(), *loaded.config, source,
+                                              runtime::null_logger())));
+  }
+  print_findings(loaded);
+  if (has_error(loaded.findings) || !loaded.config) return 1;
+  if (print) std::fputs(model::to_yaml(loaded.config->raw).c_str(), stdout);
+  return 0;
 }
 
 int run_agent(const std::string& config_path) {
@@ -102,10 +167,7 @@ int run_agent(const std::string& config_path) {
     return 1;
   }
   for (const auto& finding : loaded.findings) (*log)->warn("config", finding.text());
-  if (const Status fit = check_machine(*loaded.config); !fit) {
-    (*log)->log(runtime::Level::critical, "start", fit.error().text());
-    return 1;
-  }
+  if (!check_machine(*loaded.config, source_of(config_path), **log)) return 1;
   (*log)->info("start", fmt::format("aurum {} starts as {} of {}", kAurumVersion,
                                     loaded.config->name, loaded.config->scope));
   // On the heap and never destroyed: when run() leaves, the process ends with whatever was still
@@ -118,7 +180,7 @@ int run_agent(const std::string& config_path) {
 
 int agent_main(int argc, char** argv, const char* program_name) {
   std::string config_path;
-  bool validate = false;
+  bool validating = false, listen_ports = true, print = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
     if (arg == "--help" || arg == "-h") {
@@ -132,7 +194,11 @@ int agent_main(int argc, char** argv, const char* program_name) {
       return 0;
     }
     if (arg == "--validate-config") {
-      validate = true;
+      validating = true;
+    } else if (arg == "-i" || arg == "--ignore-listen-port") {
+      listen_ports = false;
+    } else if (arg == "-p" || arg == "--print") {
+      print = true;
     } else if (arg.starts_with("-")) {
       std::fprintf(stderr, "error: unknown option %s\nhint: see %s --help\n", argv[i],
                    program_name);
@@ -145,10 +211,11 @@ int agent_main(int argc, char** argv, const char* program_name) {
       return 2;
     }
   }
-  if (validate) {
-    const model::Loaded loaded = model::load_config(config_path, environment());
-    print_findings(loaded);
-    return loaded.config ? 0 : 1;
+  if (validating) return validate(config_path, listen_ports, print);
+  if (!listen_ports || print) {
+    std::fprintf(stderr, "error: %s belongs to --validate-config\nhint: see %s --help\n",
+                 print ? "--print" : "--ignore-listen-port", program_name);
+    return 2;
   }
   const int code = run_agent(config_path);
   std::fflush(nullptr);

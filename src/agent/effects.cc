@@ -33,13 +33,16 @@ void Agent::run(const core::ReadDcs&) {
 }
 
 void Agent::run(const core::WriteDcs& what) {
+  ++writes_;
   asio::co_spawn(io_, write_dcs(what), asio::detached);
 }
 
 Task<void> Agent::write_dcs(core::WriteDcs what) {
   const Duration limit = std::min<Duration>(core_.state().timing.ttl / 2, seconds(5));
   auto done = co_await store_->txn(std::move(what.txn), limit);
+  --writes_;
   post(core::DcsWritten{what.id, std::move(done)});
+  if (exit_ && writes_ == 0) finish(exit_->code, exit_->why);
 }
 
 void Agent::run(const core::HoldLease& what) { keeper_->hold(what.ttl); }
@@ -137,6 +140,12 @@ void Agent::run(const core::WakeAt& what) {
   });
 }
 
-void Agent::run(const core::Exit& what) { finish(what.code, what.why); }
+/// What was to be written before the end is written, or its time runs out.
+void Agent::run(const core::Exit& what) {
+  exit_ = what;
+  asio::post(io_, [this] {
+    if (writes_ == 0) finish(exit_->code, exit_->why);
+  });
+}
 
 }  // namespace aurum::agent

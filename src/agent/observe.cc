@@ -44,9 +44,17 @@ Task<void> Agent::probe_loop() {
 
 void Agent::probe_soon() { probe_timer_.cancel(); }
 
+/// Ends with facts from a look that began no earlier than this call: one that is under way may have
+/// seen what was before, and a job's end must not be judged by it.
 Task<void> Agent::probe_once() {
-  if (probing_) co_return;
+  const std::uint64_t earlier = probes_begun_;
+  while (probing_) {
+    auto [ec] = co_await probed_.async_wait(use_task);  // woken by its end, which has a deadline
+    (void)ec;
+    if (!probing_ && probes_begun_ > earlier) co_return;
+  }
   probing_ = true;
+  ++probes_begun_;
   const core::Timing timing = core_.state().timing;
   const Instant sent = runtime::now();
   auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)));
@@ -57,9 +65,10 @@ Task<void> Agent::probe_once() {
       log_->warn("pg.disk", "PostgreSQL's disk does not take writes: " + disk.error().text());
     writes = disk.has_value();
   }
-  probing_ = false;
   if (writes && keeper_) keeper_->proof(sent);
   facts_seen(std::move(facts));
+  probing_ = false;
+  probed_.cancel();
 }
 
 void Agent::facts_seen(model::PgFacts facts) {
@@ -67,7 +76,19 @@ void Agent::facts_seen(model::PgFacts facts) {
     adopted_pid_ = facts.pid;
     asio::co_spawn(io_, launcher_->adopt(facts.pid), asio::detached);
   }
+  const bool settled = facts.accepting && !facts.in_recovery && core_.state().lead.held &&
+                       !core_.state().bootstrapping;
+  if (settled && !std::exchange(roles_checked_, true))
+    asio::co_spawn(io_, check_roles(), asio::detached);
   post(core::PgProbed{std::move(facts)});
+}
+
+/// A server that somebody else made may lack the roles that replicas come with; they are not made
+/// behind the back of its owner.
+Task<void> Agent::check_roles() {
+  auto missing = co_await postgres_->missing_roles();
+  if (!missing) co_return;
+  for (const auto& text : *missing) log_->warn("pg.roles", text);
 }
 
 void Agent::server_exited(int pid, std::string how) {

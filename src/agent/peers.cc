@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/rest_tls.h"
 #include "model/value.h"
 #include "net/http_client.h"
 
@@ -18,10 +19,7 @@ net::HttpCall call_of(const model::LocalConfig& config, std::string url, Duratio
   const bool own = !config.ctl.username.empty();
   call.username = own ? config.ctl.username : config.rest.username;
   call.password = own ? config.ctl.password : config.rest.password;
-  call.tls.certfile = config.ctl.tls.certfile;
-  call.tls.keyfile = config.ctl.tls.keyfile;
-  call.tls.keyfile_password = config.ctl.tls.keyfile_password;
-  call.tls.cafile = !config.ctl.tls.cafile.empty() ? config.ctl.tls.cafile : config.rest.tls.cafile;
+  call.tls = peer_tls(config);
   return call;
 }
 

@@ -69,22 +69,25 @@ Usage: aurum COMMAND ...
 
 On a database node
   aurum agent /etc/aurum/node.yml     run this node: elect, replicate, fail over
-                                      (reads patroni.yml and PATRONI_* as they are)
-  aurum guard --help                  the parent of PostgreSQL that ends it when the lease
-                                      does; the agent starts it
+                                      (reads patroni.yml and PATRONI_* as it is)
+  aurum agent --validate-config F     is this file, and this machine, fit for it
+  aurum guard --help                  the parent of PostgreSQL, which ends it
+                                      with its lease; the agent starts it
 
 From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind
-  aurum ctl -c node.yml switchover    hand over the leadership, asks before it acts
+  aurum ctl -c node.yml switchover    hand over the leadership; asks first
   aurum ctl -c node.yml edit-config   change what all members share
-  aurum ctl --help                    all commands (patronictl's, with its options)
+  aurum ctl --help                    patronictl's commands and options
 
 Try it on this machine
-  aurum stack up                      a whole cluster of real processes, then
+  aurum stack up                      a whole cluster of real processes
   aurum stack status                  look at it
-  aurum stack down                    end it
-  aurum bench --help                  measure switchover and crash hand-over
+  aurum stack kill                    a power cut for its leader
+  aurum stack down                    end it, keep its data
+  aurum bench failover                how long writes stop, and what is lost
 
+Called by the name patroni it is `aurum agent`, as patronictl `aurum ctl`.
   aurum COMMAND --help                examples and options of a command
   aurum --version
 )",

@@ -32,6 +32,16 @@ void Core::decide_bootstrap() {
                          .then = {{.key = "initialize", .value = "", .lease = s_.lease}}});
     return;
   }
+  if (initialize && initialize->empty() && s_.initialize_unsettled && s_.lease != 0 &&
+      !writing("initialize") && s_.bootstrap_backoff.may_try(now_)) {
+    // Our own write may have come true without an answer; the lease on the key tells.
+    s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));
+    write("initialize",
+          {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""},
+                    {.key = "initialize", .what = Compare::What::lease, .number = s_.lease}},
+           .then = {{.key = "initialize", .value = "", .lease = s_.lease}}});
+    return;
+  }
   decide_clone();
 }
 

@@ -71,8 +71,10 @@ void Core::decide() {
   if (s_.exiting) return;
   if (s_.stopping) return decide_shutdown();
   if (!s_.facts) return;  // the first probe is on its way
-  if (s_.lease == 0 && !s_.view) return result("waiting for the store (DCS): " + s_.dcs_error);
-  if (!s_.view) return;
+  if (!s_.view) {
+    if (!s_.dcs_error.empty()) result("waiting for the store (DCS): " + s_.dcs_error);
+    return;
+  }
   if (s_.facts->data_dir == DataDir::foreign) {
     return give_up(fmt::format("{} is not empty and is no PostgreSQL data directory",
                                s_.config.pg.data_dir.string()),
@@ -94,8 +96,17 @@ void Core::decide_ready() {
   decide_requests();
   if (s_.job) return;
   if (!running()) return decide_stopped();
-  if (!accepting()) return result("PostgreSQL is starting up");
+  if (!accepting()) return decide_silent();
   decide_running();
+}
+
+/// It runs and does not talk to us: not yet, or not with our login.
+void Core::decide_silent() {
+  if (!s_.facts->login_refused) return result("PostgreSQL is starting up");
+  const std::string text = fmt::format("PostgreSQL runs, and refuses user \"{}\": {}",
+                                       s_.config.pg.superuser.username, s_.facts->probe_error);
+  if (last_result_ != text) note(Note::Level::error, "pg.login", text);
+  last_result_ = text;
 }
 
 void Core::decide_running() {
@@ -181,7 +192,11 @@ void Core::note(Note::Level level, std::string event, std::string text) {
 
 void Core::result(std::string text) {
   if (s_.dynamic.pause) text = "PAUSE: " + text;
-  if (text == last_result_ && now_ - last_result_at_ < s_.timing.loop_wait) return;
+  if (text == last_result_) {
+    if (now_ - last_result_at_ < s_.timing.loop_wait) return;
+    const model::Value* once = s_.config.raw.at({"log", "deduplicate_heartbeat_logs"});
+    if (once != nullptr && model::read_bool(*once).value_or(false)) return;
+  }
   last_result_ = text;
   last_result_at_ = now_;
   info("cycle", std::move(text));

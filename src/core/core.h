@@ -88,14 +88,17 @@ class Core {
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
   void lead_stopped();  ///< this node leads, and its server is down
+  void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
+  void stop_to_rejoin(const std::string& what, const std::string& why);
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);
   void claim_sync(model::Txn& txn);
+  void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
@@ -135,6 +138,7 @@ class Core {
   RaceView race_view() const;
   std::optional<model::Upstream> upstream_of(const std::string& member) const;
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader
+  model::Timeline leader_timeline() const;
   model::PgTarget replica_target(const std::optional<model::Upstream>& upstream) const;
   model::PgTarget primary_target() const;
   bool has_successor() const;
@@ -198,6 +202,7 @@ class Core {
   std::string published_member_;  ///< text of the member key as written last
   std::string published_member_sans_lsn_;
   model::LeaseId published_lease_ = 0;
+  model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
   Instant published_at_;
   Instant status_at_;

@@ -105,6 +105,7 @@ void Core::acquire(const std::string& why) {
   }
   s_.drop_request = true;
   claim_sync(txn);
+  if (!is_primary()) claim_timeline(txn);
   leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
 }
@@ -122,8 +123,22 @@ void Core::claim_sync(model::Txn& txn) {
   txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
 }
 
+void Core::claim_timeline(model::Txn& txn) {
+  model::Timeline last = std::max(s_.view->timeline_given, s_.newest_timeline);
+  if (!s_.view->history.empty()) last = std::max(last, s_.view->history.back().timeline + 1);
+  for (const auto& [name, member] : s_.view->members)
+    last = std::max(last, member.timeline.value_or(0));
+  timeline_asked_ = last + 1;
+  const model::Revision seen = s_.view->timeline_given_revision;
+  txn.when.push_back(
+      {.key = "aurum_timeline", .what = Compare::What::mod_revision, .number = seen});
+  txn.then.push_back({.key = "aurum_timeline", .value = std::to_string(timeline_asked_)});
+}
+
 void Core::reclaim() {
   if (s_.lease == 0 || writing("reclaim leader") || writing("release leader")) return;
+  // The watch may show our own write before its answer comes.
+  if (writing("acquire leader") || writing("found cluster")) return;
   if (!s_.dcs_error.empty()) return result("DCS is not accessible");
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
   if (now_ < s_.no_race_before) {  // given up on purpose, but the release got lost
@@ -148,7 +163,10 @@ void Core::bind_leader_to_lease() {
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   // A primary goes on with the standbys it has; a standby that will be promoted waits for nobody.
   const bool standby = running() ? accepting() && s_.facts->in_recovery : data_in_recovery();
-  if (standby) claim_sync(txn);
+  if (standby) {
+    claim_sync(txn);
+    claim_timeline(txn);
+  }
   write("reclaim leader", std::move(txn));
 }
 

@@ -20,6 +20,14 @@ bool is_leader_write(const std::string& what) {
   return false;
 }
 
+/// A job during which the end of the server is no surprise.
+bool ends_server(const std::optional<Running>& job) {
+  return job &&
+         (std::holds_alternative<StopPg>(job->job) || std::holds_alternative<RestartPg>(job->job) ||
+          std::holds_alternative<Rewind>(job->job) || std::holds_alternative<StartPg>(job->job) ||
+          std::holds_alternative<InitDb>(job->job));
+}
+
 }  // namespace
 
 void Core::tell_unsupported() {
@@ -68,6 +76,12 @@ void Core::on(const DcsSnapshot& e) {
   else if (!s_.leaderless_since)
     s_.leaderless_since = now_;
   if (identity(s_.view) != former) {
+    if (!leader.empty() && leader != s_.name())
+      info("leader.new", fmt::format("the leader is {}", leader));
+    else if (leader.empty() && !former.first.empty() && former.first != s_.name())
+      info("leader.gone",
+           fmt::format("{} does not lead any more: its leader key is gone from the store",
+                       former.first));
     s_.rejoin_checked = false;
     s_.rewind_failures = 0;
     s_.inspect_backoff.reset();
@@ -107,6 +121,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
     if (write.what == "member") published_member_.clear();
     if (write.what == "sync") s_.sync_unsettled = true;
+    if (write.what == "initialize") s_.initialize_unsettled = true;
     emit(ReadDcs{});  // with an unknown outcome only a read can tell
     return;
   }
@@ -127,6 +142,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     emit(ReadDcs{});
   } else if (write.what == "initialize") {
     if (result->succeeded) {
+      s_.initialize_unsettled = false;
       s_.bootstrapping = true;
       info("bootstrap", "trying to bootstrap a new cluster");
     }
@@ -180,6 +196,7 @@ void Core::on(const PgProbed& e) {
   const bool was_alive = running();
   const bool first = !s_.facts;
   s_.facts = e.facts;
+  s_.end_unseen = false;
   if (e.facts.accepting) {
     // Once its walreceiver is gone a standby may tell the timeline of its last checkpoint only.
     s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
@@ -211,7 +228,8 @@ void Core::on(const PgProbed& e) {
   }
   if (!e.facts.accepting || e.facts.in_recovery) s_.primary_since.reset();
   if (!e.facts.process_alive && e.facts.control) s_.data_was_primary = !data_in_recovery();
-  if (was_alive && !e.facts.process_alive && !s_.job) on(PgExited{0, "it is not there any more"});
+  if (was_alive && !e.facts.process_alive && !ends_server(s_.job))
+    on(PgExited{0, "it is not there any more"});
 }
 
 void Core::on(const PgExited& e) {
@@ -225,13 +243,9 @@ void Core::on(const PgExited& e) {
     s_.facts->process_alive = false;
     s_.facts->accepting = false;
     s_.facts->probe_timed_out = false;
+    s_.end_unseen = e.pid != 0;
   }
-  const bool ours = s_.job && (std::holds_alternative<StopPg>(s_.job->job) ||
-                               std::holds_alternative<RestartPg>(s_.job->job) ||
-                               std::holds_alternative<Rewind>(s_.job->job) ||
-                               std::holds_alternative<StartPg>(s_.job->job) ||
-                               std::holds_alternative<InitDb>(s_.job->job));
-  if (ours || s_.crashed) return;
+  if (s_.crashed || ends_server(s_.job)) return;
   s_.crashed = true;
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }

@@ -1,5 +1,7 @@
 // A replica and its leader: follow, or get back to where following is possible.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/core.h"
@@ -50,13 +52,22 @@ model::PgTarget Core::replica_target(const std::optional<model::Upstream>& upstr
   return target;
 }
 
+/// As far as the store tells; 0 when it does not.
+model::Timeline Core::leader_timeline() const {
+  const model::Member* leader = s_.view->leader_member();
+  const model::Timeline own = leader != nullptr ? leader->timeline.value_or(0) : 0;
+  return std::max(own, s_.view->history.empty() ? 0 : s_.view->history.back().timeline + 1);
+}
+
 void Core::decide_follow() {
   const auto upstream = wanted_upstream();
   if (!upstream) return result("waiting for the address of " + s_.view->leader->name);
   const bool same_leader = s_.rejoin_leader == s_.view->leader->name;
   const bool streaming = s_.facts->replication_state == "streaming";
-  const bool on_target = s_.applied && s_.applied->upstream == std::optional(*upstream);
-  // Streaming from the leader proves that our WAL is part of its history.
+  const bool on_target = s_.applied && s_.applied->upstream == std::optional(*upstream) &&
+                         s_.facts->timeline >= leader_timeline();
+  // Streaming from the leader on its own timeline proves that our WAL is part of its history. On an
+  // older one it does not: a diverged standby is served up to the fork again and again.
   if (streaming && on_target) {
     s_.rejoin_checked = true;
     s_.rejoin_leader = s_.view->leader->name;
@@ -133,6 +144,11 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   run_rejoin(plan_rejoin(facts), leader);
 }
 
+void Core::stop_to_rejoin(const std::string& what, const std::string& why) {
+  info("rejoin.stop", fmt::format("stopping PostgreSQL for {}: {}", what, why));
+  start_job(StopPg{model::StopMode::fast, seconds(60), false});
+}
+
 void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
   const std::string from = leader.name;
   const bool removes = plan.step == RejoinStep::rewind || plan.step == RejoinStep::clone;
@@ -158,11 +174,11 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
       info("rejoin.recover", fmt::format("starting without an upstream: {}", plan.reason));
       return start_job(StartPg{replica_target(std::nullopt), start_limit()});
     case RejoinStep::rewind:
-      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      if (running()) return stop_to_rejoin("pg_rewind", plan.reason);
       info("rejoin.rewind", fmt::format("running pg_rewind from {}: {}", from, plan.reason));
       return start_job(Rewind{leader});
     case RejoinStep::clone:
-      if (running()) return start_job(StopPg{model::StopMode::fast, seconds(60), false});
+      if (running()) return stop_to_rejoin("a new copy", plan.reason);
       warn("rejoin.clone",
            fmt::format("copying the data directory anew from {}: {}", from, plan.reason));
       return start_job(ClearData{.why = plan.reason, .keep_aside = true});

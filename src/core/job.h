@@ -47,7 +47,12 @@ struct Configure {
 };
 /// Promotes; ends when the server is writable. Before it, pre_promote (its failure:
 /// Code::cancelled).
-struct Promote {};
+struct Promote {
+  /// The new timeline must be greater: numbers up to here may be of others' promotions. Two
+  /// branches of one number can not be told apart: pg_rewind sees nothing to do, and one streams
+  /// from the other.
+  model::Timeline above = 0;
+};
 struct Checkpoint {};
 /// Asks the upstream how far it is. Result: UpstreamState.
 struct Inspect {

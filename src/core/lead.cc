@@ -82,7 +82,7 @@ void Core::promote() {
   if (!s_.promote_backoff.may_try(now_)) return wake_at(s_.promote_backoff.not_before);
   info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
                               s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
-  start_job(Promote{});
+  start_job(Promote{timeline_asked_ - 1});
 }
 
 void Core::lead_store() {

@@ -12,6 +12,8 @@ void Core::decide_stopped() {
   if (s_.lead.held) return lead_stopped();
   // Our former self had the lock, and it has not run out. Without the store there is no telling.
   if (leader_key_is_mine() && s_.dcs_error.empty()) return reclaim();
+  // Whether anybody has its last WAL decides how it is started: look before.
+  if (s_.end_unseen) return;
   if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
   if (leader_is_other()) {
     if (const auto upstream = wanted_upstream()) return decide_rejoin(*upstream);
@@ -64,6 +66,7 @@ void Core::lead_stopped() {
     s_.no_race_before = now_ + s_.timing.ttl;
     return release_leader("PostgreSQL could not be started within primary_start_timeout");
   }
+  if (s_.end_unseen && !s_.lead.promoted) return;  // a standby's data, perhaps: the probe tells
   if (!s_.crash_backoff.may_try(now_)) return wake_at(s_.crash_backoff.not_before);
   s_.crash_backoff.failed(now_, milliseconds(500), seconds(10));
   keep_renewing();

@@ -95,6 +95,8 @@ struct State {
   std::optional<model::PgFacts> facts;
   Instant answered_at;  ///< last probe that was answered
   std::optional<Instant> hung_since;
+  /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
+  bool end_unseen = false;
   bool start_failed = false;
   bool crashed = false;  ///< it ended without being asked to, and nobody dealt with it yet
   std::optional<model::PgTarget> applied;  ///< the configuration in force
@@ -135,6 +137,7 @@ struct State {
   std::string new_leader_reason;
   bool bootstrapping = false;  ///< this node makes the cluster
   bool initdb_here = false;    ///< the data directory is of an initdb of ours, and not used yet
+  bool initialize_unsettled = false;  ///< a write of `initialize` got no answer
   bool post_bootstrapped = false;
   std::string bootstrap_failed;         ///< why the new cluster is taken back
   bool data_was_primary = false;        ///< before its last start here the data was a primary's

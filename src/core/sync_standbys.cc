@@ -70,10 +70,11 @@ std::vector<std::string> pick_sync_standbys(const SyncView& view) {
   struct Candidate {
     bool nofailover;
     int priority;
-    bool already;
+    int already;  ///< 2: in the key, 1: waited for, on its way into the key
     model::Lsn lsn;
     std::string name;
   };
+  const auto in_force = parse_sync_names(view.facts->synchronous_standby_names);
   std::vector<Candidate> candidates;
   model::Lsn newest;
   for (const auto& [name, member] : view.cluster->members) {
@@ -82,7 +83,10 @@ std::vector<std::string> pick_sync_standbys(const SyncView& view) {
     const model::Lsn lsn = relevant_lsn(*view.facts, *sender);
     newest = std::max(newest, lsn);
     candidates.push_back({model::tag_nofailover(member), model::tag_sync_priority(member),
-                          view.cluster->sync.has(name), lsn, name});
+                          view.cluster->sync.has(name) ? 2
+                          : contains(in_force, name)   ? 1
+                                                       : 0,
+                          lsn, name});
   }
   if (view.config->maximum_lag_on_syncnode > 0) {
     const auto limit = static_cast<std::uint64_t>(view.config->maximum_lag_on_syncnode);
@@ -90,8 +94,8 @@ std::vector<std::string> pick_sync_standbys(const SyncView& view) {
                   [&](const Candidate& c) { return newest.value - c.lsn.value > limit; });
   }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return std::tuple(a.nofailover, -a.priority, !a.already, ~a.lsn.value, a.name) <
-           std::tuple(b.nofailover, -b.priority, !b.already, ~b.lsn.value, b.name);
+    return std::tuple(a.nofailover, -a.priority, -a.already, ~a.lsn.value, a.name) <
+           std::tuple(b.nofailover, -b.priority, -b.already, ~b.lsn.value, b.name);
   });
   std::vector<std::string> picked;
   for (const Candidate& c : candidates) {

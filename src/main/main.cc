@@ -13,11 +13,32 @@
 
 namespace {
 
+constexpr const char* kGuardHelp = R"(Usage: aurum guard --run-dir DIR [options]
+
+The parent of PostgreSQL: holds the lease page in DIR and ends the server when
+its deadline passes, whatever has become of the agent. The agent starts it and
+adopts one it finds; nobody else needs to.
+
+Options
+  --run-dir DIR     an existing directory of ours on a tmpfs; page, socket, lock
+  --grace-ms N      how long after the deadline the server is killed (100)
+  --idle-ms N       ends after so long with neither server nor agent (30000)
+  --detach          return when it listens, and go on in the background
+  --help            this text
+
+Look at one
+  ls /run/aurum /dev/shm/aurum-*    # SCOPE-NAME/lease, guard.sock, guard.lock
+  kill -TERM PID                    # stops its PostgreSQL, then itself
+)";
+
 /// `aurum guard …`.
 int guard_main(int argc, char** argv) {
-  const auto options = aurum::fence::parse_guard_options(std::span(argv + 1, static_cast<std::size_t>(argc - 1)));
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--help" || first == "-h") return std::fputs(kGuardHelp, stdout) >= 0 ? 0 : 1;
+  const auto options =
+      aurum::fence::parse_guard_options(std::span(argv + 1, static_cast<std::size_t>(argc - 1)));
   if (!options) {
-    std::fprintf(stderr, "error: %s\n", options.error().text().c_str());
+    std::fprintf(stderr, "error: %s\nhint: aurum guard --help\n", options.error().message.c_str());
     return 2;
   }
   return aurum::fence::run_guard(*options);
@@ -44,6 +65,7 @@ int main(int argc, char** argv) {
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
   if (command == "--version" || command == "version") return cli::print_version();
   if (command == "--help" || command == "-h" || command == "help") return cli::print_help();
-  std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n", argv[1]);
+  std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n",
+               argv[1]);
   return 2;
 }

@@ -253,6 +253,12 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
     } else if (kv.key == "sync") {
       view.sync = decode_sync(kv.value);
       view.sync.mod_revision = kv.mod_revision;
+    } else if (kv.key == "aurum_timeline") {
+      const auto number = parse_json(kv.value);
+      const auto given = number ? read_int(*number) : std::nullopt;
+      if (given && *given > 0 && *given <= UINT32_MAX)
+        view.timeline_given = static_cast<Timeline>(*given);
+      view.timeline_given_revision = kv.mod_revision;
     } else if (kv.key == "failsafe") {
       view.failsafe = decode_failsafe(kv.value);
       view.failsafe->mod_revision = kv.mod_revision;

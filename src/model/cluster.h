@@ -169,6 +169,10 @@ struct ClusterView {
   std::optional<FailoverRequest> failover;  ///< set also for "{}" (mod_revision matters)
   SyncKey sync;
   std::optional<FailsafeMap> failsafe;
+  /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion
+  /// was given. Each takes the next one together with the lock, so no two branches share a number.
+  Timeline timeline_given = 0;
+  Revision timeline_given_revision = 0;
 
   const Member* member(std::string_view name) const;
   const Member* leader_member() const;

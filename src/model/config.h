@@ -232,5 +232,7 @@ Result<ListenAddress> parse_listen(std::string_view text, int default_port);
 /// "", "*", 0.0.0.0, ::, localhost, 127.x.y.z, ::1: an address that another host can not use to
 /// reach us.
 bool is_wildcard_or_loopback(std::string_view host);
+/// "", "*", 0.0.0.0, ::.
+bool is_wildcard(std::string_view host);
 
 }  // namespace aurum::model

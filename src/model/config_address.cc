@@ -45,11 +45,16 @@ std::string guard_name(std::string_view name, const std::filesystem::path& data_
   return fmt::format("{}-{:08x}", name, hash);
 }
 
-bool is_wildcard_or_loopback(std::string_view host) {
+bool is_wildcard(std::string_view host) {
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  for (std::string_view local :
-       {"", "*", "0.0.0.0", "::", "0", "localhost", "::1", "0:0:0:0:0:0:0:1",
-        "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost"})
+  return host.empty() || host == "*" || host == "0.0.0.0" || host == "::" || host == "0";
+}
+
+bool is_wildcard_or_loopback(std::string_view host) {
+  if (is_wildcard(host)) return true;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  for (std::string_view local : {"localhost", "::1", "0:0:0:0:0:0:0:1", "localhost.localdomain",
+                                 "localhost4", "localhost6", "ip6-localhost"})
     if (host == local) return true;
   return host.starts_with("127.") &&
          host.find_first_not_of("0123456789.") == std::string_view::npos;

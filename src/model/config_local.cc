@@ -46,20 +46,30 @@ void check_name(const std::string& name, std::string_view path, Findings& findin
     findings.error(path, "must not contain \"/\"", "It is a part of a key in etcd.");
 }
 
-/// host:port of others; the port is needed when they shall reach us. Warns of addresses that only
-/// we can use.
-void check_advertised(const std::string& address, std::string_view path, int port,
-                      Findings& findings) {
+/// host:port of others; the port is needed when they shall reach us.
+void check_address(const std::string& address, std::string_view path, int port,
+                   Findings& findings) {
   if (address.empty()) return;
-  const auto parsed = parse_listen(address, port);
-  if (!parsed) {
+  if (const auto parsed = parse_listen(address, port); !parsed)
     findings.error(path, parsed.error().message, parsed.error().hint);
-    return;
-  }
-  const std::string first = parsed->hosts.substr(0, parsed->hosts.find(','));
-  if (is_wildcard_or_loopback(first))
-    findings.warning(path, fmt::format("other hosts can not reach \"{}\"", address),
-                     "Set it to an address of this host that all members can reach.");
+}
+
+/// A loopback address is fine while all is on one host. Etcd elsewhere says that it is not.
+void check_advertised(const LocalConfig& config, Findings& findings) {
+  const bool etcd_elsewhere = std::ranges::any_of(config.etcd.hosts, [](const std::string& host) {
+    const auto parsed = parse_url_host(host);
+    return parsed && !is_wildcard_or_loopback(parsed->host);
+  });
+  const auto check = [&](const std::string& address, std::string_view path) {
+    const auto parsed = parse_listen(address, 1);
+    if (!parsed || address.empty()) return;
+    const std::string host = parsed->hosts.substr(0, parsed->hosts.find(','));
+    if (is_wildcard(host) || (etcd_elsewhere && is_wildcard_or_loopback(host)))
+      findings.warning(path, fmt::format("other hosts can not reach \"{}\"", address),
+                       "Set it to an address of this host that all members can reach.");
+  };
+  check(config.rest.connect_address, "restapi.connect_address");
+  check(config.pg.connect_address, "postgresql.connect_address");
 }
 
 /// What is advertised if connect_address is absent: the first address listened on.
@@ -129,7 +139,7 @@ RestConfig read_rest(const Reader& reader, ConfigUse use, Findings& findings) {
            findings);
   check_listen(rest.listen, "restapi.listen", kRestPort, findings);
   rest.connect_address = advertised(rest.connect_address, rest.listen, kRestPort);
-  check_advertised(rest.connect_address, "restapi.connect_address", kRestPort, findings);
+  check_address(rest.connect_address, "restapi.connect_address", kRestPort, findings);
   if (rest.username.empty() != rest.password.empty())
     findings.error("restapi.authentication", "needs both username and password");
   if (rest.verify_client != "none" && rest.tls.cafile.empty())
@@ -284,7 +294,7 @@ PgConfig read_pg(const Reader& reader, const Environment& env, ConfigUse use, Fi
   required(pg.data_dir.string(), "postgresql.data_dir", "Set it to the data directory.", findings);
   check_listen(pg.listen, "postgresql.listen", kPostgresPort, findings);
   pg.connect_address = advertised(pg.connect_address, pg.listen, kPostgresPort);
-  check_advertised(pg.connect_address, "postgresql.connect_address", kPostgresPort, findings);
+  check_address(pg.connect_address, "postgresql.connect_address", kPostgresPort, findings);
   check_listen(pg.proxy_address, "postgresql.proxy_address", kPostgresPort, findings);
   return pg;
 }
@@ -391,6 +401,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
   config.ctl = read_ctl(reader);
   config.etcd = read_etcd(reader, use, findings);
   config.pg = read_pg(reader, env, use, findings);
+  if (use == ConfigUse::agent) check_advertised(config, findings);
   config.bootstrap = read_bootstrap(reader, findings);
   config.watchdog = read_watchdog(reader, findings);
   config.aurum.profile =

@@ -70,7 +70,8 @@ struct PgFacts {
   bool accepting = false;  ///< it answered the probe query in time
   bool probe_timed_out =
       false;  ///< it is alive, and neither answered nor refused ("starting up") in time
-  std::string probe_error;  ///< why `accepting` is false although it is alive
+  bool login_refused = false;  ///< it is alive, and does not let the superuser's login in
+  std::string probe_error;     ///< why `accepting` is false although it is alive
 
   // The rest of this block is of the last answered query; meaningful only while accepting.
   bool in_recovery = false;

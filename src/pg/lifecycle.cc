@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cstring>
-#include <netdb.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
@@ -12,6 +10,7 @@
 #include "pg/postgres.h"
 #include "pg/programs.h"
 #include "pg/render.h"
+#include "runtime/port.h"
 #include "runtime/process.h"
 
 /// Start, stop, restart, promote, checkpoint.
@@ -31,38 +30,6 @@ Task<void> pause_for(Duration time) {
   timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(time));
   auto [ec] = co_await timer.async_wait(runtime::use_task);
   static_cast<void>(ec);
-}
-
-/// Whether a numeric TCP address can be bound now. A name is left to PostgreSQL.
-Status port_is_free(const std::string& listen, int port) {
-  for (std::size_t at = 0; at <= listen.size();) {
-    const auto comma = std::min(listen.find(',', at), listen.size());
-    auto host = listen.substr(at, comma - at);
-    at = comma + 1;
-    std::erase(host, ' ');
-    if (host == "*") host = "0.0.0.0";
-    if (host == "localhost") host = "127.0.0.1";
-    addrinfo wish{}, *found = nullptr;
-    wish.ai_flags = AI_NUMERICHOST | AI_PASSIVE;
-    wish.ai_socktype = SOCK_STREAM;
-    if (host.empty() ||
-        ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wish, &found) != 0)
-      continue;
-    const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const int error = fd >= 0 && ::bind(fd, found->ai_addr, found->ai_addrlen) != 0 ? errno : 0;
-    if (fd >= 0) ::close(fd);
-    ::freeaddrinfo(found);
-    if (error == EADDRINUSE)
-      return fail(Code::unavailable,
-                  "port " + std::to_string(port) + " on " + host + " is in use by another program",
-                  "Stop that program, or set another port in postgresql.listen.");
-    if (error == EADDRNOTAVAIL)
-      return fail(Code::invalid, "postgresql.listen: this machine has no address " + host,
-                  "Set postgresql.listen to an address of this machine.");
-  }
-  return {};
 }
 
 int signal_of(model::StopMode mode) {
@@ -151,8 +118,8 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
   if (!alone) co_return alone;
   auto written = co_await write_configuration(std::move(target), std::move(dynamic), true);
   if (!written) co_return fail(written.error());
-  auto free = port_is_free(config_->pg.listen_addresses(), config_->pg.port());
-  if (!free) co_return free;
+  auto free = runtime::port_is_free(config_->pg.listen_addresses(), config_->pg.port());
+  if (!free) co_return fail(free.error().within("postgresql.listen"));
   auto server = co_await program("postgres");
   if (!server) co_return fail(server.error());
 

@@ -121,6 +121,7 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
   if (!asked) {
     facts.probe_error = asked.error().text();
     facts.probe_timed_out = asked.error().code == Code::timeout;
+    facts.login_refused = asked.error().code == Code::permission;
   }
   timeouts_in_a_row_ = facts.probe_timed_out ? timeouts_in_a_row_ + 1 : 0;
   if (facts.probe_timed_out && give_up_connection(timeouts_in_a_row_)) session.reset();

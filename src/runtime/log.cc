@@ -58,6 +58,11 @@ class QueuedLogger final : public Logger {
     // No memory or no lock: the line is lost, the caller must go on.
   }
 
+  void drain(Duration limit) override {
+    std::unique_lock lock(mutex_);
+    written_.wait_for(lock, limit, [this] { return lines_.empty() && !writing_; });
+  }
+
  private:
   void write_lines() {
     sigset_t all;
@@ -81,6 +86,7 @@ class QueuedLogger final : public Logger {
     std::string line = std::move(lines_.front());
     lines_.pop_front();
     std::size_t lost = std::exchange(lost_, 0);
+    writing_ = true;
     lock.unlock();
     if (lost > 0) {
       std::string text = fmt::format("{} log lines were lost: the output was full or broken", lost);
@@ -88,7 +94,9 @@ class QueuedLogger final : public Logger {
     }
     bool written = output_.write(line);
     lock.lock();
+    writing_ = false;
     if (!written) lost_ += lost + 1;
+    if (lines_.empty()) written_.notify_all();
   }
 
   const Level level_;
@@ -96,7 +104,8 @@ class QueuedLogger final : public Logger {
   LogOutput output_;
   const std::size_t capacity_;
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, written_;
+  bool writing_ = false;  ///< a line is out of the queue and not yet in the output
   std::deque<std::string> lines_;
   std::size_t lost_ = 0;
   Instant stop_at_ = kNever;

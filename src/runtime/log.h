@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 
 namespace aurum::runtime {
 
@@ -25,6 +26,9 @@ class Logger {
   virtual ~Logger() = default;
   virtual void log(Level level, std::string_view event, std::string_view text,
                    const Fields& fields = {}) = 0;
+  /// Waits until all that was logged is written, for at most `limit`: before the process ends
+  /// without destructors.
+  virtual void drain(Duration limit) { (void)limit; }
 
   void debug(std::string_view event, std::string_view text, const Fields& f = {}) {
     log(Level::debug, event, text, f);

@@ -116,6 +116,19 @@ TEST(logger, filters_by_level_and_writes_to_the_directory) {
   EXPECT_THAT(dir.read("patroni.log"), MatchesRegex("....-..-.. ..:..:..,... WARNING: loud\n"));
 }
 
+// A process that ends by _exit loses what is still queued; its last lines are the reason why.
+TEST(logger, everything_is_written_after_draining) {
+  TempDir dir;
+  LogSettings settings;
+  settings.dir = dir.path();
+  auto logger = make_logger(settings);
+  ASSERT_TRUE(logger);
+  for (int i = 0; i < 500; ++i) (*logger)->info("x", "line");
+  (*logger)->info("x", "the last one");
+  (*logger)->drain(seconds(10));
+  EXPECT_THAT(dir.read("patroni.log"), HasSubstr("the last one\n"));
+}
+
 TEST(logger, rotates_by_size_and_keeps_only_the_backups) {
   TempDir dir;
   {

@@ -424,6 +424,19 @@ int bench_main(int argc, char** argv) {
   CLI::App app("Measures a cluster of its own, on free ports, removed at the end.", "aurum bench");
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
+  app.failure_message([](const CLI::App* at, const CLI::Error& e) {
+    const auto rest = at->remaining(true);
+    const bool unknown = e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
+                         !rest.empty();
+    return fmt::format("error: {}\nhint: aurum bench failover --help\n",
+                       unknown ? "unknown command '" + rest.front() + "'" : e.what());
+  });
+  app.footer(
+      "Examples\n"
+      "  aurum bench failover                                  every event, five times\n"
+      "  aurum bench failover --events pg-kill,switchover -n 3\n"
+      "  aurum bench failover --sync --json numbers.json\n"
+      "  aurum bench failover --agent aurum --agent patroni    both, in turn");
   auto* failover = app.add_subcommand("failover", "how long writes stop, and whether any is lost");
   failover
       ->add_option("--events", o.events,

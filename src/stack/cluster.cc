@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "model/config.h"
+#include "runtime/port.h"
 
 namespace aurum::stack {
 
@@ -194,7 +195,7 @@ Status Cluster::check_ports() const {
   auto look = [](const std::string& name, const char* what, const std::string& host,
                  std::uint16_t port, const std::string& netns) -> Status {
     if (!netns.empty() || !port_busy(host, port)) return {};
-    const std::string who = who_listens(port);
+    const std::string who = runtime::who_listens(port);
     return fail(
         Code::exists,
         fmt::format("port {} ({} of {}) is taken by {}", port, what, name,

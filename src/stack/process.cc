@@ -192,44 +192,4 @@ std::optional<ProcessId> read_pid_file(const std::filesystem::path& file) {
   return id;
 }
 
-namespace {
-
-/// Inodes of the sockets that listen on `port`, from /proc/net/tcp and tcp6 (proc(5)): column 2 is
-/// the local address, 4 the state (0A = LISTEN), 10 the inode.
-std::set<std::string> listening_inodes(std::uint16_t port) {
-  std::set<std::string> inodes;
-  const std::string suffix = fmt::format(":{:04X}", port);
-  for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    std::ifstream in(file);
-    for (std::string line; std::getline(in, line);) {
-      std::istringstream words(line);
-      std::vector<std::string> column(10);
-      for (auto& c : column) words >> c;
-      if (words && column[1].ends_with(suffix) && column[3] == "0A") inodes.insert(column[9]);
-    }
-  }
-  return inodes;
-}
-
-}  // namespace
-
-std::string who_listens(std::uint16_t port) {
-  const auto inodes = listening_inodes(port);
-  if (inodes.empty()) return {};
-  for (const pid_t pid : all_pids()) {
-    std::error_code ec;
-    for (std::filesystem::directory_iterator it(fmt::format("/proc/{}/fd", pid), ec), end;
-         !ec && it != end; it.increment(ec)) {
-      std::error_code gone;
-      const auto target = std::filesystem::read_symlink(it->path(), gone).string();
-      if (!target.starts_with("socket:[")) continue;
-      if (inodes.contains(target.substr(8, target.size() - 9))) {
-        const auto info = inspect(pid);
-        return fmt::format("{} (pid {})", info ? info->name : "?", pid);
-      }
-    }
-  }
-  return {};
-}
-
 }  // namespace aurum::stack

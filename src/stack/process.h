@@ -68,8 +68,4 @@ Status write_pid_file(const std::filesystem::path& file, ProcessId id);
 /// The process a pid file speaks of, only if that one is alive.
 std::optional<ProcessId> read_pid_file(const std::filesystem::path& file);
 
-/// "etcd (pid 812)", as far as we may see who listens on a TCP port; "" when nobody does or it is
-/// hidden.
-std::string who_listens(std::uint16_t port);
-
 }  // namespace aurum::stack

@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cstdio>
-#include <fcntl.h>
 #include <iostream>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +10,7 @@
 #include "runtime/clock.h"
 #include "stack/cluster.h"
 #include "stack/commands.h"
+#include "stack/stack_options.h"
 #include "stack/terminal.h"
 
 namespace aurum::stack {
@@ -19,48 +18,6 @@ namespace aurum::stack {
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Options {
-  std::string dir;
-  int nodes = 3;
-  int port_base = 0;
-  int ttl = 0;
-  int timeout = 120;
-  std::string sync;
-  std::string agent;
-  std::string postgres;
-  bool yes = false;
-  bool json = false;
-};
-
-int report(const Error& error) {
-  std::fprintf(stderr, "error: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
-  return 1;
-}
-
-/// One command at a time on one stack; the kernel drops the lock with the process, however it ends.
-class Lock {
- public:
-  explicit Lock(const fs::path& file)
-      : fd_(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-    held_ = fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
-  }
-  ~Lock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  int fd_;
-  bool held_ = false;
-};
-
-Error busy() {
-  return {Code::exists, "another `aurum stack` command works on this stack", "Wait for it to end."};
-}
 
 std::string role_text(const NodeView& n, bool leader) {
   if (!n.answers) return n.agent_alive ? "starting" : n.postgres_alive ? "no agent" : "down";
@@ -98,14 +55,6 @@ void print_tables(const Cluster& cluster, const View& view) {
   std::printf("%s\n", table(rows).c_str());
 }
 
-/// How to call us from the present folder.
-std::string own_name() {
-  std::error_code ec;
-  const auto me = fs::read_symlink("/proc/self/exe", ec);
-  const auto near = me.lexically_relative(fs::current_path(ec));
-  return ec || near.empty() || near.begin()->string() == ".." ? me.string() : near.string();
-}
-
 void print_connections(const Cluster& cluster) {
   const Plan& plan = cluster.plan();
   auto show = [&](const char* title, Access access) {
@@ -130,7 +79,8 @@ void print_next(const Cluster& cluster, const View& view) {
   std::printf("  C=%s\n", cluster.config_of(leader).c_str());
   std::printf("  %s -c $C list\n", ctl.c_str());
   std::printf("  %s -c $C switchover\n", ctl.c_str());
-  if (id) std::printf("  kill -9 %d    # PostgreSQL of %s, the leader\n", id->pid, name.c_str());
+  std::printf("  %s stack kill    # all of %s, the leader\n", me.c_str(), name.c_str());
+  if (id) std::printf("  kill -9 %d    # or its PostgreSQL alone\n", id->pid);
   std::printf("  %s stack status    # what became of it\n", me.c_str());
   std::printf("  tail -f %s\n", cluster.log_of(name).c_str());
   std::printf("  %s stack down    # stops it, keeps the data\n", me.c_str());
@@ -143,7 +93,7 @@ std::vector<std::string> words(const std::string& text) {
   return found;
 }
 
-Result<Plan> wanted_plan(const Options& options) {
+Result<Plan> wanted_plan(const StackOptions& options) {
   auto plan = default_plan(options.dir, options.nodes, options.port_base);
   if (!plan) return plan;
   plan->agent = words(options.agent);
@@ -155,7 +105,7 @@ Result<Plan> wanted_plan(const Options& options) {
 
 /// An existing stack keeps what it was made with; an option that says otherwise must not be
 /// swallowed.
-Status same_as_made(const Plan& plan, const Options& o, const CLI::App& up) {
+Status same_as_made(const Plan& plan, const StackOptions& o, const CLI::App& up) {
   auto differs = [&](const char* option, bool differing) -> Status {
     if (up.count(option) == 0 || !differing) return {};
     return fail(Code::exists,
@@ -175,7 +125,7 @@ Status same_as_made(const Plan& plan, const Options& o, const CLI::App& up) {
   return same;
 }
 
-Result<Cluster> open_or_create(const Options& options, const CLI::App& up) {
+Result<Cluster> open_or_create(const StackOptions& options, const CLI::App& up) {
   auto cluster = Cluster::open(options.dir);
   if (cluster) {
     auto same = same_as_made(cluster->plan(), options, up);
@@ -188,7 +138,7 @@ Result<Cluster> open_or_create(const Options& options, const CLI::App& up) {
   return Cluster::create(std::move(*plan));
 }
 
-Status bring_up(Cluster& cluster, const Options& options, Progress& progress) {
+Status bring_up(Cluster& cluster, const StackOptions& options, Progress& progress) {
   const Plan& plan = cluster.plan();
   progress.step("looking for programs and free ports");
   auto ready = cluster.prepare();
@@ -221,7 +171,7 @@ Status bring_up(Cluster& cluster, const Options& options, Progress& progress) {
   return healthy;
 }
 
-int run_up(const Options& options, const CLI::App& command) {
+int run_up(const StackOptions& options, const CLI::App& command) {
   auto cluster = open_or_create(options, command);
   if (!cluster) return report(cluster.error());
   const Lock lock(cluster->plan().dir / "lock");
@@ -247,7 +197,7 @@ int run_up(const Options& options, const CLI::App& command) {
   return 0;
 }
 
-Status bring_down(Cluster& cluster, const Options& options, Progress& progress) {
+Status bring_down(Cluster& cluster, const StackOptions& options, Progress& progress) {
   const View view = cluster.observe();
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < view.nodes.size(); ++i) {
@@ -275,7 +225,7 @@ Status bring_down(Cluster& cluster, const Options& options, Progress& progress) 
   return result;
 }
 
-int run_down(const Options& options) {
+int run_down(const StackOptions& options) {
   auto cluster = Cluster::open(options.dir);
   if (!cluster) return report(cluster.error());
   const Lock lock(cluster->plan().dir / "lock");
@@ -292,7 +242,7 @@ int run_down(const Options& options) {
   return 0;
 }
 
-int run_destroy(const Options& options) {
+int run_destroy(const StackOptions& options) {
   auto cluster = Cluster::open(options.dir);
   if (!cluster && cluster.error().code == Code::not_found) {
     std::printf("There is no stack in %s.\n", options.dir.c_str());
@@ -378,7 +328,7 @@ std::string status_json(const Cluster& cluster, const View& view) {
   return doc.dump(2);
 }
 
-int run_status(const Options& options) {
+int run_status(const StackOptions& options) {
   auto cluster = Cluster::open(options.dir);
   if (!cluster) return report(cluster.error());
   const View view = cluster->observe();
@@ -398,7 +348,7 @@ int run_status(const Options& options) {
 }  // namespace
 
 int stack_main(int argc, char** argv) {
-  Options o;
+  StackOptions o;
   o.dir = default_dir();
   CLI::App app(
       "A whole cluster of real processes on this machine: three PostgreSQL nodes\n"
@@ -406,6 +356,25 @@ int stack_main(int argc, char** argv) {
       "aurum stack");
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
+  app.failure_message([](const CLI::App* at, const CLI::Error& e) {
+    const auto rest = at->remaining(true);
+    const bool unknown = e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
+                         !rest.empty();
+    return fmt::format("error: {}\nhint: aurum stack --help\n",
+                       unknown ? "unknown command '" + rest.front() + "'" : e.what());
+  });
+  app.footer(
+      "A first failover by hand\n"
+      "  aurum stack up\n"
+      "  aurum stack kill               SIGKILL to all of the leader's node\n"
+      "  aurum stack status             somebody else leads\n"
+      "  aurum stack start node-1       the killed one rejoins\n"
+      "\n"
+      "More of them\n"
+      "  aurum stack kill --part postgres          PostgreSQL alone\n"
+      "  aurum stack kill node-2 --part agent      the agent alone\n"
+      "  aurum stack kill etcd-1                   an etcd member\n"
+      "  aurum stack up --dir /tmp/s2 --port-base 15432    a second stack");
   auto dir_option = [&](CLI::App* sub) {
     sub->add_option("--dir", o.dir, "its folder; $AURUM_STACK_DIR");
     return sub;
@@ -426,6 +395,14 @@ int stack_main(int argc, char** argv) {
       ->check(CLI::Range(1, 3600));
   auto* status = dir_option(app.add_subcommand("status", "show it; exit 0 healthy, 3 not"));
   status->add_flag("--json", o.json, "for programs");
+  auto* kill = dir_option(app.add_subcommand("kill", "SIGKILL a node, as a power cut would"));
+  kill->add_option("NODE", o.node, "node-1, etcd-1, ... (the leader)");
+  kill->add_option("--part", o.part, "agent, postgres, or the whole node (node)")
+      ->check(CLI::IsMember({"agent", "postgres", "node"}));
+  auto* start = dir_option(app.add_subcommand("start", "start a node again, see it rejoin"));
+  start->add_option("NODE", o.node, "node-1, etcd-1, ...")->required();
+  start->add_option("--timeout", o.timeout, "seconds it may take to rejoin (120)")
+      ->check(CLI::Range(1, 3600));
   auto* destroy = dir_option(app.add_subcommand("destroy", "stop it and remove all it made"));
   destroy->add_flag("--yes", o.yes, "do not ask");
   try {
@@ -437,6 +414,8 @@ int stack_main(int argc, char** argv) {
   if (up->parsed()) return run_up(o, *up);
   if (down->parsed()) return run_down(o);
   if (destroy->parsed()) return run_destroy(o);
+  if (kill->parsed()) return run_kill(o);
+  if (start->parsed()) return run_start(o);
   return run_status(o);
 }
 

@@ -1,5 +1,6 @@
 // Jobs: what pg/ does, with durations and faults.
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -157,15 +158,15 @@ void World::job(Node& n, JobId id, const Configure& configure) {
   });
 }
 
-void World::job(Node& n, JobId id, const Promote&) {
+void World::job(Node& n, JobId id, const Promote& promote) {
   const int pid = n.pg.pid;
-  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, life = n.life] {
+  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, promote, life = n.life] {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
     if (!there || n.pg.failing_promotions > 0) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery) n.pg.promote(next_branch_++);
+    if (n.pg.in_recovery) n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
     end_job(n, life, id, JobResult{});
   });
 }

@@ -61,10 +61,10 @@ void Postgres::crash() {
   streams_from.clear();
 }
 
-void Postgres::promote(int branch) {
+void Postgres::promote(int branch, model::Timeline timeline) {
   in_recovery = streaming = false;
   streams_from.clear();
-  wal.path.push_back({branch, wal.timeline() + 1, wal.end});
+  wal.path.push_back({branch, timeline, wal.end});
   checkpoint = wal.end;
   checkpoint_timeline = wal.timeline();
   wal.end.value += kCheckpointRecord;

@@ -70,7 +70,7 @@ struct Postgres {
   void shut_down_cleanly();
   /// Kill, crash or power loss.
   void crash();
-  void promote(int branch);
+  void promote(int branch, model::Timeline timeline);
   std::optional<model::ControlData> control() const;
 };
 

@@ -69,7 +69,7 @@ bool Store::keep_alive(model::LeaseId lease, Instant now) {
 }
 
 void Store::revoke(model::LeaseId lease) {
-  leases_.erase(lease);
+  if (leases_.erase(lease) == 0) return;
   const auto bound = [&](const auto& kv) { return kv.second.lease == lease; };
   if (std::any_of(keys_.begin(), keys_.end(), bound)) {
     ++revision_;

@@ -234,7 +234,8 @@ void World::probe_loop(Node& n) {
 void World::server_ended(Node& n, const std::string& how) {
   if (!n.core) return;
   post(n, PgExited{n.pg.pid, how}, milliseconds(1));
-  at_agent(n, milliseconds(2), [this, &n] { probe(n); });
+  // On a busy machine the end is heard of long before anybody has looked at what is left.
+  at_agent(n, milliseconds(100), [this, &n] { probe(n); });
 }
 
 // ---------------------------------------------------------------------------------------- who
@@ -282,7 +283,9 @@ bool World::healthy() {
 }
 
 std::string World::describe() {
-  std::string out = fmt::format("at {} s, leader '{}'\n", to_seconds(now_ - Instant{}), leader());
+  std::string out = fmt::format("at {} s, leader '{}', initialize '{}'\n",
+                                to_seconds(now_ - Instant{}), leader(),
+                                store.view().initialize.value_or("absent"));
   for (const auto& [name, n] : nodes_) {
     const Postgres& pg = n->pg;
     out += fmt::format("  {}: {}{} server {} timeline {} end {} control '{}' page {} {}\n", name,
@@ -294,7 +297,11 @@ std::string World::describe() {
                        pg.wal.timeline(), model::to_string(pg.wal.end), pg.control_state,
                        static_cast<int>(n->page.state),
                        n->core && n->core->state().job ? name_of(n->core->state().job->job) : "");
-    for (std::size_t i = n->notes.size() < 40 ? 0 : n->notes.size() - 40; i < n->notes.size(); ++i)
+    for (const Stretch& s : pg.wal.path)
+      out += fmt::format("      branch {} timeline {} from {}\n", s.branch, s.timeline,
+                         model::to_string(s.begin));
+    if (n->exited) out += fmt::format("      exited {}: {}\n", n->exited->first, n->exited->second);
+    for (std::size_t i = n->notes.size() < 25 ? 0 : n->notes.size() - 25; i < n->notes.size(); ++i)
       out += fmt::format("      {:.3f} [{}] {}\n", to_seconds(n->noted[i] - Instant{}),
                          n->notes[i].event, n->notes[i].text);
   }

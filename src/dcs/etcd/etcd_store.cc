@@ -140,6 +140,9 @@ std::unique_ptr<Store> make_etcd_store(boost::asio::any_io_executor executor,
 }
 
 Status check_etcd_config(const model::EtcdConfig& config) {
+  if (config.hosts.empty() && !config.srv.empty())
+    return fail(Code::invalid, "etcd3.srv: endpoints are not looked up in DNS yet",
+                "List them in etcd3.hosts.");
   if (config.hosts.empty()) return fail(Code::invalid, "etcd3.hosts: no endpoint is configured");
   for (const std::string& host : config.hosts) {
     const auto endpoint = etcd::parse_endpoint(host);

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+/// What the files of `aurum stack` share.
+namespace aurum::stack {
+
+/// The command line; each command uses some of it.
+struct StackOptions {
+  std::string dir;
+  int nodes = 3;
+  int port_base = 0;
+  int ttl = 0;
+  int timeout = 120;
+  std::string sync;
+  std::string agent;
+  std::string postgres;
+  std::string node;
+  std::string part;
+  bool yes = false;
+  bool json = false;
+};
+
+/// Prints it, with its hint; the exit code 1.
+int report(const Error& error);
+/// Somebody else has the Lock.
+Error busy();
+/// How to call us from the present folder.
+std::string own_name();
+
+/// One command at a time on one stack; the kernel drops the lock with the process, however it ends.
+class Lock {
+ public:
+  explicit Lock(const std::filesystem::path& file);
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  int fd_;
+  bool held_ = false;
+};
+
+/// `aurum stack kill [NODE] [--part …]` and `aurum stack start NODE`; exit codes.
+int run_kill(const StackOptions& options);
+int run_start(const StackOptions& options);
+
+}  // namespace aurum::stack
