@@ -65,6 +65,7 @@ TEST_F(LiveChanges, a_restart_asked_for_during_a_reload_waits_for_it) {
   begin();
   Node& n = replica();
   w().deliver(n, ConfigReloaded{n.config});
+  w().run_until([&] { return n.core->state().job.has_value(); }, seconds(2));
   ASSERT_TRUE(n.core->state().job.has_value());
   w().request(n, {.id = 41, .what = RestartRequest{}});
   w().request(n, {.id = 42, .what = RestartRequest{}});
