@@ -107,6 +107,7 @@ class Agent : public api::Node {
   runtime::Task<void> probe_once();
   void facts_seen(model::PgFacts facts);
   void probe_soon();
+  runtime::Task<void> check_roles();
   void server_exited(int pid, std::string how);
   runtime::Task<void> revive_guard();
 
@@ -153,6 +154,7 @@ class Agent : public api::Node {
   core::RequestId next_request_ = 1;
   Instant last_cycle_;
   int adopted_pid_ = 0;
+  bool roles_checked_ = false;
 };
 
 }  // namespace aurum::agent

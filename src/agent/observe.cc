@@ -76,7 +76,19 @@ void Agent::facts_seen(model::PgFacts facts) {
     adopted_pid_ = facts.pid;
     asio::co_spawn(io_, launcher_->adopt(facts.pid), asio::detached);
   }
+  const bool settled = facts.accepting && !facts.in_recovery && core_.state().lead.held &&
+                       !core_.state().bootstrapping;
+  if (settled && !std::exchange(roles_checked_, true))
+    asio::co_spawn(io_, check_roles(), asio::detached);
   post(core::PgProbed{std::move(facts)});
+}
+
+/// A server that somebody else made may lack the roles that replicas come with; they are not made
+/// behind the back of its owner.
+Task<void> Agent::check_roles() {
+  auto missing = co_await postgres_->missing_roles();
+  if (!missing) co_return;
+  for (const auto& text : *missing) log_->warn("pg.roles", text);
 }
 
 void Agent::server_exited(int pid, std::string how) {

@@ -78,7 +78,7 @@ From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind
   aurum ctl -c node.yml switchover    hand over the leadership; asks first
   aurum ctl -c node.yml edit-config   change what all members share
-  aurum ctl --help                    all commands, patronictl's with its options
+  aurum ctl --help                    patronictl's commands and options
 
 Try it on this machine
   aurum stack up                      a whole cluster of real processes

@@ -42,13 +42,15 @@ RestartOrder restart_order(const model::ClusterView& view, std::vector<model::Me
   RestartOrder order;
   const auto [raised, lowered] = limits_of(members);
   const std::string leader = view.leader_name();
-  const bool with_leader = std::any_of(members.begin(), members.end(),
-                                       [&](const auto& member) { return member.name == leader; });
+  const auto at = std::find_if(members.begin(), members.end(),
+                               [&](const auto& member) { return member.name == leader; });
+  const bool with_leader = at != members.end();
   order.leader_first = with_leader && raised.empty() && !lowered.empty();
   order.replicas_first = with_leader && !raised.empty();
-  std::stable_partition(members.begin(), members.end(), [&](const auto& member) {
-    return (member.name == leader) == order.leader_first;
-  });
+  if (with_leader && order.leader_first)
+    std::rotate(members.begin(), at, std::next(at));
+  else if (with_leader)
+    std::rotate(at, std::next(at), members.end());
   order.members = std::move(members);
   if (order.leader_first)
     order.why =

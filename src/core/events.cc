@@ -245,7 +245,7 @@ void Core::on(const PgExited& e) {
     s_.facts->probe_timed_out = false;
     s_.end_unseen = e.pid != 0;
   }
-  if (known || s_.crashed || ends_server(s_.job)) return;
+  if (s_.crashed || ends_server(s_.job)) return;
   s_.crashed = true;
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }

@@ -214,6 +214,36 @@ Task<Status> Postgres::make_roles(Session& session) {
   co_return Status{};
 }
 
+Task<Result<std::vector<std::string>>> Postgres::missing_roles() {
+  const auto& pg = config_->pg;
+  auto session = co_await open_local(seconds(5));
+  if (!session) co_return fail(session.error());
+  std::vector<std::string> missing;
+  const auto check = [&](const Rows& rows, const std::string& path, const model::Login& login,
+                         const std::string& right, const std::string& need) {
+    const bool there = !rows.rows.empty();
+    if (there && rows.text(0, std::size_t{0}) == "t") return;
+    const std::string name = quote_identifier(login.username);
+    missing.push_back("postgresql.authentication." + path + ": role " + name +
+                      (there ? " has not the rights it needs" : " does not exist") + ": " + need +
+                      " (hint: " + (there ? "ALTER ROLE " : "CREATE ROLE ") + name + " LOGIN" + right +
+                      (there ? ")" : " PASSWORD '...')"));
+  };
+  const auto look = [](const model::Login& login, const char* right) {
+    return "SELECT rolcanlogin AND (rolsuper OR " + std::string(right) +
+           ") FROM pg_catalog.pg_roles WHERE rolname = " + quote_literal(login.username);
+  };
+  auto replication = co_await (*session)->query(look(pg.replication, "rolreplication"), seconds(5));
+  if (!replication) co_return fail(replication.error());
+  check(*replication, "replication", pg.replication, " REPLICATION",
+        "replicas can not be made, nor stream");
+  if (pg.rewind.username.empty() || pg.rewind.username == pg.superuser.username) co_return missing;
+  auto rewind = co_await (*session)->query(look(pg.rewind, "true"), seconds(5));
+  if (!rewind) co_return fail(rewind.error());
+  check(*rewind, "rewind", pg.rewind, "", "pg_rewind can not log in");
+  co_return missing;
+}
+
 Task<Status> Postgres::make_role(Session& session, model::Login login, std::string attributes) {
   if (login.username.empty()) co_return Status{};
   auto known = co_await session.query(

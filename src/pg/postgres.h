@@ -67,6 +67,9 @@ class Postgres {
   /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
   /// primary.
   Task<Status> post_bootstrap();
+  /// One sentence for each login of the configuration that the running server does not have, or not
+  /// with the right it needs: a cluster that was adopted and not made here may lack them.
+  Task<Result<std::vector<std::string>>> missing_roles();
   /// Fills the directory by create_replica_methods from one of `sources` (in order of preference).
   Task<Result<CloneReport>> clone(std::vector<model::Upstream> sources, bool only_basebackup,
                                   Progress progress);

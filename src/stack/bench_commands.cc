@@ -424,8 +424,12 @@ int bench_main(int argc, char** argv) {
   CLI::App app("Measures a cluster of its own, on free ports, removed at the end.", "aurum bench");
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
-  app.failure_message([](const CLI::App*, const CLI::Error& e) {
-    return fmt::format("error: {}\nhint: aurum bench failover --help\n", e.what());
+  app.failure_message([](const CLI::App* at, const CLI::Error& e) {
+    const auto rest = at->remaining(true);
+    const bool unknown = e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
+                         !rest.empty();
+    return fmt::format("error: {}\nhint: aurum bench failover --help\n",
+                       unknown ? "unknown command '" + rest.front() + "'" : e.what());
   });
   app.footer(
       "Examples\n"

@@ -35,7 +35,8 @@ std::string text_of(const fs::path& file) {
 
 std::string program() {
   const char* other = std::getenv("AURUM_PROGRAM");
-  return other != nullptr && *other != '\0' ? other : AURUM_PROGRAM;
+  if (other != nullptr && *other != '\0') return other;
+  return (fs::read_symlink("/proc/self/exe").parent_path() / "aurum").string();
 }
 
 }  // namespace
