@@ -21,10 +21,8 @@ packages_of() {
 }
 
 missing_packages() {
-  local name
-  for name in "$@"; do
-    dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
-  done
+  printf '%s\n' "$@" | grep -vxFf <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+    awk '$2 == "installed" {print $1}') || true
 }
 
 # Until this shell ends, no package may start its daemon, nor create Debian's main cluster. An existing policy-rc.d is
