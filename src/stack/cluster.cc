@@ -236,8 +236,8 @@ Status Cluster::wipe_node(std::size_t node) {
 void Cluster::remove_run_dirs() const {
   std::error_code ec;
   for (const auto& node : plan_.nodes) {
-    const std::string name =
-        fmt::format("{}-{}", plan_.scope, model::guard_name(node.name, plan_.dir / "data" / node.name));
+    const std::string name = fmt::format(
+        "{}-{}", plan_.scope, model::guard_name(node.name, plan_.dir / "data" / node.name));
     fs::remove_all(fs::path("/run/aurum") / name, ec);
     fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
   }
