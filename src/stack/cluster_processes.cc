@@ -87,7 +87,10 @@ std::vector<ProcessId> Cluster::processes(std::size_t node, Part part) const {
 bool Cluster::kill(std::size_t node, Part part) {
   if (processes(node, part).empty()) return false;
   if (part == Part::node) return kill_all([&] { return processes(node, part); });
-  return signal_all(processes(node, part), SIGKILL);
+  const auto victims = processes(node, part);
+  const bool any = signal_all(victims, SIGKILL);
+  for (const auto& id : victims) wait_gone(id, seconds(5));
+  return any;
 }
 
 bool Cluster::freeze(std::size_t node, Part part) {
@@ -196,7 +199,8 @@ Status Cluster::stop_node(std::size_t node, Duration timeout) {
     send_signal(*id, SIGINT);
     wait_gone(*id, std::max<Duration>(until - runtime::now(), seconds(5)));
   }
-  // The guard ends with its server; give it a moment before calling it a leftover.
+  // The guard waits a while for another agent, which does not come.
+  signal_all(processes(node, Part::node), SIGTERM);
   for (const auto& id : processes(node, Part::node)) wait_gone(id, seconds(2));
   if (processes(node, Part::node).empty()) return {};
   const bool gone = kill_all([&] { return processes(node, Part::node); });
