@@ -39,7 +39,7 @@ void Core::start_as_replica() {
 }
 
 bool Core::data_in_recovery() const {
-  if (s_.fresh_copy) return true;
+  if (s_.fresh_copy || (s_.facts && s_.facts->copied)) return true;
   if (!s_.facts || !s_.facts->control) return false;
   const std::string& state = s_.facts->control->state;
   return state == "shut down in recovery" || state == "in archive recovery";

@@ -23,8 +23,8 @@ std::optional<LocalEnd> local_end(const model::PgFacts& facts) {
   const bool shut_down = control.state == "shut down";
   const bool in_recovery =
       control.state == "shut down in recovery" || control.state == "in archive recovery";
-  end.was_primary = !in_recovery;
-  end.clean = shut_down || in_recovery;
+  end.was_primary = !in_recovery && !facts.copied;
+  end.clean = shut_down || in_recovery || facts.copied;
   end.timeline = control.timeline;
   end.lsn = control.checkpoint;
   if (in_recovery && control.minimum_recovery_end > end.lsn) {

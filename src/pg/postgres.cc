@@ -55,6 +55,7 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
         if (::stat((dir / "global/pg_control").c_str(), &info) == 0)
           out.control_changed_ns =
               info.st_mtim.tv_sec * std::int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
+        out.backup_label = ::stat((dir / "backup_label").c_str(), &info) == 0;
         return out;
       },
       deadline);
@@ -183,6 +184,7 @@ Task<void> Postgres::add_control_data(model::PgFacts& facts, const Look& look, I
     control_of_ns_ = look.control_changed_ns;
   }
   facts.control = control_;
+  facts.copied = look.backup_label;
   facts.system_identifier = control_->system_identifier;
 }
 

@@ -118,6 +118,7 @@ class Postgres {
     model::DataDir data_dir = model::DataDir::empty;
     std::optional<LivePostmaster> postmaster;
     std::int64_t control_changed_ns = 0;
+    bool backup_label = false;
   };
   enum class Purpose { heartbeat, work };
   using SessionPtr = std::unique_ptr<Session>;

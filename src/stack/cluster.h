@@ -103,7 +103,7 @@ class Cluster {
   bool kill_etcd(std::size_t member);
   bool freeze_etcd(std::size_t member);
   bool thaw_etcd(std::size_t member);
-  /// SIGKILL. False when there was nothing to kill.
+  /// SIGKILL, and waits for the end. False when there was nothing to kill.
   bool kill(std::size_t node, Part part);
   bool freeze(std::size_t node, Part part);  ///< SIGSTOP
   bool thaw(std::size_t node, Part part);    ///< SIGCONT

@@ -87,7 +87,10 @@ std::vector<ProcessId> Cluster::processes(std::size_t node, Part part) const {
 bool Cluster::kill(std::size_t node, Part part) {
   if (processes(node, part).empty()) return false;
   if (part == Part::node) return kill_all([&] { return processes(node, part); });
-  return signal_all(processes(node, part), SIGKILL);
+  const auto victims = processes(node, part);
+  const bool any = signal_all(victims, SIGKILL);
+  for (const auto& id : victims) wait_gone(id, seconds(5));
+  return any;
 }
 
 bool Cluster::freeze(std::size_t node, Part part) {

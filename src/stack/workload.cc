@@ -1,8 +1,12 @@
 #include "stack/workload.h"
 
 #include <ctime>
+#include <fcntl.h>
+#include <filesystem>
 #include <optional>
 #include <poll.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
@@ -55,6 +59,19 @@ Connection connect(const std::string& conninfo, Instant until) {
     state = PQconnectPoll(conn.get());
   }
   return conn;
+}
+
+std::filesystem::path space(const WorkloadSettings& settings) {
+  return std::filesystem::path("/run/netns") / settings.network_namespace;
+}
+
+/// A network namespace is a thread's own (setns(2)): the others stay where they are.
+bool enter(const std::filesystem::path& network) {
+  const int fd = ::open(network.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool entered = ::setns(fd, CLONE_NEWNET) == 0;
+  ::close(fd);
+  return entered;
 }
 
 enum class Outcome { acknowledged, refused, unknown };
@@ -111,7 +128,9 @@ Written write_row(PGconn* conn, std::int64_t id, std::size_t client, Instant unt
 }  // namespace
 
 Workload::Workload(std::vector<std::string> conninfos, WorkloadSettings settings)
-    : conninfos_(std::move(conninfos)), settings_(settings) {}
+    : conninfos_(std::move(conninfos)),
+      settings_(std::move(settings)),
+      next_id_(settings_.first_id) {}
 
 Result<std::unique_ptr<Workload>> Workload::start(const Cluster& cluster,
                                                   WorkloadSettings settings) {
@@ -127,8 +146,11 @@ Result<std::unique_ptr<Workload>> Workload::start(const Cluster& cluster,
     return fail(Code::unavailable,
                 fmt::format("cannot make the table: {}", PQerrorMessage(conn.get())));
   }
-  std::unique_ptr<Workload> workload(new Workload(std::move(conninfos), settings));
-  for (std::size_t i = 0; i < static_cast<std::size_t>(settings.clients); ++i) {
+  const auto clients = static_cast<std::size_t>(settings.clients);
+  if (!settings.network_namespace.empty() && !std::filesystem::exists(space(settings)))
+    return fail(Code::not_found, "there is no " + space(settings).string());
+  std::unique_ptr<Workload> workload(new Workload(std::move(conninfos), std::move(settings)));
+  for (std::size_t i = 0; i < clients; ++i) {
     workload->threads_.emplace_back([w = workload.get(), i] { w->client(i); });
   }
   return workload;
@@ -143,6 +165,7 @@ void Workload::stop() {
 }
 
 void Workload::client(std::size_t index) {
+  if (!settings_.network_namespace.empty() && !enter(space(settings_))) return;
   const auto clients = static_cast<double>(settings_.clients);
   const Duration period(static_cast<std::int64_t>(1e9 * clients / settings_.rate));
   Instant slot = runtime::now() + period * static_cast<std::int64_t>(index) / settings_.clients;

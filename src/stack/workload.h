@@ -20,6 +20,8 @@ struct WorkloadSettings {
   Duration answer_deadline =
       seconds(1);  ///< a client gives an answer up after this and connects anew
   Duration connect_deadline = milliseconds(500);  ///< for one attempt over all hosts
+  std::int64_t first_id = 1;                      ///< so that two workloads write to one table
+  std::string network_namespace = {};  ///< clients live there, a name under /run/netns; "" = ours
 };
 
 /// Clients which write unique rows at a steady rate through libpq's multi-host connection with
