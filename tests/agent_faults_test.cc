@@ -1,0 +1,109 @@
+// The agent or its guard dies, hangs, or is told to read its file again, while PostgreSQL is well.
+#include <csignal>
+#include <fstream>
+
+#include "runtime/clock.h"
+#include "support/cluster_test.h"
+
+namespace aurum::tests {
+namespace {
+
+class AgentFaults : public ClusterTest {};
+
+TEST_F(AgentFaults, an_agent_killed_and_restarted_leaves_its_server_and_its_leadership_alone) {
+  const std::size_t lead = leader();
+  const auto server = cluster().postmaster(lead);
+  const int timeline = cluster().observe().nodes[lead].timeline;
+  ASSERT_TRUE(cluster().kill(lead, Part::agent));
+  need(cluster().start_node(lead));
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(cluster().postmaster(lead), server);
+  EXPECT_EQ(leader(), lead);
+  EXPECT_EQ(cluster().observe().nodes[lead].timeline, timeline);
+  EXPECT_EQ(verdict.reigns.size(), 1U);
+}
+
+TEST_F(AgentFaults, a_replicas_agent_killed_and_restarted_adopts_its_server) {
+  const std::size_t follower = replica();
+  const auto server = cluster().postmaster(follower);
+  ASSERT_TRUE(cluster().kill(follower, Part::agent));
+  need(cluster().start_node(follower));
+  settle_and_judge();
+  EXPECT_EQ(cluster().postmaster(follower), server);
+}
+
+// Without an agent nobody renews the lease: the guard must end the old server before another node
+// can lead.
+TEST_F(AgentFaults, without_its_agent_the_guard_ends_the_server_before_another_leads) {
+  const std::size_t old = leader();
+  ASSERT_TRUE(cluster().kill(old, Part::agent));
+  const std::size_t next = other_leader(old);
+  EXPECT_FALSE(cluster().postmaster(old)) << name(next) << " leads beside the old server";
+  wait_for_writes();
+  need(cluster().start_node(old));
+  const auto verdict = settle_and_judge(Loss::before_takeover);
+  EXPECT_GE(verdict.reigns.size(), 2U);
+}
+
+// A frozen agent (a debugger, a stopped container without its siblings) notices nothing of its
+// lease's end.
+TEST_F(AgentFaults, an_agent_frozen_beyond_its_lease_is_no_second_leader_when_it_wakes) {
+  const std::size_t old = leader();
+  ASSERT_TRUE(cluster().freeze(old, Part::agent));
+  other_leader(old);
+  EXPECT_FALSE(cluster().postmaster(old));
+  wait_for_writes();
+  ASSERT_TRUE(cluster().thaw(old, Part::agent));
+  const auto verdict = settle_and_judge(Loss::before_takeover);
+  EXPECT_GE(verdict.reigns.size(), 2U);
+  EXPECT_NE(leader(), old);
+}
+
+TEST_F(AgentFaults, a_killed_guard_is_revived_and_adopts_the_server) {
+  const std::size_t lead = leader();
+  const auto server = cluster().postmaster(lead);
+  const auto guard = guard_of(cluster(), lead);
+  ASSERT_TRUE(guard);
+  ASSERT_TRUE(stack::send_signal(*guard, SIGKILL));
+  wait_for("another guard", [&] {
+    const auto now = guard_of(cluster(), lead);
+    return now && now != guard;
+  });
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(cluster().postmaster(lead), server);
+  EXPECT_EQ(verdict.reigns.size(), 1U);
+  // The new one does its work: without an agent it ends the server.
+  begin_history();
+  ASSERT_TRUE(cluster().kill(lead, Part::agent));
+  other_leader(lead);
+  EXPECT_FALSE(cluster().postmaster(lead));
+  need(cluster().start_node(lead));
+  settle_and_judge(Loss::before_takeover);
+}
+
+TEST_F(AgentFaults, a_reload_by_signal_applies_the_file_and_a_broken_file_changes_nothing) {
+  const std::size_t node = replica();
+  const auto file = cluster().config_of(node);
+  const std::string good = file_text(file);
+  const auto agent = cluster().agent(node);
+  ASSERT_TRUE(agent);
+  std::ofstream(file, std::ios::app) << "tags:\n  clonefrom: true\n";
+  ASSERT_TRUE(stack::send_signal(*agent, SIGHUP));
+  wait_for("the tag in the status", [&] {
+    auto reply = cluster().rest(node, "GET", "/patroni");
+    return reply && reply->body.find("\"clonefrom\"") != std::string::npos;
+  });
+  const std::size_t end = log_end(node);
+  std::ofstream(file, std::ios::app) << "postgresql: [not, a, mapping\n";
+  ASSERT_TRUE(stack::send_signal(*agent, SIGHUP));
+  wait_for("a complaint", [&] {
+    return log_since(node, end).find("the former one stays in force") != std::string::npos;
+  });
+  std::ofstream(file, std::ios::trunc) << good;
+  ASSERT_TRUE(stack::send_signal(*agent, SIGHUP));
+  settle_and_judge();
+  EXPECT_EQ(cluster().agent(node), agent);
+}
+
+}  // namespace
+}  // namespace aurum::tests
