@@ -178,11 +178,12 @@ TEST_F(Commands, RestartGoesOnPastAMemberThatDoesNotAnswer) {
   world.replies = {{200, ""}, {503, "restart failed"}};
   ASSERT_EQ(run(run_restart), 1);
   EXPECT_EQ(out,
-            "Success: restart on member a\n"
-            "Failed: restart for member b, status code=503, (restart failed)\n"
-            "Failed: restart for member c, connection refused\n");
+            "Success: restart on member b\n"
+            "Failed: restart for member c, status code=503, (restart failed)\n"
+            "Failed: restart for member a, connection refused\n")
+      << "the leader, a, comes last";
   EXPECT_EQ(world.calls[0],
-            "a POST /restart {\"restart_pending\": true, \"postgres_version\": \"15.10\", "
+            "b POST /restart {\"restart_pending\": true, \"postgres_version\": \"15.10\", "
             "\"timeout\": \"30s\"}");
 }
 
