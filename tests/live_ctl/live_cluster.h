@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <signal.h>
 #include <string>
 #include <sys/wait.h>
@@ -57,6 +58,8 @@ class LiveCtl : public ::testing::Test {
     auto made = stack::Scratch::make(3, 1);
     ASSERT_TRUE(made) << made.error().text();
     scratch_ = std::move(*made);
+    // Commands are looked at here, not speed: a busy machine must not cost a leader its lease.
+    stack::set_ttl(scratch_->plan(), 20);
     scratch_->plan().overrides =
         fmt::format(R"({{"postgresql": {{"callbacks": {0}}}}})", json{{"on_start", hook()},
                                                                       {"on_stop", hook()},
@@ -78,7 +81,12 @@ class LiveCtl : public ::testing::Test {
   static stack::Cluster& cluster() { return scratch_->cluster(); }
   static const std::string& scope() { return scratch_->plan().scope; }
   static std::string name(std::size_t node) { return scratch_->plan().nodes[node].name; }
-  static std::size_t leader() { return cluster().leader().value_or(0); }
+  /// Who leads, once somebody does; 3 = nobody for long.
+  static std::size_t leader() {
+    std::optional<std::size_t> found;
+    eventually([&] { return (found = cluster().leader()).has_value(); });
+    return found.value_or(3);
+  }
   static std::string callback_file() { return (scratch_->plan().dir / "run/callbacks").string(); }
   /// Appends its arguments to a file: member name is the scope's, so the role and action tell.
   static std::string hook() {

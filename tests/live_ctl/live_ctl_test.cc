@@ -64,6 +64,7 @@ TEST_F(LiveCtl, switches_over_named_unnamed_interactive_and_scheduled) {
       "switchover --candidate {} --scheduled $(date -u -d '+3 sec' +%FT%TZ) --force", name(first)));
   EXPECT_TRUE(eventually([&] { return leader() == first; })) << out.text;
   EXPECT_TRUE(ctl("history -f json").has(fmt::format("\"New Leader\": \"{}\"", name(first))));
+  ASSERT_TRUE(cluster().wait_healthy(seconds(30)));
   out = ctl(fmt::format("failover --candidate {} --force", name(second)));
   EXPECT_TRUE(out.has(fmt::format("Successfully failed over to \"{}\"", name(second)))) << out.text;
 }
