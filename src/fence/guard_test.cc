@@ -57,7 +57,8 @@ class Guard : public GuardTest {
 TEST_F(Guard, starts_a_server_with_a_clean_slate) {
   start();
   auto pid = launch(
-      "ls -l /proc/$$/fd > $DIR/fds; grep SigBlk /proc/$$/status > $DIR/mask; readlink "
+      // grep tells its own mask, which is the shell's: the shell blocks signals while it forks.
+      "ls -l /proc/$$/fd > $DIR/fds; grep SigBlk /proc/self/status > $DIR/mask; readlink "
       "/proc/$$/fd/0 "
       "> $DIR/in;"
       "pwd > $DIR/cwd; echo $$ > $DIR/up.pid; sleep 300");
