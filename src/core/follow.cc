@@ -140,6 +140,8 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   facts.rewindable = end->rewindable;
   facts.upstream_checkpointed = member == nullptr || !member->checkpoint_after_promote_pending;
   facts.rewind_failures = s_.rewind_failures;
+  facts.clean = end->clean;
+  facts.recover_failures = s_.start_backoff.failures;
   facts.may_remove_data = true;  // ClearData moves it aside where there is room, see pg/
   run_rejoin(plan_rejoin(facts), leader);
 }

@@ -62,7 +62,11 @@ RejoinPlan plan_rejoin(const RejoinFacts& f) {
       f.divergence == Divergence::diverged
           ? "my WAL is not part of the leader's history"
           : "this former primary crashed: its last WAL may not be part of the leader's history";
-  const bool can_rewind = f.use_pg_rewind && f.rewindable;
+  // Recovery comes first: it alone tells where the WAL ends, often shows that nothing has diverged,
+  // and leaves a directory that pg_rewind accepts.
+  const bool exact = f.clean && f.divergence != Divergence::unknown;
+  if (!exact && f.recover_failures < kRecoverTries) return {RejoinStep::recover, why};
+  const bool can_rewind = exact && f.use_pg_rewind && f.rewindable;
   if (can_rewind && f.rewind_failures < kRewindTries) {
     if (!f.upstream_checkpointed) {
       return {RejoinStep::wait_for_checkpoint,
@@ -70,12 +74,11 @@ RejoinPlan plan_rejoin(const RejoinFacts& f) {
     }
     return {RejoinStep::rewind, why};
   }
-  const std::string no_rewind = !f.use_pg_rewind ? "use_pg_rewind is off"
-                                : !f.rewindable
-                                    ? "pg_rewind needs data checksums or wal_log_hints"
-                                    : fmt::format("pg_rewind failed {} times", f.rewind_failures);
-  if (f.divergence == Divergence::unknown)
-    return {RejoinStep::recover, fmt::format("{}, and {}", why, no_rewind)};
+  const std::string no_rewind =
+      !exact             ? fmt::format("crash recovery failed {} times", f.recover_failures)
+      : !f.use_pg_rewind ? "use_pg_rewind is off"
+      : !f.rewindable    ? "pg_rewind needs data checksums or wal_log_hints"
+                         : fmt::format("pg_rewind failed {} times", f.rewind_failures);
   if (f.may_remove_data) return {RejoinStep::clone, fmt::format("{}, and {}", why, no_rewind)};
   return {RejoinStep::park,
           fmt::format("{}, {}, and the data directory may not be removed", why, no_rewind)};

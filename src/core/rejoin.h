@@ -37,6 +37,10 @@ struct RejoinFacts {
   bool upstream_checkpointed = true;  ///< the leader has checkpointed since its promotion (§8.4)
   int rewind_failures = 0;
   bool may_remove_data = false;  ///< by configuration, or the data directory can be moved aside
+  /// The end of the local WAL is exact. After a crash as a primary it is not, and pg_rewind refuses
+  /// the directory.
+  bool clean = true;
+  int recover_failures = 0;  ///< starts that failed in a row
 };
 
 enum class RejoinStep {
@@ -54,5 +58,6 @@ struct RejoinPlan {
 RejoinPlan plan_rejoin(const RejoinFacts& facts);
 
 inline constexpr int kRewindTries = 2;
+inline constexpr int kRecoverTries = 3;
 
 }  // namespace aurum::core

@@ -76,13 +76,26 @@ TEST(PlanRejoin, every_combination_follows_the_order_and_ends) {
               RejoinStep expected = may_remove ? RejoinStep::clone : RejoinStep::park;
               if (divergence == Divergence::none)
                 expected = RejoinStep::stream;
-              else if (rewind)
-                expected = checkpointed ? RejoinStep::rewind : RejoinStep::wait_for_checkpoint;
               else if (divergence == Divergence::unknown)
                 expected = RejoinStep::recover;  // after it nothing is unknown any more
+              else if (rewind)
+                expected = checkpointed ? RejoinStep::rewind : RejoinStep::wait_for_checkpoint;
               EXPECT_EQ(plan.step, expected);
               EXPECT_FALSE(plan.reason.empty());
             }
+}
+
+TEST(PlanRejoin, a_crashed_directory_is_recovered_before_it_is_rewound) {
+  RejoinFacts facts{.divergence = Divergence::diverged,
+                    .use_pg_rewind = true,
+                    .rewindable = true,
+                    .may_remove_data = true,
+                    .clean = false};
+  EXPECT_EQ(plan_rejoin(facts).step, RejoinStep::recover) << "pg_rewind refuses it as it is";
+  facts.recover_failures = kRecoverTries;
+  EXPECT_EQ(plan_rejoin(facts).step, RejoinStep::clone) << "it can not be recovered: bounded tries";
+  facts.may_remove_data = false;
+  EXPECT_EQ(plan_rejoin(facts).step, RejoinStep::park);
 }
 
 TEST(LocalEnd, is_read_from_what_runs_or_from_pg_control) {
