@@ -163,7 +163,7 @@ TEST_F(LiveCtl, a_value_that_postgresql_refuses_stops_nothing) {
     EXPECT_TRUE(out.has("Success: restart on member " + name(i))) << out.text;
   EXPECT_TRUE(everywhere("SHOW max_connections", "100"));
   const auto log = slurp(cluster().log_of(name(0)).string());
-  EXPECT_NE(log.find("postgresql.parameters.work_mem: is ignored, PostgreSQL refuses it"),
+  EXPECT_NE(log.find("postgresql.parameters.work_mem is ignored, PostgreSQL refuses it"),
             std::string::npos);
   patch(
       R"({"postgresql": {"parameters": {"work_mem": null, "max_connections": null, "no_such_setting": null, "log_min_duration_statement": null}}})");
