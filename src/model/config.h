@@ -172,8 +172,8 @@ Loaded load_config(const std::filesystem::path& path, const Environment& env,
 Loaded parse_config(std::string_view yaml, const Environment& env, ConfigUse use = ConfigUse::agent,
                     std::string_view file_name = "patroni.yml");
 
-/// How the guard of a member is called: "<name>-<hash of data_dir>". A guard belongs to a data directory, not to a name:
-/// two clusters of one user may use the same names.
+/// How the guard of a member is called: "<name>-<hash of data_dir>". A guard belongs to a data
+/// directory, not to a name: two clusters of one user may use the same names.
 std::string guard_name(std::string_view name, const std::filesystem::path& data_dir);
 
 struct SlotConfig {

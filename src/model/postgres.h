@@ -97,8 +97,8 @@ struct PgFacts {
   std::string primary_slot_name;
   Value pending_restart_reason;  ///< {guc: {old_value, new_value}}; null when none
 
-  /// A backup_label is there: a copy, or rewound, and not started since. What pg_control says of its
-  /// run is about the server it was copied from.
+  /// A backup_label is there: a copy, or rewound, and not started since. What pg_control says of
+  /// its run is about the server it was copied from.
   bool copied = false;
   std::optional<ControlData> control;  ///< while not running, if pg_control could be read
 

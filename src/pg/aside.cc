@@ -1,5 +1,5 @@
-// Keeping a data directory that has to make room for a copy: the rows of a diverged primary may be the only trace of
-// what it had not sent, so they are moved, not removed, where the disk has room.
+// Keeping a data directory that has to make room for a copy: the rows of a diverged primary may be
+// the only trace of what it had not sent, so they are moved, not removed, where the disk has room.
 
 #include <algorithm>
 #include <ctime>
@@ -25,8 +25,8 @@ std::string stamp() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   ::gmtime_r(&now, &utc);
-  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                     utc.tm_min, utc.tm_sec);
+  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 std::uintmax_t size_of(const fs::path& dir) {
@@ -50,7 +50,8 @@ std::vector<fs::path> copies_of(const fs::path& dir) {
   return copies;
 }
 
-/// The new place; empty when it could not be moved and nothing was changed, with the reason in `why_not`.
+/// The new place; empty when it could not be moved and nothing was changed, with the reason in
+/// `why_not`.
 fs::path move_aside(const fs::path& data_dir, std::string& why_not) {
   const fs::path dir = data_dir.has_filename() ? data_dir : data_dir.parent_path();
   std::error_code ec;
@@ -84,7 +85,8 @@ fs::path move_aside(const fs::path& data_dir, std::string& why_not) {
 Task<Status> Postgres::set_aside(std::string why) {
   const auto dir = config_->pg.data_dir;
   auto server = co_await live_postmaster();
-  if (server) co_return fail(Code::invalid, "PostgreSQL runs in " + dir.string() + ", its data is not moved");
+  if (server)
+    co_return fail(Code::invalid, "PostgreSQL runs in " + dir.string() + ", its data is not moved");
   const auto what = co_await data_dir();
   if (what != model::DataDir::ready) {
     auto cleared = co_await clear_data(why);
@@ -94,13 +96,16 @@ Task<Status> Postgres::set_aside(std::string why) {
   auto orphans = co_await end_orphans(seconds(10));
   if (!orphans) co_return orphans;
   std::string why_not;
-  const auto moved = co_await runtime::in_pool(pool_, [dir, &why_not] { return move_aside(dir, why_not); });
+  const auto moved =
+      co_await runtime::in_pool(pool_, [dir, &why_not] { return move_aside(dir, why_not); });
   control_.reset();
   if (!moved.empty()) {
-    log_.warn("set_aside", fmt::format("kept the old data directory as {}: {}", moved.string(), why));
+    log_.warn("set_aside",
+              fmt::format("kept the old data directory as {}: {}", moved.string(), why));
     co_return Status{};
   }
-  log_.warn("set_aside", fmt::format("the old data directory can not be kept ({}), removing it", why_not));
+  log_.warn("set_aside",
+            fmt::format("the old data directory can not be kept ({}), removing it", why_not));
   auto cleared = co_await clear_data(why);
   co_return cleared;
 }

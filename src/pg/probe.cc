@@ -9,8 +9,9 @@ namespace aurum::pg {
 
 namespace {
 
-/// A standby's timeline without its WAL receiver, as after its primary died: pg_control may lag behind by a whole
-/// timeline until the next restart point, so the WAL files tell. Too low a one reads like divergence.
+/// A standby's timeline without its WAL receiver, as after its primary died: pg_control may lag
+/// behind by a whole timeline until the next restart point, so the WAL files tell. Too low a one
+/// reads like divergence.
 constexpr const char* kMain = R"sql(
 SELECT r AS in_recovery,
   CASE WHEN r THEN NULL ELSE pg_current_wal_flush_lsn() END AS flush_lsn,

@@ -166,7 +166,8 @@ void World::job(Node& n, JobId id, const Promote& promote) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery) n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+    if (n.pg.in_recovery)
+      n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
     end_job(n, life, id, JobResult{});
   });
 }

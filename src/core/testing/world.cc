@@ -283,9 +283,9 @@ bool World::healthy() {
 }
 
 std::string World::describe() {
-  std::string out = fmt::format("at {} s, leader '{}', initialize '{}'\n",
-                                to_seconds(now_ - Instant{}), leader(),
-                                store.view().initialize.value_or("absent"));
+  std::string out =
+      fmt::format("at {} s, leader '{}', initialize '{}'\n", to_seconds(now_ - Instant{}), leader(),
+                  store.view().initialize.value_or("absent"));
   for (const auto& [name, n] : nodes_) {
     const Postgres& pg = n->pg;
     out += fmt::format("  {}: {}{} server {} timeline {} end {} control '{}' page {} {}\n", name,
