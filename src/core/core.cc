@@ -210,14 +210,14 @@ void Core::call_back(const char* action, model::Role role) {
 
 void Core::start_job(Job job) {
   ensure(!s_.job, "one job at a time changes what PostgreSQL is");
-  s_.job = Running{next_id_++, job, now_, {}};
+  s_.job = Running{next_id_++, job, now_, {}, s_.dynamic_tree};
   emit(StartJob{s_.job->id, std::move(job)});
 }
 
 void Core::start_side(Job job) {
   for (const Running& side : s_.sides)
     ensure(side.job.index() != job.index(), "one side job of a kind at a time");
-  s_.sides.push_back(Running{next_id_++, job, now_, {}});
+  s_.sides.push_back(Running{next_id_++, job, now_, {}, s_.dynamic_tree});
   emit(StartJob{s_.sides.back().id, std::move(job)});
 }
 

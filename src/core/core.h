@@ -199,6 +199,9 @@ class Core {
   std::uint64_t next_id_ = 1;
   std::string last_result_;
   Instant last_result_at_;
+  /// What the job that has just ended was begun with: a change that came meanwhile is not applied
+  /// yet (live_changes_test: a_change_during_the_application_of_another_is_applied_as_well).
+  model::Value job_dynamic_;
   std::optional<model::Member> published_member_;  ///< the member key as written last
   model::LeaseId published_lease_ = 0;
   model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write

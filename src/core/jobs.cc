@@ -26,6 +26,7 @@ void Core::job_ended(const Running& job, const Result<JobResult>& result) {
     note(Note::Level::error, fmt::format("{}.failed", name),
          fmt::format("{} failed: {}", name, result.error().text()));
   }
+  job_dynamic_ = job.dynamic;
   std::visit([&](const auto& j) { ended(j, result); }, job.job);
 }
 
@@ -75,7 +76,7 @@ void Core::ended(const StartPg& start, const Result<JobResult>& result) {
   s_.start_failed = s_.crashed = s_.fresh_copy = s_.handed_over = false;
   s_.start_backoff.reset();
   s_.applied = start.target;
-  s_.applied_dynamic = s_.dynamic_tree;
+  s_.applied_dynamic = job_dynamic_;
   s_.sync_setting_since = model::Lsn{};
   if (s_.bootstrapping) return;
   call_back("on_start", start.target.primary ? model::Role::primary : model::Role::replica);
@@ -92,7 +93,7 @@ void Core::ended(const StopPg&, const Result<JobResult>& result) {
 void Core::ended(const RestartPg& restart, const Result<JobResult>& result) {
   if (result) {
     s_.applied = restart.target;
-    s_.applied_dynamic = s_.dynamic_tree;
+    s_.applied_dynamic = job_dynamic_;
     s_.sync_setting_since = model::Lsn{};
     s_.start_failed = s_.crashed = s_.fresh_copy = false;
     info("restarted", "PostgreSQL was restarted");
@@ -114,7 +115,7 @@ void Core::ended(const Configure& configure, const Result<JobResult>& result) {
   const bool names_changed = !s_.applied || s_.applied->synchronous_standby_names !=
                                                 configure.target.synchronous_standby_names;
   s_.applied = configure.target;
-  s_.applied_dynamic = s_.dynamic_tree;
+  s_.applied_dynamic = job_dynamic_;
   if (names_changed) s_.sync_setting_since = model::Lsn{};  // the next probe fills it in
   const auto* done = std::get_if<Configured>(&*result);
   if (done != nullptr && done->reloaded) emit(Callback{"on_reload", s_.role});

@@ -48,6 +48,21 @@ TEST_F(LiveChanges, a_reload_reaches_the_server_even_when_no_file_has_changed) {
   EXPECT_EQ(count(replica(), "on_reload replica"), before + 1) << "once";
 }
 
+TEST_F(LiveChanges, a_change_during_the_application_of_another_is_applied_as_well) {
+  begin();
+  Node& n = replica();
+  const auto before = count(n, "on_reload replica");
+  w().set_config("check_timeline", true);
+  const auto applying = [&] {
+    return n.core->state().job && std::holds_alternative<Configure>(n.core->state().job->job);
+  };
+  ASSERT_TRUE(w().run_until(applying, seconds(5)));
+  w().set_config("check_timeline", false);
+  ASSERT_TRUE(w().run_until([&] { return !n.core->state().dynamic.check_timeline; }, seconds(5)));
+  EXPECT_TRUE(
+      w().run_until([&] { return count(n, "on_reload replica") == before + 2; }, seconds(20)));
+}
+
 TEST_F(LiveChanges, callbacks_hear_of_a_change_of_role_and_of_no_mere_start) {
   begin();
   Node& old = old_primary();

@@ -25,6 +25,7 @@ struct Running {
   Job job;
   Instant since;
   std::string progress;
+  model::Value dynamic = {};  ///< the dynamic configuration it was begun with
 };
 
 /// A write to the store whose answer has not come.
