@@ -52,7 +52,9 @@ TEST(DynamicConfig, TimeoutsAreAdjusted) {
     EXPECT_EQ(d.loop_wait_s, c.loop_wait) << c.json;
     EXPECT_EQ(d.retry_timeout_s, c.retry_timeout) << c.json;
     EXPECT_EQ(d.findings.size(), c.warnings) << c.json << findings(d);
-    if (d.ttl_s > 2) EXPECT_LE(d.loop_wait_s + 2 * d.retry_timeout_s, d.ttl_s) << c.json;
+    if (d.ttl_s > 2) {
+      EXPECT_LE(d.loop_wait_s + 2 * d.retry_timeout_s, d.ttl_s) << c.json;
+    }
   }
 }
 
