@@ -33,10 +33,6 @@ constexpr Duration kGuardGrace{
 
 constexpr Duration kFormerAgentEnds = seconds(5);
 
-std::chrono::steady_clock::duration timer_span(Duration d) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
-}
-
 core::Identity identity() { return {std::string(kAurumVersion), std::string(kPatroniVersion)}; }
 
 net::HttpServerOptions server_options(const model::RestConfig& rest) {
@@ -52,8 +48,7 @@ Agent::Agent(AgentOptions options, model::LocalConfig config, std::unique_ptr<ru
     : options_(std::move(options)),
       log_(std::move(log)),
       config_(config),
-      core_(std::move(config),
-            core::Identity{std::string(kAurumVersion), std::string(kPatroniVersion)}) {}
+      core_(std::move(config), identity()) {}
 
 Agent::~Agent() = default;
 
@@ -333,8 +328,7 @@ Task<std::pair<int, std::string>> Agent::request(core::Request request) {
   auto waiting =
       std::make_shared<WaitingReply>(WaitingReply{asio::steady_timer(io_), std::nullopt});
   waiting_[id] = waiting;
-  waiting->timer.expires_after(
-      timer_span(seconds(core_.state().dynamic.primary_start_timeout_s + 60)));
+  waiting->timer.expires_after(seconds(core_.state().dynamic.primary_start_timeout_s + 60));
   post(std::move(request));
   if (!waiting->answer) {
     auto [ec] = co_await waiting->timer.async_wait(use_task);

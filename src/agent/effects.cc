@@ -20,14 +20,6 @@ namespace asio = boost::asio;
 using runtime::Task;
 using runtime::use_task;
 
-namespace {
-
-std::chrono::steady_clock::duration timer_span(Duration d) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(d);
-}
-
-}  // namespace
-
 void Agent::run(const core::ReadDcs&) {
   asio::co_spawn(io_, watcher_->refresh(seconds(5)), asio::detached);
 }
@@ -133,8 +125,7 @@ void Agent::run(const core::Note& what) {
 }
 
 void Agent::run(const core::WakeAt& what) {
-  const Duration ahead = std::max<Duration>(what.at - runtime::now(), Duration{0});
-  wake_timer_.expires_after(timer_span(ahead));
+  wake_timer_.expires_after(std::max<Duration>(what.at - runtime::now(), Duration{0}));
   wake_timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec) step(core::Tick{runtime::wall_now()});
   });
