@@ -2,7 +2,8 @@
 // §8.12).
 //
 // What must stay true: initdb runs only in the node that created `initialize`, while the store
-// knows no system identifier and no leader, and only into an empty directory (F17).
+// knows no system identifier and no leader, and only into an empty directory (F17). A directory
+// whose founding did not end is never led without its roles (founding_test.cc).
 
 #include <fmt/format.h>
 
@@ -17,8 +18,13 @@ using model::Write;
 void Core::decide_bootstrap() {
   if (s_.bootstrapping) return found_cluster();
   const auto& initialize = s_.view->initialize;
-  const bool known = initialize && !initialize->empty();
-  if (!known && !initialize && !s_.view->leader && s_.facts->data_dir != DataDir::ready) {
+  const bool unfinished = founding_unfinished();
+  if (unfinished && leader_key_is_mine() && initialize.value_or("").empty()) {
+    info("bootstrap.resume", "going on with the bootstrap that a former agent began");
+    s_.bootstrapping = true;
+    return found_cluster();
+  }
+  if (!initialize && !s_.view->leader && (unfinished || s_.facts->data_dir != DataDir::ready)) {
     if (!s_.config.bootstrap.present)
       return result("waiting for leader to bootstrap (no bootstrap section here)");
     model::Member self;
@@ -42,7 +48,17 @@ void Core::decide_bootstrap() {
            .then = {{.key = "initialize", .value = "", .lease = s_.lease}}});
     return;
   }
+  if (unfinished) return result("waiting for leader to bootstrap");
   decide_clone();
+}
+
+/// What initdb made here has not got its roles yet, as far as anybody knows. Should another agent
+/// have led it since, the store knows its system identifier.
+bool Core::founding_unfinished() const {
+  const model::PgFacts& facts = *s_.facts;
+  const auto& initialize = s_.view->initialize;
+  const bool known = initialize && !initialize->empty() && *initialize == facts.system_identifier;
+  return facts.founding && facts.data_dir == DataDir::ready && !known;
 }
 
 void Core::found_cluster() {
@@ -85,6 +101,7 @@ void Core::found_cluster() {
   if (may_write("finish bootstrap")) finish_bootstrap();
 }
 
+/// Only what this very agent made is moved away: what it found may be more than a founding.
 void Core::take_back_bootstrap() {
   if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
   if (s_.initdb_here && s_.facts->data_dir != DataDir::empty) {

@@ -88,13 +88,17 @@ void Core::decide() {
   // killed by it.
   if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
   if (s_.dynamic.pause) return decide_paused();
-  if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready) return decide_bootstrap();
+  if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready || founding_unfinished())
+    return decide_bootstrap();
   decide_ready();
 }
 
 void Core::decide_ready() {
   decide_requests();
   if (s_.job) return;
+  // Somebody else ended this founding: the store has it.
+  if (s_.facts->founding && s_.bootstrap_backoff.may_try(now_))
+    return start_job(PostBootstrap{.only_mark = true});
   if (!running()) return decide_stopped();
   if (!accepting()) return decide_silent();
   decide_running();
@@ -136,8 +140,12 @@ bool Core::check_identity() {
         start_job(ClearData{.why = "another node made the cluster"});
       return false;
     }
+    // Also where its founding did not end: what a former agent began is not ours to remove.
     give_up(fmt::format("system ID mismatch, node {} belongs to a different cluster: {} != {}",
-                        s_.name(), *initialize, mine));
+                        s_.name(), *initialize, mine),
+            s_.facts->founding ? "hint: this node was making a cluster when it was killed, and "
+                                 "another node made one; move its data directory away"
+                               : "");
     return false;
   }
   return true;

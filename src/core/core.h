@@ -82,6 +82,7 @@ class Core {
   bool check_identity();    ///< false: this data belongs to another cluster
   void decide_bootstrap();  ///< bootstrap.cc
   void found_cluster();
+  bool founding_unfinished() const;
   void take_back_bootstrap();
   void finish_bootstrap();
   void decide_clone();

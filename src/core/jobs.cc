@@ -42,7 +42,11 @@ void Core::ended(const InitDb&, const Result<JobResult>& result) {
   give_up("bootstrap failed: " + result.error().text());
 }
 
-void Core::ended(const PostBootstrap&, const Result<JobResult>& result) {
+void Core::ended(const PostBootstrap& job, const Result<JobResult>& result) {
+  if (job.only_mark) {
+    if (!result) s_.bootstrap_backoff.failed(now_, seconds(1), seconds(30));
+    return;
+  }
   if (result) {
     s_.post_bootstrapped = true;
     return finish_bootstrap();

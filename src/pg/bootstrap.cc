@@ -83,7 +83,7 @@ Task<Result<std::string>> Postgres::initdb(model::DynamicConfig dynamic) {
         return move_out_of_staging(dir);
       });
     }
-    if (made) made = co_await finish_copy();
+    if (made) made = co_await finish_copy(true);
   }
   if (!made) {
     co_await runtime::in_pool(pool_, [dir] { return clear_directory(dir, "a failed bootstrap"); });
@@ -154,7 +154,7 @@ Task<Status> Postgres::run_custom_bootstrap() {
   auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {},
                                 kBootstrapTimeout);
   if (!done) co_return done;
-  auto finished = co_await finish_copy();
+  auto finished = co_await finish_copy(true);
   co_return finished;
 }
 
@@ -181,7 +181,15 @@ Task<Status> Postgres::post_bootstrap() {
     if (!done) co_return done;
   }
   auto made = co_await make_roles(**session);
-  co_return made;
+  if (!made) co_return made;
+  auto ended = co_await end_founding();
+  co_return ended;
+}
+
+Task<Status> Postgres::end_founding() {
+  const auto dir = config_->pg.data_dir;
+  auto ended = co_await runtime::in_pool(pool_, [dir] { return pg::end_founding(dir); });
+  co_return ended;
 }
 
 Task<Status> Postgres::make_roles(Session& session) {

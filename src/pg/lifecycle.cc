@@ -209,7 +209,7 @@ Task<Status> Postgres::run_hook(std::string name, std::string command,
   };
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error().within(name));
-  if (!end->ok()) co_return fail(Code::cancelled, name + " failed: " + end->reason());
+  if (!end->ok()) co_return fail(Code::rejected, name + " failed: " + end->reason());
   co_return Status{};
 }
 

@@ -41,6 +41,8 @@ void World::check() {
   const Node* n = writer();
   if (n == nullptr) return;
   check_sync(*n);
+  if (!n->pg.roles && store.view().initialize == n->pg.system_identifier)
+    violation(n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
   if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
   last_writer_ = n->name;

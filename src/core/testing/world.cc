@@ -176,6 +176,7 @@ model::PgFacts World::observe(const Node& n) const {
   const Postgres& pg = n.pg;
   model::PgFacts f;
   f.data_dir = pg.data;
+  f.founding = pg.founding;
   f.process_alive = pg.alive;
   if (!pg.alive) {
     f.control = pg.control();
