@@ -33,9 +33,8 @@ class Founding : public ::testing::Test {
   void finish() {
     write_script(cluster(), "go", "");
     need(cluster().start_node(0));
-    wait_until("the cluster in the store", [&] {
-      return !get_key(cluster(), "initialize").value_or("").empty();
-    });
+    wait_until("the cluster in the store",
+               [&] { return !get_key(cluster(), "initialize").value_or("").empty(); });
     need(cluster().wait_healthy(seconds(60)));
     EXPECT_EQ(sql(cluster(), 0,
                   "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE rolname IN "

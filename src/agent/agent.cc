@@ -107,6 +107,11 @@ Task<void> Agent::start() {
     asio::post(io_, [this, event = std::move(event)]() mutable { post(std::move(event)); });
   };
   keeper_ = std::make_unique<LeaseKeeper>(config_.name, *page_, make_store, hand_over, *log_);
+  auto kept = co_await postgres_->load_dynamic_config();
+  if (kept)
+    post(core::KeptConfig{std::move(*kept)});
+  else if (kept.error().code != Code::not_found)
+    log_->warn("config.kept", kept.error().text());
   asio::co_spawn(io_, probe_loop(), asio::detached);
   co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
   keeper_->hold(core_.state().timing.ttl);

@@ -87,9 +87,12 @@ void Core::found_cluster() {
       s_.bootstrap_failed = "the new cluster could not be started";
       return take_back_bootstrap();
     }
-    return start_job(StartPg{primary_target(), seconds(60)});
+    // What a custom method restored may have to read an archive first.
+    const Duration limit =
+        s_.config.bootstrap.is_custom() ? Duration(std::chrono::hours(24)) : Duration(seconds(60));
+    return start_job(StartPg{primary_target(), limit});
   }
-  if (!is_primary()) return result("bootstrap in progress");
+  if (!is_primary()) return result("waiting for end of recovery after bootstrap");
   s_.lead.promoted = true;
   if (!s_.post_bootstrapped) return start_job(PostBootstrap{});
   // Its write was not answered, or refused: a finished one shows in the store.

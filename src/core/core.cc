@@ -164,8 +164,9 @@ void Core::derive() {
   using model::Role;
   if (!s_.facts) return;
   const model::PgFacts& f = *s_.facts;
+  const bool custom = s_.bootstrapping && s_.config.bootstrap.is_custom();
   if (job_is<InitDb>())
-    s_.pg_state = PgState::initdb;
+    s_.pg_state = custom ? PgState::custom_bootstrap : PgState::initdb;
   else if (job_is<Clone>() || job_is<ClearData>() || s_.reinit_requested)
     s_.pg_state = PgState::creating_replica;
   else if (job_is<RestartPg>())
@@ -173,7 +174,7 @@ void Core::derive() {
   else if (job_is<StopPg>())
     s_.pg_state = PgState::stopping;
   else if (job_is<StartPg>())
-    s_.pg_state = PgState::starting;
+    s_.pg_state = custom ? PgState::bootstrap_starting : PgState::starting;
   else if (f.process_alive)
     s_.pg_state = f.accepting || f.probe_timed_out ? PgState::running : PgState::starting;
   else if (s_.crashed)

@@ -19,8 +19,8 @@ class Founding : public Scenario {
 // The world's own rule: whoever is entered as the cluster's primary has its roles.
 TEST_F(Founding, an_agent_killed_at_any_moment_of_it_goes_on_where_it_was) {
   for (int after_ms = 0; after_ms < 700; after_ms += 10) {
-    for (const Duration away : {Duration(milliseconds(50)), Duration(seconds(2)),
-                                Duration(seconds(30))}) {
+    for (const Duration away :
+         {Duration(milliseconds(50)), Duration(seconds(2)), Duration(seconds(30))}) {
       World w({.nodes = 1, .seed = static_cast<std::uint64_t>(after_ms) + 1});
       Node& n = w.node("n1");
       w.start_agent(n);
@@ -51,6 +51,19 @@ TEST_F(Founding, a_host_that_lost_power_goes_on_too) {
   w.run_for(seconds(3));
   EXPECT_FALSE(n.pg.founding);
   EXPECT_EQ(w.initdbs, 1);
+  EXPECT_TRUE(w.violations.empty()) << w.violations.front();
+}
+
+// initdb may be a restore of hours: a service manager does not wait for it.
+TEST_F(Founding, told_to_end_during_initdb_the_agent_leaves_the_place_free) {
+  World w({.nodes = 1});
+  Node& n = w.node("n1");
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.data == model::DataDir::incomplete; }, seconds(30)));
+  w.stop_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.exited.has_value(); }, milliseconds(300))) << w.describe();
+  EXPECT_EQ(n.exited->first, 0) << n.exited->second;
+  EXPECT_EQ(w.store.find("initialize"), nullptr);
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 

@@ -39,6 +39,7 @@ void Core::ended(const InitDb&, const Result<JobResult>& result) {
   write("give up bootstrap",
         {.when = {{.key = "initialize", .what = model::Compare::What::value, .text = ""}},
          .then = {{.what = model::Write::What::erase, .key = "initialize"}}});
+  if (s_.stopping) return;
   give_up("bootstrap failed: " + result.error().text());
 }
 

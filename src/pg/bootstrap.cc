@@ -28,6 +28,21 @@ std::vector<std::string> method_options(const model::Value& section,
   return out;
 }
 
+/// recovery.signal as the method's section wants it.
+Status settle_recovery(const fs::path& dir, bool recovers, bool keep) {
+  std::error_code ec;
+  const fs::path signal = dir / "recovery.signal";
+  // A standby would never end its recovery.
+  const bool asked = fs::exists(signal, ec) || fs::exists(dir / "standby.signal", ec);
+  if (recovers || (keep && asked)) {
+    auto written = write_file(signal, "", file_mode(dir));
+    if (!written) return fail(written.error());
+  } else {
+    fs::remove(signal, ec);
+  }
+  return {};
+}
+
 }  // namespace
 
 Task<Status> Postgres::prepare_empty_dir(std::string what) {
@@ -61,7 +76,7 @@ Task<Status> Postgres::prepare_empty_dir(std::string what) {
 Task<Result<std::string>> Postgres::initdb(model::DynamicConfig dynamic) {
   static_cast<void>(dynamic);  // its parameters are written by start()
   const auto dir = config_->pg.data_dir;
-  const bool custom = config_->bootstrap.method != "initdb" && !config_->bootstrap.method.empty();
+  const bool custom = config_->bootstrap.is_custom();
   auto prepared = co_await prepare_empty_dir("bootstrap");
   if (!prepared) co_return fail(prepared.error());
   Status made;
@@ -128,13 +143,13 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
   co_return Status{};
 }
 
-/// Patroni's options and what follows: copies of the configuration, no promote trigger. What
-/// recovers in recovery mode is started by start() with recovery settings that the method left in
-/// the data directory.
+/// Patroni's options and what follows. Whether it is recovered before it is a primary stands in the
+/// directory itself, as recovery.signal: PostgreSQL takes it away at the end of recovery, so a
+/// founding that is cut short goes on where it was. The settings are written by start().
 Task<Status> Postgres::run_custom_bootstrap() {
   const auto& name = config_->bootstrap.method;
   const auto dir = config_->pg.data_dir;
-  const auto* section = config_->bootstrap.methods.find(name);
+  const auto* section = config_->bootstrap.custom_method();
   const auto* command = section ? section->find("command") : nullptr;
   if (!command || command->empty())
     co_return fail(Code::invalid, "bootstrap." + name + ".command is missing",
@@ -154,6 +169,12 @@ Task<Status> Postgres::run_custom_bootstrap() {
   auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {},
                                 kBootstrapTimeout);
   if (!done) co_return done;
+  auto signalled =
+      co_await runtime::in_pool(pool_, [dir, recovers = bootstrap_recovers(config_->bootstrap),
+                                        keep = keeps_recovery_conf(config_->bootstrap)] {
+        return settle_recovery(dir, recovers, keep);
+      });
+  if (!signalled) co_return signalled;
   auto finished = co_await finish_copy(true);
   co_return finished;
 }
@@ -188,6 +209,17 @@ Task<Status> Postgres::post_bootstrap() {
 
 Task<Status> Postgres::end_founding() {
   const auto dir = config_->pg.data_dir;
+  auto closed = co_await runtime::in_pool(
+      pool_, [file = config_dir() / "pg_hba.conf", mode = file_mode(dir)]() -> Result<bool> {
+        auto text = read_file(file);
+        if (!text) return false;
+        return write_file(file, without_open_door(*text), mode);
+      });
+  if (!closed) co_return fail(closed.error());
+  if (*closed) {
+    auto told = co_await reload();
+    if (!told) co_return told;
+  }
   auto ended = co_await runtime::in_pool(pool_, [dir] { return pg::end_founding(dir); });
   co_return ended;
 }

@@ -24,6 +24,8 @@ struct Plan {
   std::string conf;
   std::optional<std::string> hba, ident;
   bool starting = false, primary = false;
+  bool recovering = false;     ///< first start of what a custom bootstrap made: as it asks for
+  bool keep_recovery = false;  ///< with the settings that it left
 };
 
 /// The original postgresql.conf becomes postgresql.base.conf, once. A file of ours is never taken
@@ -61,7 +63,7 @@ Status must_exist(const Plan& plan, const std::string& name) {
 
 Status write_signal_files(const Plan& plan) {
   std::error_code ec;
-  fs::remove(plan.data_dir / "recovery.signal", ec);
+  if (!plan.recovering) fs::remove(plan.data_dir / "recovery.signal", ec);
   if (plan.primary) {
     fs::remove(plan.data_dir / "standby.signal", ec);
     return sync_directory(plan.data_dir);
@@ -89,9 +91,10 @@ Result<bool> write_files(const Plan& plan) {
     auto there = must_exist(plan, name);
     if (!there) return fail(there.error());
   }
-  if (auto text = read_file(plan.data_dir / "postgresql.auto.conf"))
+  const auto auto_conf = plan.data_dir / "postgresql.auto.conf";
+  if (auto text = read_file(auto_conf); text && !(plan.recovering && plan.keep_recovery))
     if (auto cleaned = without_recovery_settings(*text)) {
-      auto written = write_file(plan.data_dir / "postgresql.auto.conf", *cleaned, mode);
+      auto written = write_file(auto_conf, *cleaned, mode);
       if (!written) return fail(written.error());
       changed = true;
     }
@@ -129,20 +132,29 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   plan.own_base = pg.custom_conf.empty();
   plan.starting = starting;
   plan.primary = target.primary;
+  plan.keep_recovery = keeps_recovery_conf(config_->bootstrap);
+  const bool founding =
+      starting && target.primary && config_->bootstrap.is_custom() &&
+      co_await runtime::in_pool(pool_, [dir = pg.data_dir] { return is_founding(dir); });
+  if (founding)
+    plan.recovering = co_await runtime::in_pool(
+        pool_, [file = pg.data_dir / "recovery.signal"] { return fs::exists(file); });
   const auto render = [&](const WantedSettings& wanted) {
     const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
                           file_setting(wanted, "hba_file", plan.config_dir / "pg_hba.conf"),
                           file_setting(wanted, "ident_file", plan.config_dir / "pg_ident.conf")};
     const auto login_file = pg.replication.password.empty() ? std::string() : pg.pgpass.string();
-    return render_postgresql_conf(wanted, paths,
-                                  recovery_settings(*config_, dynamic, target, login_file, *major));
+    return render_postgresql_conf(
+        wanted, paths,
+        plan.recovering ? bootstrap_recovery_settings(config_->bootstrap)
+                        : recovery_settings(*config_, dynamic, target, login_file, *major));
   };
   auto kept = co_await runtime::in_pool(pool_, [plan] { return keep_base(plan); });
   if (!kept) co_return fail(kept.error().within("configuration of PostgreSQL"));
   co_await check_settings(out.wanted, render);
   const WantedSettings as_configured = out.wanted;
 
-  if (!target.primary && starting) {
+  if ((!target.primary && starting) || plan.recovering) {
     auto control = co_await control_data();
     if (!control) co_return fail(control.error());
     for (const auto& name : raise_to_control_data(out.wanted, *control))
@@ -161,6 +173,11 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   if (hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = render_lines(pg.pg_hba, dynamic.postgresql.find("pg_hba"));
   if (plan.hba && *plan.hba == refused_hba_) plan.hba.reset();
+  if (founding)
+    plan.hba = co_await runtime::in_pool(
+        pool_, [hba = plan.hba, file = hba_file, user = pg.superuser.username] {
+          return with_open_door(hba ? *hba : read_file(file).value_or(""), user);
+        });
   if (ident_file == (plan.config_dir / "pg_ident.conf").string())
     plan.ident = render_lines(pg.pg_ident, dynamic.postgresql.find("pg_ident"));
   auto changed =
@@ -296,7 +313,9 @@ Task<Result<model::Value>> Postgres::load_dynamic_config() {
   const auto path = config_->pg.data_dir / "patroni.dynamic.json";
   auto text = co_await runtime::in_pool(pool_, [path] { return read_file(path); });
   if (!text) co_return fail(text.error());
-  co_return model::parse_json(*text);
+  auto tree = model::parse_json(*text);
+  if (!tree) co_return fail(tree.error().within(path.string()));
+  co_return tree;
 }
 
 }  // namespace aurum::pg

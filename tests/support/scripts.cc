@@ -57,13 +57,13 @@ void run_as_account(const stack::Cluster& cluster, const std::string& command,
   std::ofstream(dir / "run.in") << input;
   fs::remove(dir / "run.end");
   fs::remove(dir / "run.log");
-  const auto id = stack::launch({.argv = {"/bin/sh", "-c",
-                                          fmt::format("exec {0}/run < {0}/run.in", dir.string())},
-                                 .environment = {},
-                                 .working_dir = cluster.plan().dir,
-                                 .log_file = dir / "run.log",
-                                 .network_namespace = {}},
-                                cluster.account());
+  const auto id = stack::launch(
+      {.argv = {"/bin/sh", "-c", fmt::format("exec {0}/run < {0}/run.in", dir.string())},
+       .environment = {},
+       .working_dir = cluster.plan().dir,
+       .log_file = dir / "run.log",
+       .network_namespace = {}},
+      cluster.account());
   if (!id) throw std::runtime_error(id.error().text());
   if (!stack::wait_gone(*id, seconds(120))) throw std::runtime_error(command + " did not end");
   if (script_output(cluster, "run.end") != "exit 0\n")
