@@ -81,10 +81,14 @@ Settings bootstrap_recovery_settings(const model::BootstrapConfig& bootstrap) {
   const auto* section = bootstrap.custom_method();
   const auto* conf = section ? section->find("recovery_conf") : nullptr;
   if (!conf || !conf->is_object() || conf->size() == 0) return out;
-  for (const char* name : kRecoveryTargets) out[name] = "";
   out["recovery_target_timeline"] = "latest";
   for (const auto& [name, value] : conf->as_object())
     if (auto text = setting_text(value); text && name != "standby_mode") out[name] = *text;
+  // One target only: PostgreSQL refuses a second one even where it is empty.
+  const bool aims = std::any_of(kRecoveryTargets.begin(), kRecoveryTargets.end(),
+                                [&](const char* name) { return out.contains(name); });
+  if (!aims)
+    for (const char* name : kRecoveryTargets) out[name] = "";
   return out;
 }
 

@@ -126,9 +126,11 @@ TEST(Recovery, a_custom_bootstrap_recovers_as_its_section_says) {
       with("{command: x, recovery_conf: {restore_command: get, recovery_target_name: here}}");
   EXPECT_EQ(out["restore_command"], "get");
   EXPECT_EQ(out["recovery_target_name"], "here");
-  EXPECT_EQ(out["recovery_target_time"], "");  // what another file says does not count
+  EXPECT_FALSE(out.contains("recovery_target_time"));  // PostgreSQL takes one target only
   EXPECT_EQ(out["recovery_target_timeline"], "latest");
   EXPECT_TRUE(bootstrap_recovers(bootstrap));
+  out = with("{command: x, recovery_conf: {restore_command: get}}");
+  EXPECT_EQ(out["recovery_target_name"], "");  // to the end, whatever another file says
 
   EXPECT_TRUE(with("{command: x, keep_existing_recovery_conf: true}").empty());
   EXPECT_TRUE(keeps_recovery_conf(bootstrap));
