@@ -65,8 +65,8 @@ class Postgres {
   /// empty directory; success one that is marked as being founded.
   Task<Result<std::string>> initdb(model::DynamicConfig dynamic);
   /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
-  /// primary. Ends the founding at last; cut off before that it can be run again, and then so is the
-  /// user's command.
+  /// primary. Ends the founding at last; cut off before that it can be run again, and then so is
+  /// the user's command.
   Task<Status> post_bootstrap();
   /// Removes the mark that initdb() leaves for post_bootstrap() (PgFacts::founding).
   Task<Status> end_founding();
@@ -104,7 +104,7 @@ class Postgres {
   /// Removes the directory's content; refuses DataDir::foreign and a running server.
   Task<Status> clear_data(std::string why);
   /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has
-  /// no room for that, or it can not be moved, as clear_data(). The two newest copies are kept.
+  /// no room for that (aside.h), or it can not be moved, as clear_data().
   Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
   Task<Result<model::History>> read_history(model::Timeline timeline);
