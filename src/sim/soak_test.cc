@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 /// One random thing that goes wrong, or right again.
@@ -126,4 +126,4 @@ INSTANTIATE_TEST_SUITE_P(Modes, Soak, ::testing::Values(false, true), [](const a
 });
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 namespace {
 
@@ -220,4 +220,4 @@ void World::run(Node& n, const Exit& exit) {
   at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

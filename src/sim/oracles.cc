@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include "core/sync_standbys.h"
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 namespace {
 
@@ -85,4 +85,4 @@ void World::check_rows(const Node& new_writer) {
   });
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

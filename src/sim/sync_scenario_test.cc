@@ -1,9 +1,9 @@
 // Synchronous replication: no acknowledged row is ever lost (World checks it at each take-over, and
 // at every step that `sync` promises nothing PostgreSQL does not wait for: F26).
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 class Sync : public Scenario {
@@ -135,4 +135,4 @@ TEST_F(Sync, writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {  /
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

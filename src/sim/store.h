@@ -9,7 +9,7 @@
 #include "model/cluster.h"
 #include "model/txn.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 /// A linearizable store with leases, as etcd v3 has it: revisions, compare-and-write transactions,
 /// keys that go with their lease. Time is handed in; who can reach it is World's business.
@@ -42,4 +42,4 @@ class Store {
   mutable model::ClusterView view_;  ///< decoded once per revision
 };
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 using model::DataDir;
 
@@ -255,4 +255,4 @@ void World::job(Node& n, JobId id, const ReadHistory&) {
            [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

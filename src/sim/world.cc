@@ -1,4 +1,4 @@
-#include "core/testing/world.h"
+#include "sim/world.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,7 +7,7 @@
 
 #include "base/ensure.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 bool Node::said(const std::string& event) const {
   return std::any_of(notes.begin(), notes.end(), [&](const Note& n) { return n.event == event; });
@@ -308,4 +308,4 @@ std::string World::describe() {
   return out;
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

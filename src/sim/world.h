@@ -10,13 +10,16 @@
 #include <vector>
 
 #include "core/core.h"
-#include "core/testing/postgres.h"
-#include "core/testing/store.h"
+#include "sim/postgres.h"
+#include "sim/store.h"
 
 /// A small deterministic world around real Cores: store, network, PostgreSQL servers, lease
 /// threads, guards and clients, in virtual time. The same seed gives the same run. After every
 /// event the rules of oracles.cc are checked; what broke one is in World::violations.
-namespace aurum::core::testing {
+namespace aurum::sim {
+
+// The world speaks the core's language all through: its events, effects and jobs.
+using namespace core;
 
 /// One database node: host, agent, guard and server.
 struct Node {
@@ -220,4 +223,4 @@ class World {
   int last_branch_ = 0;
 };
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

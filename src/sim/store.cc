@@ -1,8 +1,8 @@
-#include "core/testing/store.h"
+#include "sim/store.h"
 
 #include <algorithm>
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 using model::Compare;
 using model::Write;
@@ -96,4 +96,4 @@ void Store::put(const std::string& key, const std::string& value) {
   txn({.when = {}, .then = {{.key = key, .value = value}}});
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim
