@@ -147,6 +147,7 @@ void Core::decide_shutdown() {
                             lead});
   }
   if (s_.lead.held) release_leader("shutdown");
+  if (s_.bootstrapping) release_initialize();
   if (writing("release leader")) return;
   if (!s_.last_member_written) {  // `stopped` in the member key, then go
     s_.last_member_written = true;
