@@ -134,6 +134,12 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
         });
     if (!written) co_return fail(written.error());
     spec.argv.push_back("--pwfile=" + password_file.string());
+    auto version = co_await version_of(*tool);
+    // Before 14 a password is kept as MD5 unless initdb is told otherwise, and such a one can not
+    // pass a line scram-sha-256 of pg_hba.conf; a SCRAM secret passes lines of both kinds.
+    if (version && *version < 14)
+      for (const char* option : {"--auth-host=scram-sha-256", "--auth-local=scram-sha-256"})
+        spec.argv.insert(spec.argv.begin() + 1, option);  // the user's own come later, and win
   }
   spec.env = plain_environment();
   spec.timeout = std::chrono::minutes(30);

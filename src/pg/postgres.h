@@ -163,6 +163,7 @@ class Postgres {
 
   // lifecycle.cc
   Task<Status> check_startable();
+  Task<Result<int>> version_of(std::string tool);  ///< major version that a program prints
   Task<Status> end_orphans(Duration timeout);
   Task<Status> await_connections(int pid, Duration timeout);
   Task<Error> why_it_ended(int pid);

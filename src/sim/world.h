@@ -10,13 +10,20 @@
 #include <vector>
 
 #include "core/core.h"
-#include "core/testing/postgres.h"
-#include "core/testing/store.h"
+#include "sim/faults.h"
+#include "sim/postgres.h"
+#include "sim/queue.h"
+#include "sim/store.h"
+#include "sim/trace.h"
+#include "sim/violation.h"
 
 /// A small deterministic world around real Cores: store, network, PostgreSQL servers, lease
 /// threads, guards and clients, in virtual time. The same seed gives the same run. After every
 /// event the rules of oracles.cc are checked; what broke one is in World::violations.
-namespace aurum::core::testing {
+namespace aurum::sim {
+
+// The world speaks the core's language all through: its events, effects and jobs.
+using namespace core;
 
 /// One database node: host, agent, guard and server.
 struct Node {
@@ -77,7 +84,9 @@ struct Acknowledged {
 struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
-  model::Value dcs;  ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  model::Value dcs;             ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  bool trace = false;           ///< fill World::trace
+  bool restart_agents = false;  ///< as a service manager does, when one ended by itself
 };
 
 class World {
@@ -93,7 +102,7 @@ class World {
 
   // Who is there.
   Node& node(const std::string& name);
-  std::vector<Node*> nodes();
+  const std::vector<Node*>& nodes() const { return order_; }
   Node* writer();                 ///< the node whose server takes writes now
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
@@ -115,11 +124,22 @@ class World {
   void deliver(Node& n, Event event) { post(n, std::move(event), Duration{0}); }
   void expire_lease(Node& n);  ///< the store forgets it before its time
 
+  // Random runs (inject.cc).
+  void inject(const Fault& fault);
+  void violation(Rule rule, std::string what);
+  void heal();  ///< undoes every fault, and starts what is down
+  std::map<std::string, int> faults_begun;
+  std::vector<TraceEntry> trace;
+
   Store store;
-  std::vector<std::string> violations;
+  std::vector<Violation> violations;
   std::vector<Acknowledged> acknowledged;
   int lost_guarded = 0, lost_unguarded = 0;
   int initdbs = 0;
+  int failovers = 0;                            ///< times that another node became the writer
+  std::uint64_t steps = 0;                      ///< events that cores took in
+  std::uint64_t digest = 1469598103934665603u;  ///< of all of them
+  std::string last_event() const;
   WallTime wall() const { return {1'800'000'000'000'000 + now_.ns / 1000}; }
   std::uint64_t random(std::uint64_t below) { return random_() % below; }
 
@@ -131,11 +151,14 @@ class World {
   };
 
   // world.cc
-  void at(Duration in, std::function<void()> what);
+  void at(Duration in, Action what);
   /// Only while this instance of the agent lives.
-  void at_agent(Node& n, Duration in, std::function<void()> what);
+  void at_agent(Node& n, Duration in, Action what);
   void post(Node& n, Event event, Duration in);
+  void post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
+                     Duration in);
   void step(Node& n, const Event& event);
+  void note_step(const Node& n, const Event& event, std::size_t effects);
   bool step_queue(Instant until);
   Duration jitter(Duration least, Duration most);
   Instant clock(const Node& n) const { return now_ + n.clock_ahead; }
@@ -157,7 +180,8 @@ class World {
 
   // effects.cc
   bool store_reached(const Node& n) const { return n.up && n.reaches_store && !store_cut_; }
-  void call_store(Node& n, std::function<void()> at_store, std::function<void(bool answered)> then);
+  template <class AtStore, class Then>
+  void call_store(Node& n, AtStore at_store, Then then);
   void run(Node& n, const ReadDcs&);
   void run(Node& n, const WriteDcs&);
   void run(Node& n, const HoldLease&);
@@ -198,26 +222,45 @@ class World {
   void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);
 
   // oracles.cc
-  void violation(const std::string& what);
+
   void check();
   void check_writers();
   void check_sync(const Node& n);
   void check_rows(const Node& new_writer);
   void guards();
 
-  using Queue = std::multimap<Instant, std::function<void()>>;
+  // trace.cc
+  void trace_as(TraceEntry::Kind kind, const std::string& node, std::string text);
+  void trace_changes();
+  std::map<std::string, std::string> traced_, traced_pages_;
+  std::string traced_leader_;
+
+  // inject.cc
+  Node* target(const Fault& fault);
+
   Queue queue_;
   Instant now_;
   std::mt19937_64 random_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;
+  std::vector<Node*> order_;  ///< of their names
   std::vector<Pending> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;
+  Event snapshot_ = DcsSnapshot{};  ///< the one delivered last: most are told to several nodes
   int next_branch_ = 1;
   int next_pid_ = 100;
   std::uint64_t wakes_ = 0;
+  bool tracing_ = false;
+  bool restart_agents_ = false;
+  std::uint64_t heals_ = 0;  ///< what began before the last one is not undone once more
+  struct LastEvent {
+    Instant at;
+    const Node* node = nullptr;
+    std::size_t event = 0;
+    std::size_t effects = 0;
+  } last_event_;
   std::string last_writer_;
   int last_branch_ = 0;
 };
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -1,8 +1,8 @@
 // The dynamic configuration that a data directory kept, where the store has none.
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 class KeptConfigScenario : public Scenario {
@@ -50,4 +50,4 @@ TEST_F(KeptConfigScenario, it_is_nothing_once_the_store_was_seen) {
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
@@ -18,4 +18,4 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "model/postgres.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 /// One stretch of WAL: from `begin` on, written on a branch that no other promotion shares.
 struct Stretch {
@@ -78,4 +78,4 @@ struct Postgres {
 
 inline constexpr std::uint64_t kCheckpointRecord = 0x70;
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

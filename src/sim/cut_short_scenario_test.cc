@@ -1,9 +1,9 @@
 // An agent killed while it makes the cluster: between initdb and the cluster's first entry in the
 // store there is a directory that looks like a database and has no roles.
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 class Founding : public Scenario {
@@ -127,4 +127,4 @@ TEST_F(Founding, a_cluster_that_the_store_knows_only_loses_the_mark) {
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -1,8 +1,8 @@
-#include "core/testing/postgres.h"
+#include "sim/postgres.h"
 
 #include <algorithm>
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 using model::Lsn;
 
@@ -88,4 +88,4 @@ std::optional<model::ControlData> Postgres::control() const {
   return control;
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

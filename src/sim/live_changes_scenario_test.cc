@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 using LiveChanges = Scenario;
@@ -90,4 +90,4 @@ TEST_F(LiveChanges, a_restart_asked_for_during_a_reload_waits_for_it) {
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

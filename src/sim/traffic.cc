@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/sync_standbys.h"
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 void World::traffic() {
   at(milliseconds(50), [this] { traffic(); });
@@ -67,4 +67,4 @@ void World::acknowledge() {
   });
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

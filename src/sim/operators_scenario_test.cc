@@ -1,8 +1,8 @@
 // What operators ask for.
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 using Operators = Scenario;
@@ -231,4 +231,4 @@ TEST_F(Operators, a_data_directory_the_store_does_not_know_is_adopted_by_one_nod
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

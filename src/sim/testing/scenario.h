@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 /// A test in a world that begins healthy, with n1…nN up, and must never break a rule.
 class Scenario : public ::testing::Test {
@@ -50,4 +50,4 @@ class Scenario : public ::testing::Test {
   Node* primary_ = nullptr;
 };
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

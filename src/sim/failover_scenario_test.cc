@@ -1,8 +1,8 @@
 // Things that break: server, agent, host, store, and what the cluster does about it.
 
-#include "core/testing/scenario.h"
+#include "sim/testing/scenario.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 namespace {
 
 using Failover = Scenario;
@@ -288,4 +288,4 @@ TEST_F(Failover, a_standby_that_died_with_the_lock_is_promoted_not_opened_as_it_
 }
 
 }  // namespace
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "core/testing/world.h"
+#include "sim/world.h"
 
-namespace aurum::core::testing {
+namespace aurum::sim {
 
 namespace {
 
@@ -16,29 +16,28 @@ constexpr Duration kCallTimeout = milliseconds(1500);
 
 }  // namespace
 
-void World::call_store(Node& n, std::function<void()> at_store,
-                       std::function<void(bool answered)> then) {
+template <class AtStore, class Then>
+void World::call_store(Node& n, AtStore at_store, Then then) {
   if (!store_reached(n))
-    return at_agent(n, milliseconds(300), [then = std::move(then)] { then(false); });
+    return at_agent(n, milliseconds(300), [then = std::move(then)]() mutable { then(false); });
   at(jitter(milliseconds(0), milliseconds(2)),
-     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)] {
+     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)]() mutable {
        const bool arrived = store_reached(n);
        if (arrived) at_store();
        const bool answered = arrived && store_reached(n);
        const Duration wait =
            answered ? jitter(milliseconds(0), milliseconds(2)) : Duration(kCallTimeout);
-       at(wait, [&n, life, answered, then] {
-         if (n.core && n.life == life) then(answered);
-       });
+       if (!n.core || n.life != life) return;
+       at_agent(n, wait, [answered, then = std::move(then)]() mutable { then(answered); });
      });
 }
 
 void World::run(Node& n, const ReadDcs&) {
-  auto view = std::make_shared<model::ClusterView>();
+  auto view = std::make_shared<std::shared_ptr<const model::ClusterView>>();
   call_store(
-      n, [this, view] { *view = store.view(); },
+      n, [this, view] { *view = store.snapshot(); },
       [this, &n, view, sent = clock(n)](bool answered) {
-        if (answered) return step(n, DcsSnapshot{*view, sent});
+        if (answered) return post_snapshot(n, *view, sent, Duration{0});
         step(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
       });
 }
@@ -197,6 +196,7 @@ void World::run(Node& n, const KillPg&) {
 
 void World::run(Node& n, const Reply& reply) { n.replies.push_back(reply); }
 void World::run(Node& n, const Note& note) {
+  trace_as(TraceEntry::Kind::note, n.name, fmt::format("[{}] {}", note.event, note.text));
   n.notes.push_back(note);
   n.noted.push_back(now_);
 }
@@ -218,6 +218,10 @@ void World::run(Node& n, const Exit& exit) {
   ++n.renewal;
   // Not at once: this runs inside the core's own step.
   at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
+  if (!restart_agents_) return;
+  at(seconds(3), [this, &n, life = n.life + 1] {
+    if (n.up && !n.core && n.life == life) start_agent(n);
+  });
 }
 
-}  // namespace aurum::core::testing
+}  // namespace aurum::sim
