@@ -3,7 +3,7 @@
 //
 // What must stay true: initdb runs only in the node that created `initialize`, while the store
 // knows no system identifier and no leader, and only into an empty directory (F17). A directory
-// whose founding did not end is never led without its roles (founding_test.cc).
+// whose founding did not end is never led without its roles (sim/cut_short_scenario_test.cc).
 
 #include <fmt/format.h>
 

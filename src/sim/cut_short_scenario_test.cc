@@ -67,9 +67,8 @@ TEST_F(Founding, told_to_end_during_initdb_the_agent_leaves_the_place_free) {
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 
-// The same later on: what is there already is gone on with, at once.
-TEST_F(Founding,
-       told_to_end_before_the_roles_are_made_it_goes_on_without_waiting_for_its_old_lease) {
+// The same later on: what is there already is gone on with.
+TEST_F(Founding, told_to_end_before_the_roles_are_made_it_goes_on_where_it_was) {
   World w({.nodes = 1});
   Node& n = w.node("n1");
   w.start_agent(n);
