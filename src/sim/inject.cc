@@ -46,6 +46,7 @@ void World::pause(Node& n, std::initializer_list<Process> processes, Duration sp
     Instant& until = n.paused_until[static_cast<std::size_t>(p)];
     until = std::max(until, now_ + span);
   }
+  at(span, [] {});  // for the guard to look
 }
 
 /// Everything of the machine stands still, its clock (CLOCK_BOOTTIME) goes on.
