@@ -370,6 +370,17 @@ bool World::passes(const Node& from, const Node& to) const {
          (from.mute_to >> to.index & 1) == 0;
 }
 
+Duration World::ttl() const {
+  const model::Value* value = store.view().config.find("ttl");
+  return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
+}
+
+bool World::may_lead(const Node& n) const {
+  const model::SyncKey& sync = store.view().sync;
+  return n.member && n.pg.data == model::DataDir::ready &&
+         (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
+}
+
 bool World::healthy() {
   const Node* primary = writer();
   if (primary == nullptr || leader() != primary->name || !primary->core) return false;

@@ -62,6 +62,9 @@ class World {
   Node* writer();                 ///< the node whose server takes writes now
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
+  Duration ttl() const;           ///< in force
+  /// Whether it could be the next leader by what is on its disk and in the store.
+  bool may_lead(const Node& n) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
   std::string describe();
