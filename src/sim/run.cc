@@ -52,8 +52,9 @@ void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
   const auto wait_for = [&](const auto& holds, Duration bound, Rule rule, const char* what) {
     const bool came = w.run_until([&] { return !w.violations.empty() || holds(); }, bound);
     if (!came)
-      w.violation(rule, fmt::format("{} {} s after the last fault{}", what, to_seconds(bound),
-                                    off != 0 ? ", a minority being off" : ""));
+      w.violation(rule,
+                  fmt::format("{} {} s after the last fault{}", what, to_seconds(w.now() - healed),
+                              off != 0 ? ", a minority being off" : ""));
     return w.violations.empty();
   };
   const auto led = [&] {
@@ -63,7 +64,16 @@ void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
   // A late write of the one that is off may have made it the only one with every acknowledged row:
   // then nobody else may lead, and that is right.
   const auto settled = [&] { return led() || (off != 0 && !somebody_may_lead(w, off)); };
-  if (!wait_for(settled, writer_bound(w), Rule::recovery, "no writer")) return;
+  const auto unfounded = [&] { return !w.store.view().initialize; };
+  const bool settles =
+      w.run_until([&] { return !w.violations.empty() || settled(); }, writer_bound(w));
+  if (!settles && unfounded()) {
+    // An agent that ended before its new cluster was registered left a directory that nobody may
+    // lead with. Its agent says so, and ends.
+    ++w.excused["founding_interrupted"];
+    return;
+  }
+  if (!wait_for(settled, Duration{0}, Rule::recovery, "no writer")) return;
   if (led()) result.writer_after = w.now() - healed;
   if (off != 0) w.heal();
   const Instant all_on = w.now();

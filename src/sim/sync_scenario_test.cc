@@ -194,8 +194,9 @@ TEST_F(Sync, an_old_read_of_the_key_gives_no_leadership) {  // F6
     w().kill_agent(old_primary());
     old_primary().stale = revisions;
     w().run_for(seconds(1));
+    if (revisions % 2 == 0) old_primary().pg.hung = true;
     w().start_agent(old_primary());
-    w().run_for(seconds(4));
+    w().run_for(seconds(12));
     old_primary().stale = 0;
     EXPECT_TRUE(w().run_until_healthy()) << w().describe();
     TearDown();
