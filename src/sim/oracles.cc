@@ -54,6 +54,9 @@ void World::check() {
   }
   if (n == nullptr) return;
   check_sync(*n);
+  if (!n->pg.roles && store.view().initialize == n->pg.system_identifier)
+    violation(Rule::initdb,
+              n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
   if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
