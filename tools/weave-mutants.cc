@@ -28,7 +28,7 @@ struct Place {
   std::string replacement;
 };
 struct Mutant {
-  std::string name, breaks, profile, faults, seeds;
+  std::string name, breaks, profile, faults, seeds, scenario;
   std::vector<Place> places;
 };
 
@@ -67,7 +67,8 @@ void read_line(const std::string& line, std::vector<Mutant>& mutants) {
   if (mutants.empty()) fail("the list does not begin with a mutant: " + line);
   Mutant& m = mutants.back();
   if (field(line, "breaks", m.breaks) || field(line, "profile", m.profile) ||
-      field(line, "faults", m.faults) || field(line, "seeds", m.seeds))
+      field(line, "faults", m.faults) || field(line, "seeds", m.seeds) ||
+      field(line, "scenario", m.scenario))
     return;
   if (field(line, "in", value)) {
     m.places.push_back({.file = value});
@@ -91,8 +92,9 @@ std::vector<Mutant> read_mutants(const std::string& path) {
   for (const Mutant& m : mutants) {
     const auto same = [&](const Mutant& other) { return other.name == m.name; };
     if (std::count_if(mutants.begin(), mutants.end(), same) != 1) fail(m.name + " is there twice");
-    if (m.breaks.empty() || m.profile.empty() || m.faults.empty() || m.seeds.empty())
-      fail(m.name + " lacks one of: breaks, profile, faults, seeds");
+    const bool by_seeds = !m.profile.empty() && !m.faults.empty() && !m.seeds.empty();
+    if (m.breaks.empty() || by_seeds == !m.scenario.empty())
+      fail(m.name + " needs breaks, and either profile, faults and seeds, or a scenario");
     if (m.places.empty()) fail(m.name + " changes nothing");
   }
   return mutants;
@@ -189,7 +191,7 @@ std::string listed(const std::vector<Mutant>& mutants) {
       "const std::vector<Mutant>& all_mutants() {\n  static const std::vector<Mutant> all = {\n";
   for (const Mutant& m : mutants) {
     out += "      {R\"(" + m.name + ")\", R\"(" + m.breaks + ")\", R\"(" + m.profile + ")\", R\"(" +
-           m.faults + ")\", " + m.seeds + "},\n";
+           m.faults + ")\", " + (m.seeds.empty() ? "0" : m.seeds) + ", R\"(" + m.scenario + ")\"},\n";
   }
   return out + "  };\n  return all;\n}\n\n}  // namespace aurum::sim\n";
 }

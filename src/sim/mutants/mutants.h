@@ -14,6 +14,7 @@ struct Mutant {
   std::string_view profile;  ///< of the runs that catch it
   std::string_view faults;   ///< the fault mix of these runs
   int seeds = 0;             ///< one of the seeds 1..seeds catches it
+  std::string_view scenario;  ///< or this test of src/sim does
 };
 
 /// In the order of mutants.txt.
