@@ -218,6 +218,10 @@ void World::run(Node& n, const Exit& exit) {
   ++n.renewal;
   // Not at once: this runs inside the core's own step.
   at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
+  if (!restart_agents_) return;
+  at(seconds(3), [this, &n, life = n.life + 1] {
+    if (n.up && !n.core && n.life == life) start_agent(n);
+  });
 }
 
 }  // namespace aurum::sim

@@ -22,8 +22,9 @@ void World::job(Node& n, JobId id, const InitDb&) {
   ++initdbs;
   const auto* initialize = store.find("initialize");
   if (initialize == nullptr || !initialize->value.empty())
-    violation(n.name + " runs initdb, and the store does not wait for a new cluster");
-  if (n.pg.data != DataDir::empty) violation(n.name + " runs initdb into a directory with data");
+    violation(Rule::initdb, n.name + " runs initdb, and the store does not wait for a new cluster");
+  if (n.pg.data != DataDir::empty)
+    violation(Rule::initdb, n.name + " runs initdb into a directory with data");
   n.pg.data = DataDir::incomplete;
   at_agent(n, milliseconds(500), [this, &n, id] {
     if (!n.jobs.contains(id)) return;
@@ -43,7 +44,8 @@ void World::job(Node& n, JobId id, const PostBootstrap&) {
 }
 
 void World::job(Node& n, JobId id, const Clone& clone) {
-  if (n.pg.data != DataDir::empty) violation(n.name + " copies into a directory with data");
+  if (n.pg.data != DataDir::empty)
+    violation(Rule::data_care, n.name + " copies into a directory with data");
   n.pg.data = DataDir::incomplete;
   const auto usable = [this, &n](const Node& from) {
     return linked(n, from) && from.pg.alive && from.pg.accepting && !from.pg.hung;
@@ -87,7 +89,8 @@ void World::launch(Node& n, const model::PgTarget& target, std::function<void(St
   const bool standby_data = pg.control_state == "in archive recovery" ||
                             pg.control_state == "shut down in recovery" || pg.backup_label;
   if (target.primary && standby_data)
-    violation(n.name + " opens a standby's data for writing on the timeline it received");
+    violation(Rule::data_care,
+              n.name + " opens a standby's data for writing on the timeline it received");
   const int pid = pg.pid = next_pid_++;
   pg.alive = true;
   pg.accepting = pg.hung = false;
@@ -202,7 +205,7 @@ void World::job(Node& n, JobId id, const CrashRecovery&) {
 }
 
 void World::job(Node& n, JobId id, const Rewind& rewind) {
-  if (n.pg.alive) violation(n.name + " rewinds under a running server");
+  if (n.pg.alive) violation(Rule::data_care, n.name + " rewinds under a running server");
   at_agent(n, milliseconds(300), [this, &n, id, from = rewind.source.name] {
     if (!n.jobs.contains(id)) return;
     const Node& up = node(from);
@@ -220,7 +223,7 @@ void World::job(Node& n, JobId id, const Rewind& rewind) {
 }
 
 void World::job(Node& n, JobId id, const ClearData&) {
-  if (n.pg.alive) violation(n.name + " removes the data of a running server");
+  if (n.pg.alive) violation(Rule::data_care, n.name + " removes the data of a running server");
   at_agent(n, milliseconds(50), [this, &n, id] {
     if (!n.jobs.contains(id)) return;
     n.pg.data = DataDir::empty;

@@ -16,9 +16,8 @@ constexpr Duration kGuardReaction = milliseconds(5);
 
 }  // namespace
 
-void World::violation(const std::string& what) {
-  if (violations.size() < 10)
-    violations.push_back(fmt::format("at {:.3f} s: {}", to_seconds(now_ - Instant{}), what));
+void World::violation(Rule rule, std::string what) {
+  if (violations.size() < 10) violations.push_back({rule, now_ - Instant{}, std::move(what)});
 }
 
 void World::guards() {
@@ -43,6 +42,7 @@ void World::check() {
   check_sync(*n);
   const int branch = n->pg.wal.path.back().branch;
   if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
+  if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
 }
@@ -58,9 +58,10 @@ void World::check_writers() {
                         clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
     const bool excused = n->page.state == PageState::maintenance || n->kill_pending;
     if (!leased && !excused)
-      violation(fmt::format("{} is writable, and its lease page does not allow it", name));
+      violation(Rule::lease_page,
+                fmt::format("{} is writable, and its lease page does not allow it", name));
   }
-  if (count > 1) violation("two servers are writable at once:" + writers);
+  if (count > 1) violation(Rule::one_writer, "two servers are writable at once:" + writers);
 }
 
 void World::check_sync(const Node& n) {
@@ -69,8 +70,8 @@ void World::check_sync(const Node& n) {
   const auto names = parse_sync_names(n.pg.sync_names);
   for (const std::string& member : key.members) {
     if (std::find(names.begin(), names.end(), member) == names.end())
-      violation(fmt::format("the sync key promises {}, and {} waits for '{}'", member, n.name,
-                            n.pg.sync_names));
+      violation(Rule::sync_key, fmt::format("the sync key promises {}, and {} waits for '{}'",
+                                            member, n.name, n.pg.sync_names));
   }
 }
 
@@ -79,7 +80,8 @@ void World::check_rows(const Node& new_writer) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;
     ++(row.guarded ? lost_guarded : lost_unguarded);
     if (row.guarded)
-      violation(fmt::format("{} took over without a row that {} acknowledged at {}",
+      violation(Rule::no_lost_write,
+                fmt::format("{} took over without a row that {} acknowledged at {}",
                             new_writer.name, row.node, model::to_string(row.lsn)));
     return true;
   });

@@ -13,7 +13,8 @@ bool Node::said(const std::string& event) const {
   return std::any_of(notes.begin(), notes.end(), [&](const Note& n) { return n.event == event; });
 }
 
-World::World(WorldOptions options) : random_(options.seed) {
+World::World(WorldOptions options)
+    : random_(options.seed), restart_agents_(options.restart_agents) {
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
@@ -145,11 +146,32 @@ void World::post(Node& n, Event event, Duration in) {
 
 void World::step(Node& n, const Event& event) {
   const auto effects = n.core->step({clock(n), wall(), event});
+  note_step(n, event, effects.size());
   const int life = n.life;
   for (const Effect& effect : effects) {
     if (n.life != life || !n.core) return;
     std::visit([&](const auto& e) { run(n, e); }, effect);
   }
+}
+
+/// FNV-1a over what tells one run from another.
+void World::note_step(const Node& n, const Event& event, std::size_t effects) {
+  ++steps;
+  last_event_ = {now_, &n, event.index(), effects};
+  const std::uint64_t words[] = {static_cast<std::uint64_t>(now_.ns), event.index(), effects,
+                                 static_cast<std::uint64_t>(n.name.back())};
+  for (const std::uint64_t word : words) digest = (digest ^ word) * 1099511628211u;
+}
+
+std::string World::last_event() const {
+  static constexpr const char* kNames[] = {
+      "Tick",      "DcsSnapshot",   "DcsFailed",  "DcsWritten",     "LeaseGranted", "LeaseKept",
+      "LeaseGone", "LeaderRenewed", "LeaderLost", "PgProbed",       "PgExited",     "JobProgress",
+      "JobDone",   "PeerAnswered",  "Request",    "ConfigReloaded", "StopRequested"};
+  static_assert(std::size(kNames) == std::variant_size_v<Event>);
+  if (last_event_.node == nullptr) return "none";
+  return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),
+                     last_event_.node->name, kNames[last_event_.event], last_event_.effects);
 }
 
 // ---------------------------------------------------------------------------------------- seeing

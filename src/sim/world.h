@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "core/core.h"
+#include "sim/faults.h"
 #include "sim/postgres.h"
 #include "sim/store.h"
+#include "sim/violation.h"
 
 /// A small deterministic world around real Cores: store, network, PostgreSQL servers, lease
 /// threads, guards and clients, in virtual time. The same seed gives the same run. After every
@@ -80,7 +82,8 @@ struct Acknowledged {
 struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
-  model::Value dcs;  ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  model::Value dcs;             ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  bool restart_agents = false;  ///< as a service manager does, when one ended by itself
 };
 
 class World {
@@ -118,11 +121,21 @@ class World {
   void deliver(Node& n, Event event) { post(n, std::move(event), Duration{0}); }
   void expire_lease(Node& n);  ///< the store forgets it before its time
 
+  // Random runs (inject.cc).
+  void inject(const Fault& fault);
+  void violation(Rule rule, std::string what);
+  void heal();  ///< undoes every fault, and starts what is down
+  std::map<std::string, int> faults_begun;
+
   Store store;
-  std::vector<std::string> violations;
+  std::vector<Violation> violations;
   std::vector<Acknowledged> acknowledged;
   int lost_guarded = 0, lost_unguarded = 0;
   int initdbs = 0;
+  int failovers = 0;                            ///< times that another node became the writer
+  std::uint64_t steps = 0;                      ///< events that cores took in
+  std::uint64_t digest = 1469598103934665603u;  ///< of all of them
+  std::string last_event() const;
   WallTime wall() const { return {1'800'000'000'000'000 + now_.ns / 1000}; }
   std::uint64_t random(std::uint64_t below) { return random_() % below; }
 
@@ -139,6 +152,7 @@ class World {
   void at_agent(Node& n, Duration in, std::function<void()> what);
   void post(Node& n, Event event, Duration in);
   void step(Node& n, const Event& event);
+  void note_step(const Node& n, const Event& event, std::size_t effects);
   bool step_queue(Instant until);
   Duration jitter(Duration least, Duration most);
   Instant clock(const Node& n) const { return now_ + n.clock_ahead; }
@@ -201,12 +215,15 @@ class World {
   void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);
 
   // oracles.cc
-  void violation(const std::string& what);
+
   void check();
   void check_writers();
   void check_sync(const Node& n);
   void check_rows(const Node& new_writer);
   void guards();
+
+  // inject.cc
+  Node* target(const Fault& fault);
 
   using Queue = std::multimap<Instant, std::function<void()>>;
   Queue queue_;
@@ -219,6 +236,14 @@ class World {
   int next_branch_ = 1;
   int next_pid_ = 100;
   std::uint64_t wakes_ = 0;
+  bool restart_agents_ = false;
+  std::uint64_t heals_ = 0;  ///< what began before the last one is not undone once more
+  struct LastEvent {
+    Instant at;
+    const Node* node = nullptr;
+    std::size_t event = 0;
+    std::size_t effects = 0;
+  } last_event_;
   std::string last_writer_;
   int last_branch_ = 0;
 };

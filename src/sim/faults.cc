@@ -1,0 +1,101 @@
+#include "sim/faults.h"
+
+#include <algorithm>
+#include <random>
+
+#include <fmt/format.h>
+
+namespace aurum::sim {
+
+namespace {
+
+using K = FaultKind;
+
+struct Row {
+  FaultKind kind;
+  const char* name;
+  const char* group;
+  int weight;  ///< in `default`
+  bool lasts;
+};
+
+constexpr Row kRows[] = {
+    {K::kill_server, "kill_server", "processes", 6, false},
+    {K::hang_server, "hang_server", "processes", 4, true},
+    {K::kill_agent, "kill_agent", "processes", 6, true},
+    {K::stop_agent, "stop_agent", "operators", 4, true},
+    {K::power_off, "power_off", "processes", 6, true},
+    {K::cut_from_store, "cut_from_store", "network", 6, true},
+    {K::cut_from_peers, "cut_from_peers", "network", 6, true},
+    {K::cut_store, "cut_store", "store", 4, true},
+    {K::lose_replies, "lose_replies", "store", 6, false},
+    {K::delay_requests, "delay_requests", "store", 6, false},
+    {K::expire_lease, "expire_lease", "store", 3, false},
+    {K::failing_jobs, "failing_jobs", "disk", 6, false},
+    {K::switchover, "switchover", "operators", 6, false},
+    {K::restart, "restart", "operators", 4, false},
+};
+static_assert(std::size(kRows) == kFaultKinds);
+
+const Row& row(FaultKind kind) { return kRows[static_cast<int>(kind)]; }
+
+}  // namespace
+
+std::string_view name_of(FaultKind kind) { return row(kind).name; }
+
+std::string Fault::text() const {
+  const std::string whom = node == kLeader    ? "the leader"
+                           : node == kReplica ? "a replica"
+                                              : fmt::format("n{}", node + 1);
+  std::string text = fmt::format("{:.3f} s: {} {}", to_seconds(at), name_of(kind), whom);
+  if (row(kind).lasts) text += fmt::format(" for {:.3f} s", to_seconds(lasts));
+  return text;
+}
+
+Result<FaultMix> parse_faults(std::string_view name) {
+  FaultMix mix;
+  mix.name = name;
+  if (name == "none") return mix;
+  for (const Row& r : kRows) {
+    const bool in = name == "default" || name == "storm" || name == r.group;
+    if (in) mix.weights.emplace_back(r.kind, r.weight);
+  }
+  if (name == "storm") mix.mean_gap = milliseconds(500);
+  if (mix.weights.empty()) {
+    return fail(Code::invalid, fmt::format("unknown fault mix '{}'", name),
+                "none, default, network, store, processes, disk, operators or storm");
+  }
+  return mix;
+}
+
+std::vector<Fault> plan_faults(const FaultMix& mix, int nodes, Duration length,
+                               std::uint64_t seed) {
+  std::vector<Fault> plan;
+  if (mix.weights.empty()) return plan;
+  std::mt19937_64 random(seed ^ 0xd1b54a32d192ed03);
+  const auto below = [&](std::int64_t n) {
+    return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n));
+  };
+  int total = 0;
+  for (const auto& [kind, weight] : mix.weights) total += weight;
+  Duration at = milliseconds(below(10'000));  // sometimes while the cluster is founded
+  while (at < length) {
+    auto pick = static_cast<int>(below(total));
+    std::size_t i = 0;
+    while (pick >= mix.weights[i].second) pick -= mix.weights[i++].second;
+    Fault fault;
+    fault.kind = mix.weights[i].first;
+    fault.at = at;
+    // Mostly short; now and then longer than any ttl.
+    const std::int64_t scale = below(8) == 0 ? 6 : 1;
+    fault.lasts = milliseconds(1 + below(2 * to_ms(mix.mean_length) * scale));
+    const std::int64_t whom = below(4);
+    fault.node = whom == 0 ? kLeader : whom == 1 ? kReplica : static_cast<int>(below(nodes));
+    fault.detail = random();
+    plan.push_back(fault);
+    at += milliseconds(1 + below(2 * to_ms(mix.mean_gap)));
+  }
+  return plan;
+}
+
+}  // namespace aurum::sim

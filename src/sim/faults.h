@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace aurum::sim {
+
+/// Everything that can be done to a cluster, or asked of it, in a random run. A new kind goes with
+/// a row in faults.cc, and a case in inject.cc.
+enum class FaultKind : std::uint8_t {
+  kill_server,
+  hang_server,
+  kill_agent,
+  stop_agent,
+  power_off,
+  cut_from_store,
+  cut_from_peers,
+  cut_store,
+  lose_replies,
+  delay_requests,
+  expire_lease,
+  failing_jobs,
+  switchover,
+  restart,
+};
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::restart) + 1;
+std::string_view name_of(FaultKind kind);
+
+/// Whom a fault hits; found out when it begins.
+inline constexpr int kLeader = -1;
+inline constexpr int kReplica = -2;
+
+/// One fault: begins at `at` after the run's begin, is undone after `lasts` (those that can be).
+struct Fault {
+  FaultKind kind{};
+  Duration at{};
+  Duration lasts{};
+  int node = 0;              ///< an index, kLeader or kReplica
+  std::uint64_t detail = 0;  ///< what the kind makes of it
+
+  std::string text() const;  ///< "12.345 s: power_off leader for 4.2 s"
+};
+
+/// How often which kinds happen.
+struct FaultMix {
+  std::string name = "default";
+  Duration mean_gap = seconds(2);     ///< between two beginnings
+  Duration mean_length = seconds(4);  ///< of those that last
+  std::vector<std::pair<FaultKind, int>> weights;
+};
+
+/// none, default, network, store, processes, disk, operators, storm.
+Result<FaultMix> parse_faults(std::string_view name);
+
+/// All faults of one run, in order of time.
+std::vector<Fault> plan_faults(const FaultMix& mix, int nodes, Duration length, std::uint64_t seed);
+
+}  // namespace aurum::sim

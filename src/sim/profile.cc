@@ -1,0 +1,90 @@
+#include "sim/profile.h"
+
+#include <random>
+
+#include <fmt/format.h>
+
+namespace aurum::sim {
+
+namespace {
+
+const char* const kModes[] = {"drawn", "async", "sync", "strict"};
+const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
+
+Error unknown(std::string_view text) {
+  return {Code::invalid, fmt::format("unknown profile '{}'", text),
+          "mixed, or parts joined by '-': async, sync, strict; fast, default, patroni; 1 to 7 "
+          "nodes. As in sync-fast-3"};
+}
+
+bool take_part(Profile& profile, std::string_view part) {
+  for (int i = 1; i <= 3; ++i) {
+    if (part == kModes[i] && profile.mode == Profile::Mode::drawn) {
+      profile.mode = static_cast<Profile::Mode>(i);
+      return true;
+    }
+    if (part == kPaces[i] && profile.pace == Profile::Pace::drawn) {
+      profile.pace = static_cast<Profile::Pace>(i);
+      return true;
+    }
+  }
+  const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
+  if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
+  return number;
+}
+
+}  // namespace
+
+Result<Profile> parse_profile(std::string_view text) {
+  Profile profile;
+  profile.name = text;
+  if (text == "mixed") return profile;
+  std::string_view rest = text;
+  while (true) {
+    const auto dash = rest.find('-');
+    if (!take_part(profile, rest.substr(0, dash))) return fail(unknown(text));
+    if (dash == std::string_view::npos) return profile;
+    rest.remove_prefix(dash + 1);
+  }
+}
+
+std::string Shape::text() const {
+  return fmt::format("{} node{}, {}, {}{}", nodes, nodes == 1 ? "" : "s",
+                     kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
+                     use_pg_rewind ? ", pg_rewind" : "");
+}
+
+model::Value Shape::dcs() const {
+  struct Spans {
+    int ttl, loop_wait, retry_timeout;
+  };
+  const Spans spans = pace == Profile::Pace::fast       ? Spans{5, 2, 2}
+                      : pace == Profile::Pace::standard ? Spans{10, 5, 3}
+                                                        : Spans{30, 10, 10};
+  model::Value dcs = model::Value::object();
+  dcs.set("ttl", spans.ttl);
+  dcs.set("loop_wait", spans.loop_wait);
+  dcs.set("retry_timeout", spans.retry_timeout);
+  dcs.set("synchronous_mode", mode != Profile::Mode::async);
+  if (mode == Profile::Mode::strict) dcs.set("synchronous_mode_strict", true);
+  dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", use_pg_rewind);
+  return dcs;
+}
+
+Shape shape_of(const Profile& profile, std::uint64_t seed) {
+  std::mt19937_64 random(seed ^ 0x9e3779b97f4a7c15);
+  Shape shape;
+  // Every part is drawn in any case, so that naming one of them changes nothing else.
+  const auto mode = random() % 3 + 1, pace = random() % 3 + 1, nodes = random() % 10;
+  shape.mode =
+      profile.mode != Profile::Mode::drawn ? profile.mode : static_cast<Profile::Mode>(mode);
+  shape.pace =
+      profile.pace != Profile::Pace::drawn ? profile.pace : static_cast<Profile::Pace>(pace);
+  // Three nodes most of the time: that is what people have.
+  constexpr int kNodes[] = {1, 2, 2, 3, 3, 3, 3, 4, 5, 5};
+  shape.nodes = profile.nodes != 0 ? profile.nodes : kNodes[nodes];
+  shape.use_pg_rewind = random() % 3 != 0;
+  return shape;
+}
+
+}  // namespace aurum::sim

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/value.h"
+
+namespace aurum::sim {
+
+/// What kind of clusters a run simulates. A part that is not named is drawn from the seed.
+struct Profile {
+  enum class Mode { drawn, async, sync, strict };
+  enum class Pace { drawn, fast, standard, patroni };
+  std::string name = "mixed";
+  Mode mode = Mode::drawn;
+  Pace pace = Pace::drawn;
+  int nodes = 0;  ///< 0: drawn, 1 to 5
+};
+
+/// "mixed", or parts joined by '-': async | sync | strict, fast | default | patroni, and a number
+/// of nodes: "sync-fast", "patroni", "async-default-5".
+Result<Profile> parse_profile(std::string_view text);
+
+/// One cluster of a profile.
+struct Shape {
+  Profile::Mode mode = Profile::Mode::async;
+  Profile::Pace pace = Profile::Pace::fast;
+  int nodes = 3;
+  bool use_pg_rewind = true;
+
+  std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
+  model::Value dcs() const;  ///< the dynamic configuration it is founded with
+};
+Shape shape_of(const Profile& profile, std::uint64_t seed);
+
+}  // namespace aurum::sim

@@ -1,0 +1,62 @@
+#include "sim/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "sim/world.h"
+
+namespace aurum::sim {
+
+namespace {
+
+/// Whoever is to write again after the last fault: the longest of what may have to run out, one
+/// after another (a lease, a pause after failed promotions, a start), by the profile's spans.
+Duration recovery_bound(const Shape&) { return seconds(150); }
+
+void let_faults_happen(World& w, const std::vector<Fault>& plan, const RunOptions& options) {
+  for (std::size_t i = 0; i < plan.size() && w.violations.empty(); ++i) {
+    w.run_for((Instant{} + plan[i].at) - w.now());
+    const auto& left_out = options.without;
+    if (std::find(left_out.begin(), left_out.end(), static_cast<int>(i)) == left_out.end())
+      w.inject(plan[i]);
+  }
+  if (w.violations.empty()) w.run_for((Instant{} + options.faulty) - w.now());
+}
+
+/// (c) and (d): with every fault undone the cluster is whole again.
+void demand_recovery(World& w, const Shape& shape) {
+  w.heal();
+  const Duration bound = recovery_bound(shape);
+  if (w.run_until([&] { return !w.violations.empty() || w.healthy(); }, bound)) return;
+  w.violation(w.writer() == nullptr ? Rule::recovery : Rule::end_state,
+              fmt::format("not healthy {} s after the last fault", to_seconds(bound)));
+}
+
+}  // namespace
+
+RunResult run(const RunOptions& options) {
+  RunResult result;
+  result.shape = shape_of(options.profile, options.seed);
+  result.plan = plan_faults(options.faults, result.shape.nodes, options.faulty, options.seed);
+  World w({.nodes = result.shape.nodes,
+           .seed = options.seed,
+           .dcs = result.shape.dcs(),
+           .restart_agents = true});
+  for (Node* n : w.nodes()) w.start_agent(*n);
+  let_faults_happen(w, result.plan, options);
+  if (w.violations.empty()) demand_recovery(w, result.shape);
+  result.violations = w.violations;
+  result.simulated = w.now() - Instant{};
+  result.faults = w.faults_begun;
+  result.steps = w.steps;
+  result.digest = w.digest;
+  result.last_event = w.last_event();
+  if (!w.violations.empty()) result.story = w.describe();
+  result.failovers = w.failovers;
+  result.acknowledged = w.acknowledged.size();
+  return result;
+}
+
+}  // namespace aurum::sim
