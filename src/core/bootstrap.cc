@@ -101,8 +101,7 @@ void Core::take_back_bootstrap() {
 
 void Core::finish_bootstrap() {
   // Everything the others wait for, at once: system identifier and configuration.
-  model::Txn done{.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()}},
-                  .then = {{.key = "initialize", .value = s_.facts->system_identifier}}};
+  model::Txn done = as_leader({{.key = "initialize", .value = s_.facts->system_identifier}});
   if (s_.view->config.is_null()) {
     const model::Value& dcs = s_.config.bootstrap.dcs;
     done.then.push_back(

@@ -104,6 +104,7 @@ class Core {
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
   void promote();
+  model::Txn as_leader(std::vector<model::Write> then) const;
   void lead_store();
   void lead_sync();
   void write_sync_key(const std::optional<model::SyncKey>& key);  ///< none: erase
@@ -200,7 +201,8 @@ class Core {
   std::string last_result_;
   Instant last_result_at_;
   /// What the job that has just ended was begun with: a change that came meanwhile is not applied
-  /// yet (live_changes_scenario_test: a_change_during_the_application_of_another_is_applied_as_well).
+  /// yet (live_changes_scenario_test:
+  /// a_change_during_the_application_of_another_is_applied_as_well).
   model::Value job_dynamic_;
   std::optional<model::Member> published_member_;  ///< the member key as written last
   model::LeaseId published_lease_ = 0;

@@ -215,9 +215,7 @@ void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
   const auto most = static_cast<std::size_t>(s_.dynamic.max_timelines_history);
   if (most > 0 && merged.size() > most)
     merged.erase(merged.begin(), merged.end() - static_cast<std::ptrdiff_t>(most));
-  write("history",
-        {.when = {{.key = "leader", .what = model::Compare::What::value, .text = s_.name()}},
-         .then = {{.key = "history", .value = model::encode_history(merged)}}});
+  write("history", as_leader({{.key = "history", .value = model::encode_history(merged)}}));
 }
 
 }  // namespace aurum::core

@@ -16,15 +16,14 @@ using model::Compare;
 using model::SyncMode;
 using model::Write;
 
-namespace {
-
-/// A write that only the leader may make: it fails when leadership has moved on.
-model::Txn as_leader(const std::string& self, std::vector<Write> then) {
-  return {.when = {{.key = "leader", .what = Compare::What::value, .text = self}},
+/// A write that only the leader may make. By epoch, not by name: a late write of this member's
+/// former agent must fail (sync_scenario_test: a_late_write_of_the_key_by_a_former_agent_…).
+model::Txn Core::as_leader(std::vector<Write> then) const {
+  return {.when = {{.key = "leader",
+                    .what = Compare::What::mod_revision,
+                    .number = static_cast<model::Revision>(s_.lead.epoch)}},
           .then = std::move(then)};
 }
-
-}  // namespace
 
 void Core::keep_renewing() {
   if (!s_.lead.held) return;
@@ -90,12 +89,12 @@ void Core::lead_store() {
   if ((!view.initialize || *view.initialize != s_.facts->system_identifier) &&
       !s_.facts->system_identifier.empty() && may_write("system identifier")) {
     write("system identifier",
-          as_leader(s_.name(), {{.key = "initialize", .value = s_.facts->system_identifier}}));
+          as_leader({{.key = "initialize", .value = s_.facts->system_identifier}}));
   }
   if (view.config.is_null() && !s_.dynamic_tree.is_null() && may_write("config")) {
-    write("config", {.when = {{.key = "config"},
-                              {.key = "leader", .what = Compare::What::value, .text = s_.name()}},
-                     .then = {{.key = "config", .value = model::to_json(s_.dynamic_tree)}}});
+    model::Txn txn = as_leader({{.key = "config", .value = model::to_json(s_.dynamic_tree)}});
+    txn.when.push_back({.key = "config"});
+    write("config", std::move(txn));
   }
   const model::Timeline timeline = s_.facts->timeline;
   const bool history_known =
@@ -103,7 +102,7 @@ void Core::lead_store() {
                     : !view.history.empty() && view.history.back().timeline == timeline - 1;
   if (!history_known && timeline != 0 && !side_running<ReadHistory>() && may_write("history")) {
     if (timeline <= 1)
-      write("history", as_leader(s_.name(), {{.key = "history", .value = "[]"}}));
+      write("history", as_leader({{.key = "history", .value = "[]"}}));
     else
       start_side(ReadHistory{timeline});
   }
@@ -111,8 +110,7 @@ void Core::lead_store() {
     const model::ClusterStatus status = leader_status(*s_.facts, s_.name(), retained_members());
     if (!(status == view.status)) {
       status_at_ = now_;
-      write("status",
-            as_leader(s_.name(), {{.key = "status", .value = model::encode_status(status)}}));
+      write("status", as_leader({{.key = "status", .value = model::encode_status(status)}}));
     }
   }
 }
@@ -156,7 +154,7 @@ void Core::lead_sync() {
 }
 
 void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
-  model::Txn txn = as_leader(s_.name(), {});
+  model::Txn txn = as_leader({});
   const model::Revision seen = s_.view->sync.mod_revision;
   txn.when.push_back(
       seen == 0 ? Compare{.key = "sync"}

@@ -9,6 +9,7 @@
 #include "cli/ctl.h"
 #include "cli/help.h"
 #include "fence/guard.h"
+#include "lab/commands.h"
 #include "stack/commands.h"
 
 namespace {
@@ -63,6 +64,8 @@ int main(int argc, char** argv) {
   if (command == "guard") return guard_main(argc - 1, argv + 1);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
+  if (command == "sim") return lab::sim_main(argc - 1, argv + 1);
+  if (command == "explain") return lab::explain_main(argc - 1, argv + 1);
   if (command == "--version" || command == "version") return cli::print_version();
   if (command == "--help" || command == "-h" || command == "help") return cli::print_help();
   std::fprintf(stderr, "error: unknown command '%s'\nhint: aurum --help lists the commands\n",

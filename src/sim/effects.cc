@@ -197,6 +197,7 @@ void World::run(Node& n, const KillPg&) {
 
 void World::run(Node& n, const Reply& reply) { n.replies.push_back(reply); }
 void World::run(Node& n, const Note& note) {
+  trace_as(TraceEntry::Kind::note, n.name, fmt::format("[{}] {}", note.event, note.text));
   n.notes.push_back(note);
   n.noted.push_back(now_);
 }

@@ -98,10 +98,12 @@ void World::inject(const Fault& fault) {
       break;
   }
   ++faults_begun[std::string(name_of(fault.kind))];
+  trace_as(TraceEntry::Kind::fault, n.name, fault.text());
 }
 
 void World::heal() {
   ++heals_;
+  trace_as(TraceEntry::Kind::fault, "", "every fault is undone");
   cut_store(false);
   for (Node* n : nodes()) {
     n->reaches_store = n->reaches_peers = true;

@@ -17,6 +17,7 @@ constexpr Duration kGuardReaction = milliseconds(5);
 }  // namespace
 
 void World::violation(Rule rule, std::string what) {
+  if (violations.size() < 10) trace_as(TraceEntry::Kind::violation, "", what);
   if (violations.size() < 10) violations.push_back({rule, now_ - Instant{}, std::move(what)});
 }
 

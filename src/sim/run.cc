@@ -34,6 +34,18 @@ void demand_recovery(World& w, const Shape& shape) {
               fmt::format("not healthy {} s after the last fault", to_seconds(bound)));
 }
 
+std::vector<std::string> last_notes(World& w) {
+  constexpr std::size_t kMost = 4;
+  std::vector<std::string> lines;
+  for (const Node* n : w.nodes()) {
+    const std::size_t all = n->notes.size();
+    for (std::size_t i = all < kMost ? 0 : all - kMost; i < all; ++i)
+      lines.push_back(fmt::format("{} {:.3f} [{}] {}", n->name, to_seconds(n->noted[i] - Instant{}),
+                                  n->notes[i].event, n->notes[i].text));
+  }
+  return lines;
+}
+
 }  // namespace
 
 RunResult run(const RunOptions& options) {
@@ -43,6 +55,7 @@ RunResult run(const RunOptions& options) {
   World w({.nodes = result.shape.nodes,
            .seed = options.seed,
            .dcs = result.shape.dcs(),
+           .trace = options.trace,
            .restart_agents = true});
   for (Node* n : w.nodes()) w.start_agent(*n);
   let_faults_happen(w, result.plan, options);
@@ -53,7 +66,11 @@ RunResult run(const RunOptions& options) {
   result.steps = w.steps;
   result.digest = w.digest;
   result.last_event = w.last_event();
-  if (!w.violations.empty()) result.story = w.describe();
+  if (!w.violations.empty()) {
+    result.story = w.describe();
+    result.last_notes = last_notes(w);
+  }
+  result.trace = std::move(w.trace);
   result.failovers = w.failovers;
   result.acknowledged = w.acknowledged.size();
   return result;

@@ -134,5 +134,22 @@ TEST_F(Sync, writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {  /
   }
 }
 
+TEST_F(Sync, a_late_write_of_the_key_by_a_former_agent_promises_nothing) {
+  begin_sync();
+  Node& lost = w().node(sync().members.front());
+  Node& next = &lost == &replica(0) ? replica(1) : replica(0);
+  w().power_off(lost);
+  ASSERT_TRUE(w().run_until([&] { return old_primary().pg.sync_names == next.name; }, seconds(10)));
+  old_primary().delay_requests = 5;  // "next holds every acknowledged commit" is on its way …
+  ASSERT_TRUE(w().run_until([&] { return old_primary().delay_requests < 5; }, seconds(5)));
+  w().kill_agent(old_primary());  // … when its agent dies
+  old_primary().delay_requests = 0;
+  w().power_off(next);
+  w().start_agent(old_primary());
+  w().run_for(seconds(10));
+  EXPECT_TRUE(old_primary().said("reclaim"));
+  EXPECT_TRUE(sync().members.empty()) << w().describe();
+}
+
 }  // namespace
 }  // namespace aurum::sim

@@ -14,7 +14,7 @@ bool Node::said(const std::string& event) const {
 }
 
 World::World(WorldOptions options)
-    : random_(options.seed), restart_agents_(options.restart_agents) {
+    : random_(options.seed), tracing_(options.trace), restart_agents_(options.restart_agents) {
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
@@ -61,6 +61,7 @@ bool World::step_queue(Instant until) {
   publish();
   guards();
   check();
+  if (tracing_) trace_changes();
   return true;
 }
 

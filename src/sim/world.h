@@ -13,6 +13,7 @@
 #include "sim/faults.h"
 #include "sim/postgres.h"
 #include "sim/store.h"
+#include "sim/trace.h"
 #include "sim/violation.h"
 
 /// A small deterministic world around real Cores: store, network, PostgreSQL servers, lease
@@ -83,6 +84,7 @@ struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
   model::Value dcs;             ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  bool trace = false;           ///< fill World::trace
   bool restart_agents = false;  ///< as a service manager does, when one ended by itself
 };
 
@@ -126,6 +128,7 @@ class World {
   void violation(Rule rule, std::string what);
   void heal();  ///< undoes every fault, and starts what is down
   std::map<std::string, int> faults_begun;
+  std::vector<TraceEntry> trace;
 
   Store store;
   std::vector<Violation> violations;
@@ -222,6 +225,12 @@ class World {
   void check_rows(const Node& new_writer);
   void guards();
 
+  // trace.cc
+  void trace_as(TraceEntry::Kind kind, const std::string& node, std::string text);
+  void trace_changes();
+  std::map<std::string, std::string> traced_, traced_pages_;
+  std::string traced_leader_;
+
   // inject.cc
   Node* target(const Fault& fault);
 
@@ -236,6 +245,7 @@ class World {
   int next_branch_ = 1;
   int next_pid_ = 100;
   std::uint64_t wakes_ = 0;
+  bool tracing_ = false;
   bool restart_agents_ = false;
   std::uint64_t heals_ = 0;  ///< what began before the last one is not undone once more
   struct LastEvent {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "sim/run.h"
+
+namespace aurum::lab {
+
+/// Leaves out as many faults as it can while the same rule is still broken, each step checked by a
+/// run of its own. `result`: of `options`. At most `runs_most` runs.
+sim::RunOptions shrink(const sim::RunOptions& options, const sim::RunResult& result,
+                       int runs_most = 2000);
+
+}  // namespace aurum::lab
