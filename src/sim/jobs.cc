@@ -118,7 +118,8 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
                         : clean ? jitter(milliseconds(30), milliseconds(120))
                                 : Duration(milliseconds(10));
   const bool in_time = time <= timeout;
-  pg.accepting = false;  // its sessions end first
+  // Its sessions end first; of an immediate stop nobody hears before the signal.
+  if (mode != model::StopMode::immediate) pg.accepting = false;
   pg.shutting_down = clean;
   at(std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
     if (n.pg.alive && n.pg.pid == pid) {

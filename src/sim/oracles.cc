@@ -13,6 +13,8 @@ namespace {
 
 /// How long a guard may take from the deadline to the last process's death.
 constexpr Duration kGuardReaction = milliseconds(5);
+/// A busy cluster of five takes in a few hundred a second.
+constexpr int kStepsPerSecondMost = 10'000;
 
 }  // namespace
 
@@ -36,13 +38,27 @@ void World::guards() {
   }
 }
 
+void World::check_calm() {
+  if (now_ >= calm_until_) {
+    calm_until_ = now_ + seconds(1);
+    steps_at_ = steps;
+  }
+  if (spins_ || steps - steps_at_ <= kStepsPerSecondMost) return;
+  spins_ = true;  // and the world stands still: such a run would never end
+  violation(Rule::calm, fmt::format("{} events within a second", steps - steps_at_));
+}
+
 void World::check() {
+  check_calm();
   check_writers();
   const Node* n = writer();
   if (n == nullptr) return;
   check_sync(*n);
   const int branch = n->pg.wal.path.back().branch;
-  if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
+  if (n->name != last_writer_ || branch != last_branch_) {
+    if (branch > newest_branch_) check_fit_to_lead(*n);
+    check_rows(*n);
+  }
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
@@ -53,6 +69,7 @@ void World::check_writers() {
   int count = 0;
   for (const auto& [name, n] : nodes_) {
     if (!n->pg.writable()) continue;
+    check_lock(*n);
     writers += " " + name;
     ++count;
     const bool leased = n->page.state == PageState::leased &&
@@ -63,6 +80,51 @@ void World::check_writers() {
                 fmt::format("{} is writable, and its lease page does not allow it", name));
   }
   if (count > 1) violation(Rule::one_writer, "two servers are writable at once:" + writers);
+}
+
+/// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted.
+void World::check_lock(Node& n) {
+  if (leader() == n.name) {
+    n.lied_until = {};
+    return;
+  }
+  const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
+  if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
+  violation(Rule::lock, fmt::format("{} is writable, and the lock is {}", n.name,
+                                    leader().empty() ? "free" : "held by " + leader()));
+}
+
+void World::check_fit_to_lead(const Node& n) {
+  newest_branch_ = n.pg.wal.path.back().branch;
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  if (model::tag_nofailover(self))
+    violation(Rule::fit_to_lead, n.name + " was promoted, and is tagged nofailover");
+  const model::ClusterView& view = store.view();
+  const model::DynamicConfig config = model::read_dynamic_config(view.config);
+  if (config.synchronous_mode != model::SyncMode::off || n.pg.wal.path.size() < 2) return;
+  const model::Lsn end = n.pg.wal.path.back().begin;
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (view.status.optime && view.status.optime->value > end.value + lag)
+    violation(Rule::fit_to_lead,
+              fmt::format("{} was promoted at {}, more than {} behind {}", n.name,
+                          model::to_string(end), lag, model::to_string(*view.status.optime)));
+}
+
+/// Of a cluster that is founded: before, whoever loses the race throws its initdb away.
+void World::check_timeline(const Node& n) {
+  const auto* initialize = store.find("initialize");
+  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
+  const Stretch& now = n.pg.wal.path.back();
+  const auto [known, added] = branch_of_.emplace(now.timeline, now.branch);
+  if (known->second != now.branch)
+    violation(Rule::timeline,
+              fmt::format("{} writes on timeline {}, which another promotion made before", n.name,
+                          now.timeline));
+  if (now.timeline < branch_of_.rbegin()->first)
+    violation(Rule::timeline,
+              fmt::format("{} writes on timeline {}, and {} was acknowledged before", n.name,
+                          now.timeline, branch_of_.rbegin()->first));
 }
 
 void World::check_sync(const Node& n) {

@@ -63,6 +63,7 @@ void World::acknowledge() {
     if (!replicated(n, write)) return false;
     const bool guarded = sync.leader == n.name;
     acknowledged.push_back({n.name, write.branch, write.lsn, guarded});
+    check_timeline(n);
     return true;
   });
 }

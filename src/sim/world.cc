@@ -53,7 +53,7 @@ Duration World::jitter(Duration least, Duration most) {
 }
 
 bool World::step_queue(Instant until) {
-  if (queue_.empty() || queue_.begin()->first > until) return false;
+  if (spins_ || queue_.empty() || queue_.begin()->first > until) return false;
   auto first = queue_.extract(queue_.begin());
   now_ = first.key();
   store.expire(now_);
@@ -127,7 +127,10 @@ void World::power_on(Node& n) {
   start_agent(n);
 }
 
-void World::expire_lease(Node& n) { store.revoke(n.lease); }
+void World::expire_lease(Node& n) {
+  n.lied_until = now_ + n.lease_ttl;
+  store.revoke(n.lease);
+}
 
 void World::set_config(const std::string& key, model::Value value) {
   model::Value config = store.view().config;

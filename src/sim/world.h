@@ -43,6 +43,7 @@ struct Node {
     Instant deadline;
   } page;
   bool kill_pending = false;
+  Instant lied_until;  ///< the store ended its lease, which would have lasted so long
   int guard_kills = 0;
 
   // The agent. `life` tells its instances apart: what a former one began can not reach this one.
@@ -220,7 +221,11 @@ class World {
   // oracles.cc
 
   void check();
+  void check_calm();
   void check_writers();
+  void check_lock(Node& n);
+  void check_fit_to_lead(const Node& n);
+  void check_timeline(const Node& n);
   void check_sync(const Node& n);
   void check_rows(const Node& new_writer);
   void guards();
@@ -256,6 +261,11 @@ class World {
   } last_event_;
   std::string last_writer_;
   int last_branch_ = 0;
+  int newest_branch_ = 0;
+  std::map<model::Timeline, int> branch_of_;  ///< of timelines on which writes were acknowledged
+  Instant calm_until_;
+  std::uint64_t steps_at_ = 0;
+  bool spins_ = false;
 };
 
 }  // namespace aurum::sim

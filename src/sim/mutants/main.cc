@@ -2,6 +2,7 @@
 //
 //   aurum-sim-mutants                        the list
 //   aurum-sim-mutants NAME [SEEDS [FIRST]]   the first of these seeds that catches it, and how
+//   aurum-sim-mutants none SEEDS [FIRST]     the true core
 //   aurum-sim-mutants --all [SEEDS]          the same of every one, in a line each
 
 #include <cstdio>
@@ -52,6 +53,10 @@ int main(int argc, char** argv) {
   if (what.empty()) {
     list();
     return 0;
+  }
+  if (what == "none") {
+    const Mutant none{.name = "", .breaks = "", .profile = "mixed", .faults = "default", .seeds = 1};
+    return hunt(none, first, seeds, true) == 0 ? 0 : 1;
   }
   bool known = false, all_caught = true;
   for (const Mutant& m : all_mutants()) {
