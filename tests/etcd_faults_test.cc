@@ -33,7 +33,11 @@ TEST_F(EtcdFaults, its_lost_leader_costs_no_leadership) {
   EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
 }
 
-TEST_F(EtcdFaults, a_frozen_member_costs_no_leadership) {
+// While etcd's leader is frozen the others elect a new one and the lock lives on. Once thawed it
+// may still, before it steps down, hand on revocations of leases that ended by its stopped clock
+// (F4; etcd issue 15247, seen with 3.5.30 too). Then the lock is gone before its time, and that
+// must cost one failover at most, and never a second writer.
+TEST_F(EtcdFaults, a_frozen_leader_of_etcd_costs_no_leadership_and_thawed_at_most_one_failover) {
   const std::size_t lead = leader();
   const auto etcd = cluster().etcd_leader();
   ASSERT_TRUE(etcd);
@@ -41,8 +45,9 @@ TEST_F(EtcdFaults, a_frozen_member_costs_no_leadership) {
   nap(seconds(cluster().plan().ttl + 4));
   wait_for_writes();
   EXPECT_EQ(leader(), lead);
+  EXPECT_EQ(stack::reigns_of(writers().history().acknowledged()).size(), 1U);
   EXPECT_TRUE(cluster().thaw_etcd(*etcd));
-  EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
+  EXPECT_LE(settle_and_judge(Loss::before_takeover).reigns.size(), 2U);
 }
 
 // Without its majority nobody can say who leads: the leader stops before its lease ends, and nobody

@@ -51,8 +51,8 @@ struct Runner {
     if (!done) co_return fail(done.error());
     co_return JobResult{core::Configured{*done}};
   }
-  Task<Result<JobResult>> operator()(core::Promote) {
-    auto done = co_await postgres.promote();
+  Task<Result<JobResult>> operator()(core::Promote job) {
+    auto done = co_await postgres.promote(job.above);
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Checkpoint) {

@@ -53,7 +53,8 @@ void Core::on(const DcsSnapshot& e) {
   };
   const auto former = identity(s_.view);
   if (s_.view && e.view.revision < s_.view->revision) return;
-  s_.view = e.view;
+  // The same revision again says one thing: the store is there.
+  if (!s_.view || e.view.revision != s_.view->revision) s_.view = e.view;
   s_.view_at = std::max(s_.view_at, e.sent_at);
   if (!s_.dcs_error.empty()) info("dcs.back", "the store (DCS) answers again");
   s_.dcs_error.clear();

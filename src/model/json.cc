@@ -18,7 +18,21 @@ struct Notation {
   int indent = -1;
 };
 
+/// Nothing in it to escape: by far the most of what is ever written.
+bool is_plain(const std::string& text) {
+  for (const char c : text) {
+    if (c < ' ' || c > '~' || c == '"' || c == '\\') return false;
+  }
+  return true;
+}
+
 void write_string(std::string& out, const std::string& text) {
+  if (is_plain(text)) {
+    out += '"';
+    out += text;
+    out += '"';
+    return;
+  }
   out += Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 

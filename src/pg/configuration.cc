@@ -7,6 +7,7 @@
 #include "pg/files.h"
 #include "pg/postgres.h"
 #include "pg/render.h"
+#include "pg/timelines.h"
 
 /// Writing the configuration files and telling the server.
 namespace aurum::pg {
@@ -150,6 +151,10 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
                 name + " is raised to " + out.wanted.command_line[name] +
                     ", which the primary had: a standby would not start with less");
   }
+  if (!target.primary && target.upstream) {
+    auto released = co_await release_reserved_timelines();
+    if (!released) co_return fail(released.error());
+  }
   std::vector<model::Upstream> upstreams;
   if (target.upstream) upstreams.push_back(*target.upstream);
   auto passfile = co_await write_passfile(upstreams);
@@ -170,6 +175,18 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   wanted_ = as_configured;
   pending_checked_ = Instant{};
   co_return out;
+}
+
+/// Before it follows somebody: of a promotion here that came to nothing.
+Task<Status> Postgres::release_reserved_timelines() {
+  const auto dir = config_->pg.data_dir;
+  if (!co_await runtime::in_pool(pool_, [dir] { return has_reserved_timelines(dir); }))
+    co_return Status{};
+  auto control = co_await control_data();
+  if (!control) co_return fail(control.error());
+  const auto newest = std::max(control->timeline, control->minimum_recovery_timeline);
+  co_return co_await runtime::in_pool(pool_,
+                                      [dir, newest] { return release_timelines(dir, newest); });
 }
 
 /// Only when what the users set has changed: a failover has no time for it, and need not.

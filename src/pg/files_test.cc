@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include "pg/timelines.h"
+
 namespace aurum::pg {
 namespace {
 
@@ -43,7 +45,7 @@ TEST_F(Files, a_write_replaces_as_one_and_tells_whether_it_changed) {
   ASSERT_TRUE(first);
   EXPECT_TRUE(*first);
   EXPECT_EQ(*read_file(root_ / "f"), "new");
-  struct stat info{};
+  struct stat info {};
   ::stat((root_ / "f").c_str(), &info);
   EXPECT_EQ(info.st_mode & 0777, 0640U);
   EXPECT_FALSE(*write_file(root_ / "f", "new", 0640));
@@ -133,6 +135,33 @@ TEST_F(Files, the_write_probe_writes_and_reports_a_missing_directory) {
   EXPECT_TRUE(write_probe_file(dir_));
   EXPECT_TRUE(write_probe_file(dir_));
   EXPECT_EQ(fs::file_size(dir_ / kProbeFile), 32U);
+}
+
+TEST_F(Files, reserved_timelines_are_an_unbroken_row_and_go_again_when_unused) {
+  fs::create_directories(dir_ / "pg_wal");
+  const auto there = [&](model::Timeline t) { return fs::exists(history_file(dir_, t)); };
+  ASSERT_TRUE(reserve_timelines(dir_, 3, 3));
+  EXPECT_FALSE(has_reserved_timelines(dir_));
+  EXPECT_EQ(reserve_timelines(dir_, 3, 4'000'000'000).error().code, Code::invalid);
+  EXPECT_FALSE(has_reserved_timelines(dir_));
+
+  put(history_file(dir_, 5), "3\t0/5000000\tno recovery target specified\n");
+  ASSERT_TRUE(reserve_timelines(dir_, 3, 7));
+  for (model::Timeline t = 4; t <= 7; ++t) EXPECT_TRUE(there(t)) << t;
+  EXPECT_EQ(*read_file(history_file(dir_, 5)), "3\t0/5000000\tno recovery target specified\n");
+
+  // 4 is below a timeline that this directory knows of; 6 and 7 are nobody's.
+  ASSERT_TRUE(release_timelines(dir_, 3));
+  EXPECT_TRUE(there(4));
+  EXPECT_TRUE(there(5));
+  EXPECT_FALSE(there(6));
+  EXPECT_FALSE(there(7));
+
+  // The control file counts as well: the server has been on 9, with 8 as a number in between.
+  ASSERT_TRUE(reserve_timelines(dir_, 5, 10));
+  ASSERT_TRUE(release_timelines(dir_, 9));
+  EXPECT_TRUE(there(9));
+  EXPECT_FALSE(there(10));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "pg/postgres.h"
 #include "pg/programs.h"
 #include "pg/render.h"
+#include "pg/timelines.h"
 #include "runtime/port.h"
 #include "runtime/process.h"
 
@@ -264,7 +265,31 @@ Task<Status> Postgres::checkpoint(Duration timeout) {
   co_return Status{};
 }
 
-Task<Status> Postgres::promote(Duration timeout) {
+/// The timelines between the server's own and `above` are taken out of its way. They are counted
+/// from its last checkpoint's: it may have followed newer ones since, and has their history files.
+Task<Status> Postgres::reserve_timelines_up_to(model::Timeline above, Session& session,
+                                               Duration timeout) {
+  if (above <= 1) co_return Status{};
+  auto rows =
+      co_await session.query("SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()", timeout);
+  model::Timeline own = 0;
+  if (rows) {
+    own = static_cast<model::Timeline>(std::stoul(rows->text(0, std::size_t{0})));
+  } else {
+    auto control = co_await control_data();
+    if (!control) co_return fail(control.error());
+    own = control->timeline;
+  }
+  auto reserved = co_await runtime::in_pool(pool_, [dir = config_->pg.data_dir, own, above] {
+    return reserve_timelines(dir, own, above);
+  });
+  if (reserved || reserved.error().code != Code::invalid) co_return reserved;
+  // A number like that was written by hand. A cluster without a leader would be worse.
+  log_.warn("promote.timeline", reserved.error().text());
+  co_return Status{};
+}
+
+Task<Status> Postgres::promote(model::Timeline above, Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   if (!config_->pg.pre_promote.empty()) {
     auto allowed =
@@ -278,6 +303,8 @@ Task<Status> Postgres::promote(Duration timeout) {
     if (!opened) co_return fail(opened.error().within("cannot promote"));
     session = std::move(*opened);
   }
+  auto reserved = co_await reserve_timelines_up_to(above, *session, deadline - runtime::now());
+  if (!reserved) co_return fail(reserved.error().within("cannot promote"));
   auto told =
       co_await session->query("SELECT pg_catalog.pg_promote(false)", deadline - runtime::now());
   if (!told &&

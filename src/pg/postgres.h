@@ -86,8 +86,9 @@ class Postgres {
   Task<Result<bool>> configure(model::PgTarget target, model::DynamicConfig dynamic,
                                bool always = false);
   Task<Status> reload();  ///< SIGHUP to the postmaster
-  /// pre_promote (its failure: Code::cancelled), promotes, ends when writable.
-  Task<Status> promote(Duration timeout = seconds(60));
+  /// pre_promote (its failure: Code::cancelled), promotes to a timeline greater than `above`, ends
+  /// when writable.
+  Task<Status> promote(model::Timeline above, Duration timeout = seconds(60));
   Task<Status> checkpoint(Duration timeout = std::chrono::minutes(30));
 
   /// How far an upstream is, by a replication connection with the replication login.
@@ -146,6 +147,7 @@ class Postgres {
   };
   Task<Result<Written>> write_configuration(model::PgTarget target, model::DynamicConfig dynamic,
                                             bool starting);
+  Task<Status> release_reserved_timelines();
   Task<void> take_back_bad_hba(std::filesystem::path file, std::string before);
   /// Takes out what the server would refuse.
   Task<void> check_settings(WantedSettings& wanted,
@@ -160,6 +162,7 @@ class Postgres {
   Task<Status> end_orphans(Duration timeout);
   Task<Status> await_connections(int pid, Duration timeout);
   Task<Error> why_it_ended(int pid);
+  Task<Status> reserve_timelines_up_to(model::Timeline above, Session& session, Duration timeout);
   Task<Result<std::string>> program(std::string name);  ///< of the data directory's version
   Task<Status> run_hook(std::string name, std::string command, std::vector<std::string> more,
                         std::vector<std::string> environment, Duration timeout);

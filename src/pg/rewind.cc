@@ -8,6 +8,7 @@
 #include "pg/files.h"
 #include "pg/postgres.h"
 #include "pg/programs.h"
+#include "pg/timelines.h"
 #include "runtime/process.h"
 
 /// Comparing with an upstream and getting back onto its timeline.
@@ -215,14 +216,9 @@ Task<Status> Postgres::rewind(model::Upstream source) {
 
 Task<Result<model::History>> Postgres::read_history(model::Timeline timeline) {
   if (timeline <= 1) co_return model::History{};
-  const auto dir = config_->pg.data_dir / "pg_wal";
+  const auto dir = config_->pg.data_dir;
   auto history = co_await runtime::in_pool(pool_, [dir, timeline]() -> Result<model::History> {
-    auto path_of = [&](model::Timeline t) {
-      char name[32];
-      std::snprintf(name, sizeof name, "%08X.history", t);
-      return dir / name;
-    };
-    auto text = read_file(path_of(timeline));
+    auto text = read_file(history_file(dir, timeline));
     if (!text) return fail(text.error());
     auto entries = model::parse_history_file(*text);
     if (!entries) return entries;
@@ -230,7 +226,7 @@ Task<Result<model::History>> Postgres::read_history(model::Timeline timeline) {
     for (std::size_t i = 0; i < entries->size(); ++i) {
       const auto next = i + 1 < entries->size() ? (*entries)[i + 1].timeline : timeline;
       struct stat info{};
-      if (::stat(path_of(next).c_str(), &info) == 0)
+      if (::stat(history_file(dir, next).c_str(), &info) == 0)
         (*entries)[i].time = model::iso8601(
             WallTime{info.st_mtim.tv_sec * std::int64_t{1'000'000} + info.st_mtim.tv_nsec / 1000});
     }

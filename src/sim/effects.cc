@@ -16,29 +16,28 @@ constexpr Duration kCallTimeout = milliseconds(1500);
 
 }  // namespace
 
-void World::call_store(Node& n, std::function<void()> at_store,
-                       std::function<void(bool answered)> then) {
+template <class AtStore, class Then>
+void World::call_store(Node& n, AtStore at_store, Then then) {
   if (!store_reached(n))
-    return at_agent(n, milliseconds(300), [then = std::move(then)] { then(false); });
-  at(jitter(milliseconds(0), milliseconds(2)),
-     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)] {
+    return at_agent(n, milliseconds(300), [then = std::move(then)]() mutable { then(false); });
+  at(jitter(milliseconds(0), milliseconds(2) + store_slow_),
+     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)]() mutable {
        const bool arrived = store_reached(n);
        if (arrived) at_store();
        const bool answered = arrived && store_reached(n);
-       const Duration wait =
-           answered ? jitter(milliseconds(0), milliseconds(2)) : Duration(kCallTimeout);
-       at(wait, [&n, life, answered, then] {
-         if (n.core && n.life == life) then(answered);
-       });
+       const Duration wait = answered ? jitter(milliseconds(0), milliseconds(2) + store_slow_)
+                                      : Duration(kCallTimeout);
+       if (!n.core || n.life != life) return;
+       at_agent(n, wait, [answered, then = std::move(then)]() mutable { then(answered); });
      });
 }
 
 void World::run(Node& n, const ReadDcs&) {
-  auto view = std::make_shared<model::ClusterView>();
+  auto view = std::make_shared<std::shared_ptr<const model::ClusterView>>();
   call_store(
-      n, [this, view] { *view = store.view(); },
+      n, [this, view] { *view = store.snapshot(); },
       [this, &n, view, sent = clock(n)](bool answered) {
-        if (answered) return step(n, DcsSnapshot{*view, sent});
+        if (answered) return post_snapshot(n, *view, sent, Duration{0});
         step(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
       });
 }

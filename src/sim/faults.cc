@@ -34,6 +34,9 @@ constexpr Row kRows[] = {
     {K::failing_jobs, "failing_jobs", "disk", 6, false},
     {K::switchover, "switchover", "operators", 6, false},
     {K::restart, "restart", "operators", 4, false},
+    {K::slow_store, "slow_store", "store", 4, true},
+    {K::late_promotion, "late_promotion", "disk", 4, false},
+    {K::pause, "pause", "operators", 2, true},
 };
 static_assert(std::size(kRows) == kFaultKinds);
 

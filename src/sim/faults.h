@@ -27,8 +27,11 @@ enum class FaultKind : std::uint8_t {
   failing_jobs,
   switchover,
   restart,
+  slow_store,
+  late_promotion,
+  pause,
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::restart) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::pause) + 1;
 std::string_view name_of(FaultKind kind);
 
 /// Whom a fault hits; found out when it begins.

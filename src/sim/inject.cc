@@ -96,6 +96,18 @@ void World::inject(const Fault& fault) {
       if (!n.core) return;
       request(n, Request{0, RestartRequest{}});
       break;
+    case FaultKind::slow_store:
+      store_slow_ = milliseconds(50 + static_cast<std::int64_t>(fault.detail % 600));
+      undo([this] { store_slow_ = {}; });
+      break;
+    case FaultKind::late_promotion:
+      n.pg.late_promotions = 1;
+      break;
+    case FaultKind::pause:
+      if (store.view().config.is_null()) return;
+      set_config("pause", true);
+      undo([this] { set_config("pause", false); });
+      break;
   }
   ++faults_begun[std::string(name_of(fault.kind))];
   trace_as(TraceEntry::Kind::fault, n.name, fault.text());
@@ -105,10 +117,13 @@ void World::heal() {
   ++heals_;
   trace_as(TraceEntry::Kind::fault, "", "every fault is undone");
   cut_store(false);
+  store_slow_ = {};
+  if (!store.view().config.is_null()) set_config("pause", false);
   for (Node* n : nodes()) {
     n->reaches_store = n->reaches_peers = true;
     n->lose_replies = n->delay_requests = 0;
-    n->pg.failing_promotions = n->pg.failing_rewinds = n->pg.failing_clones = 0;
+    n->pg.failing_promotions = n->pg.late_promotions = 0;
+    n->pg.failing_rewinds = n->pg.failing_clones = 0;
     n->pg.hung = false;
     if (!n->up)
       power_on(*n);

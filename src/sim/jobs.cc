@@ -166,14 +166,25 @@ void World::job(Node& n, JobId id, const Promote& promote) {
   const int pid = n.pg.pid;
   at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, promote, life = n.life] {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
+    if (there && n.pg.late_promotions > 0) {
+      --n.pg.late_promotions;
+      at(jitter(milliseconds(1), seconds(1)), [this, &n, pid, promote] {
+        if (n.pg.alive && n.pg.accepting && n.pg.pid == pid) promote_server(n, promote);
+      });
+      return end_job(n, life, id, fail(Code::timeout, "no answer to the promotion in time"));
+    }
     if (!there || n.pg.failing_promotions > 0) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery)
-      n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+    promote_server(n, promote);
     end_job(n, life, id, JobResult{});
   });
+}
+
+void World::promote_server(Node& n, const Promote& promote) {
+  if (n.pg.in_recovery)
+    n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
 }
 
 void World::job(Node& n, JobId id, const Checkpoint&) {

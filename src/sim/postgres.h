@@ -58,6 +58,7 @@ struct Postgres {
 
   // Faults.
   int failing_promotions = 0;
+  int late_promotions = 0;  ///< nobody waits so long: they come true after they failed
   int failing_starts = 0;
   int failing_rewinds = 0;
   int failing_clones = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/ensure.h"
+
 namespace aurum::sim {
 
 using model::Compare;
@@ -30,10 +32,15 @@ bool Store::holds(const Compare& c) const {
 }
 
 void Store::apply(const Write& w) {
+  if (w.what != Write::What::erase_prefix) changed_.insert(w.key);
   if (w.what == Write::What::erase) {
     keys_.erase(w.key);
   } else if (w.what == Write::What::erase_prefix) {
-    std::erase_if(keys_, [&](const auto& kv) { return kv.first.starts_with(w.key); });
+    std::erase_if(keys_, [&](const auto& kv) {
+      const bool gone = kv.first.starts_with(w.key);
+      if (gone) changed_.insert(kv.first);
+      return gone;
+    });
   } else {
     model::KeyValue& kv = keys_[w.key];
     if (kv.create_revision == 0) kv.create_revision = revision_;
@@ -58,6 +65,7 @@ model::TxnDone Store::txn(const model::Txn& txn) {
 
 model::LeaseId Store::grant(Duration ttl, Instant now) {
   leases_[++next_lease_] = {ttl, now + ttl};
+  next_end_ = std::min(next_end_, now + ttl);
   return next_lease_;
 }
 
@@ -73,23 +81,74 @@ void Store::revoke(model::LeaseId lease) {
   const auto bound = [&](const auto& kv) { return kv.second.lease == lease; };
   if (std::any_of(keys_.begin(), keys_.end(), bound)) {
     ++revision_;
-    std::erase_if(keys_, bound);
+    std::erase_if(keys_, [&](const auto& kv) {
+      if (bound(kv)) changed_.insert(kv.first);
+      return bound(kv);
+    });
   }
 }
 
 void Store::expire(Instant now) {
+  if (now < next_end_) return;
   std::vector<model::LeaseId> ended;
   for (const auto& [id, lease] : leases_) {
     if (now >= lease.ends) ended.push_back(id);
   }
   for (const model::LeaseId id : ended) revoke(id);
+  next_end_ = kNever;
+  for (const auto& [id, lease] : leases_) next_end_ = std::min(next_end_, lease.ends);
 }
 
+namespace {
+
+/// What one key says, taken over into a view of all of them. Absent: as a view without it has it.
+void take_over(model::ClusterView& view, const std::string& key, const model::KeyValue* kv) {
+  model::ClusterView alone = kv != nullptr ? model::decode_cluster(0, {*kv}) : model::ClusterView{};
+  if (key.starts_with("members/")) {
+    if (kv == nullptr) {
+      view.members.erase(key.substr(8));
+    } else {
+      for (auto& [name, member] : alone.members) view.members[name] = std::move(member);
+    }
+  } else if (key == "initialize") {
+    view.initialize = alone.initialize;
+  } else if (key == "leader") {
+    view.leader = alone.leader;
+  } else if (key == "config") {
+    view.config = std::move(alone.config);
+    view.config_revision = alone.config_revision;
+  } else if (key == "status") {
+    view.status = std::move(alone.status);
+  } else if (key == "history") {
+    view.history = std::move(alone.history);
+    view.history_revision = alone.history_revision;
+  } else if (key == "failover") {
+    view.failover = std::move(alone.failover);
+  } else if (key == "sync") {
+    view.sync = std::move(alone.sync);
+  } else if (key == "aurum_timeline") {
+    view.timeline_given = alone.timeline_given;
+    view.timeline_given_revision = alone.timeline_given_revision;
+  } else if (key == "failsafe") {
+    view.failsafe = std::move(alone.failsafe);
+  } else {
+    ensure(false, "the simulated store knows every key that the core writes");
+  }
+}
+
+}  // namespace
+
 const model::ClusterView& Store::view() const {
-  if (view_.revision == revision_) return view_;
-  std::vector<model::KeyValue> all;
-  for (const auto& [key, kv] : keys_) all.push_back(kv);
-  return view_ = model::decode_cluster(revision_, all);
+  for (const std::string& key : changed_) take_over(view_, key, find(key));
+  changed_.clear();
+  view_.revision = revision_;
+  return view_;
+}
+
+std::shared_ptr<const model::ClusterView> Store::snapshot() const {
+  if (!snapshot_ || snapshot_->revision != revision_)
+    snapshot_ = std::make_shared<const model::ClusterView>(view());
+  return snapshot_;
 }
 
 void Store::put(const std::string& key, const std::string& value) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,8 @@ class Store {
   void expire(Instant now);  ///< drops leases that ended, and their keys
 
   const model::ClusterView& view() const;
+  /// The same, to be kept: one copy for all who ask at one revision.
+  std::shared_ptr<const model::ClusterView> snapshot() const;
   model::Revision revision() const { return revision_; }
   const model::KeyValue* find(const std::string& key) const;
   /// As an operator writes, without condition.
@@ -39,7 +43,10 @@ class Store {
   std::map<std::string, model::KeyValue> keys_;
   std::map<model::LeaseId, Lease> leases_;
   model::LeaseId next_lease_ = 1000;
-  mutable model::ClusterView view_;  ///< decoded once per revision
+  Instant next_end_ = kNever;        ///< no lease ends before
+  mutable model::ClusterView view_;  ///< as of its revision; brought up to date when asked for
+  mutable std::set<std::string> changed_;  ///< keys, since then
+  mutable std::shared_ptr<const model::ClusterView> snapshot_;
 };
 
 }  // namespace aurum::sim

@@ -30,6 +30,7 @@ World::World(WorldOptions options)
     if (dcs.find("retry_timeout") == nullptr) dcs.set("retry_timeout", 3);
     if (dcs.find("postgresql") == nullptr)
       dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", true);
+    order_.push_back(n.get());
     nodes_[n->name] = std::move(n);
   }
   at(milliseconds(50), [this] { traffic(); });
@@ -37,14 +38,14 @@ World::World(WorldOptions options)
 
 // ---------------------------------------------------------------------------------------- time
 
-void World::at(Duration in, std::function<void()> what) {
-  queue_.emplace(now_ + std::max<Duration>(in, Duration{0}), std::move(what));
+void World::at(Duration in, Action what) {
+  queue_.put(now_ + std::max<Duration>(in, Duration{0}), {.what = std::move(what)});
 }
 
-void World::at_agent(Node& n, Duration in, std::function<void()> what) {
-  at(in, [&n, life = n.life, what = std::move(what)] {
-    if (n.core && n.life == life) what();
-  });
+void World::at_agent(Node& n, Duration in, Action what) {
+  queue_.put(
+      now_ + std::max<Duration>(in, Duration{0}),
+      {.what = std::move(what), .node = &n, .life = n.life, .process = Queue::Process::loop});
 }
 
 Duration World::jitter(Duration least, Duration most) {
@@ -53,11 +54,13 @@ Duration World::jitter(Duration least, Duration most) {
 }
 
 bool World::step_queue(Instant until) {
-  if (spins_ || queue_.empty() || queue_.begin()->first > until) return false;
-  auto first = queue_.extract(queue_.begin());
-  now_ = first.key();
+  if (spins_ || queue_.empty() || queue_.next() > until) return false;
+  now_ = queue_.next();
+  std::uint64_t order = 0;
+  Queue::Item item = queue_.take(order);
+  if (item.node != nullptr && (!item.node->core || item.node->life != item.life)) return true;
   store.expire(now_);
-  first.mapped()();
+  item.what();
   publish();
   guards();
   check();
@@ -148,6 +151,17 @@ void World::post(Node& n, Event event, Duration in) {
   at_agent(n, in, [this, &n, event = std::move(event)] { step(n, event); });
 }
 
+/// As post(), without a copy of the view for everybody.
+void World::post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
+                          Duration in) {
+  at_agent(n, in, [this, &n, view = std::move(view), sent_at] {
+    auto& snapshot = std::get<DcsSnapshot>(snapshot_);
+    if (snapshot.view.revision != view->revision) snapshot.view = *view;
+    snapshot.sent_at = sent_at;
+    step(n, snapshot_);
+  });
+}
+
 void World::step(Node& n, const Event& event) {
   const auto effects = n.core->step({clock(n), wall(), event});
   note_step(n, event, effects.size());
@@ -183,16 +197,15 @@ std::string World::last_event() const {
 void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
-  const model::ClusterView view = store.view();
   for (Node* n : nodes()) {
     if (n->core && store_reached(*n))
-      post(*n, DcsSnapshot{view, clock(*n)}, jitter(milliseconds(1), milliseconds(3)));
+      post_snapshot(*n, store.snapshot(), clock(*n), jitter(milliseconds(1), milliseconds(3)));
   }
 }
 
 void World::watch_loop(Node& n) {
   if (store_reached(n))
-    post(n, DcsSnapshot{store.view(), clock(n)}, milliseconds(1));
+    post_snapshot(n, store.snapshot(), clock(n), milliseconds(1));
   else
     post(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}}, milliseconds(100));
   at_agent(n, jitter(milliseconds(700), milliseconds(1000)), [this, &n] { watch_loop(n); });
@@ -267,12 +280,6 @@ void World::server_ended(Node& n, const std::string& how) {
 // ---------------------------------------------------------------------------------------- who
 
 Node& World::node(const std::string& name) { return *nodes_.at(name); }
-
-std::vector<Node*> World::nodes() {
-  std::vector<Node*> all;
-  for (auto& [name, n] : nodes_) all.push_back(n.get());
-  return all;
-}
 
 Node* World::writer() {
   for (auto& [name, n] : nodes_) {

@@ -12,6 +12,7 @@
 #include "core/core.h"
 #include "sim/faults.h"
 #include "sim/postgres.h"
+#include "sim/queue.h"
 #include "sim/store.h"
 #include "sim/trace.h"
 #include "sim/violation.h"
@@ -102,7 +103,7 @@ class World {
 
   // Who is there.
   Node& node(const std::string& name);
-  std::vector<Node*> nodes();
+  const std::vector<Node*>& nodes() const { return order_; }
   Node* writer();                 ///< the node whose server takes writes now
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
@@ -151,10 +152,12 @@ class World {
   };
 
   // world.cc
-  void at(Duration in, std::function<void()> what);
+  void at(Duration in, Action what);
   /// Only while this instance of the agent lives.
-  void at_agent(Node& n, Duration in, std::function<void()> what);
+  void at_agent(Node& n, Duration in, Action what);
   void post(Node& n, Event event, Duration in);
+  void post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
+                     Duration in);
   void step(Node& n, const Event& event);
   void note_step(const Node& n, const Event& event, std::size_t effects);
   bool step_queue(Instant until);
@@ -178,7 +181,8 @@ class World {
 
   // effects.cc
   bool store_reached(const Node& n) const { return n.up && n.reaches_store && !store_cut_; }
-  void call_store(Node& n, std::function<void()> at_store, std::function<void(bool answered)> then);
+  template <class AtStore, class Then>
+  void call_store(Node& n, AtStore at_store, Then then);
   void run(Node& n, const ReadDcs&);
   void run(Node& n, const WriteDcs&);
   void run(Node& n, const HoldLease&);
@@ -215,6 +219,7 @@ class World {
   void job(Node& n, JobId id, const ClearData&);
   void job(Node& n, JobId id, const ChangeSlots&);
   void job(Node& n, JobId id, const ReadHistory&);
+  void promote_server(Node& n, const Promote& promote);
   void launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then);
   void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);
 
@@ -239,14 +244,16 @@ class World {
   // inject.cc
   Node* target(const Fault& fault);
 
-  using Queue = std::multimap<Instant, std::function<void()>>;
   Queue queue_;
   Instant now_;
   std::mt19937_64 random_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;
+  std::vector<Node*> order_;  ///< of their names
   std::vector<Pending> pending_;
   bool store_cut_ = false;
+  Duration store_slow_{};  ///< how long a message to or from it may take more
   model::Revision published_ = 0;
+  Event snapshot_ = DcsSnapshot{};  ///< the one delivered last: most are told to several nodes
   int next_branch_ = 1;
   int next_pid_ = 100;
   std::uint64_t wakes_ = 0;

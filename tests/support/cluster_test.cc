@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
+#include <iostream>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -25,7 +28,27 @@ void ClusterTest::SetUp() {
 
 void ClusterTest::TearDown() {
   writers_.reset();
-  if (HasFailure()) scratch_.reset();
+  if (!HasFailure()) return;
+  if (scratch_) print_decisions();
+  scratch_.reset();
+}
+
+void ClusterTest::print_decisions() {
+  constexpr std::size_t kLines = 40;
+  for (const auto& node : cluster().plan().nodes) {
+    std::deque<std::string> last;
+    std::istringstream log(file_text(cluster().log_of(node.name)));
+    for (std::string line; std::getline(log, line);) {
+      const bool decision = line.find(" INFO: ") != std::string::npos ||
+                            line.find(" WARNING: ") != std::string::npos ||
+                            line.find(" ERROR: ") != std::string::npos;
+      if (!decision || line.find("no action. I am") != std::string::npos) continue;
+      last.push_back(line.substr(0, 200));
+      if (last.size() > kLines) last.pop_front();
+    }
+    std::cerr << "--- what " << node.name << " decided last\n";
+    for (const auto& line : last) std::cerr << line << "\n";
+  }
 }
 
 void ClusterTest::begin_history() {

@@ -87,6 +87,9 @@ class ClusterTest : public ::testing::Test {
                   const std::string& body, int status, Duration timeout = seconds(60));
 
  private:
+  /// What the agents decided last, for the report of a test that failed.
+  void print_decisions();
+
   static std::unique_ptr<stack::Scratch> scratch_;
   std::unique_ptr<stack::Workload> writers_;
 };

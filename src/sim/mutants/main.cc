@@ -1,9 +1,9 @@
 // aurum-sim-mutants: runs of a known-wrong core, by hand.
 //
 //   aurum-sim-mutants                        the list
-//   aurum-sim-mutants NAME [SEEDS [FIRST]]   the first of these seeds that catches it, and how
-//   aurum-sim-mutants none SEEDS [FIRST]     the true core
-//   aurum-sim-mutants --all [SEEDS]          the same of every one, in a line each
+//   aurum-sim-mutants NAME [SEEDS [FIRST [PROFILE FAULTS]]]
+//                        the first of these seeds that catches it, and how; "none": the true core,
+//                        --all: every one, in a line each
 
 #include <cstdio>
 #include <cstdlib>
@@ -50,17 +50,24 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const int seeds = argc > 2 ? std::atoi(argv[2]) : 0;
   const int first = argc > 3 ? std::atoi(argv[3]) : 1;
+  const std::string_view profile = argc > 4 ? argv[4] : "", faults = argc > 5 ? argv[5] : "";
   if (what.empty()) {
     list();
     return 0;
   }
   if (what == "none") {
-    const Mutant none{.name = "", .breaks = "", .profile = "mixed", .faults = "default", .seeds = 1};
+    const Mutant none{.name = "",
+                      .breaks = "",
+                      .profile = profile.empty() ? "mixed" : profile,
+                      .faults = faults.empty() ? "default" : faults,
+                      .seeds = 1};
     return hunt(none, first, seeds, true) == 0 ? 0 : 1;
   }
   bool known = false, all_caught = true;
-  for (const Mutant& m : all_mutants()) {
-    if ((what != "--all" && what != m.name) || !m.scenario.empty()) continue;
+  for (Mutant m : all_mutants()) {
+    if ((what != "--all" && what != m.name) || (!m.scenario.empty() && faults.empty())) continue;
+    if (!profile.empty()) m.profile = profile;
+    if (!faults.empty()) m.faults = faults;
     known = true;
     all_caught &= hunt(m, first, seeds > 0 ? seeds : m.seeds, what != "--all") != 0;
     std::fflush(stdout);

@@ -2,6 +2,8 @@
 // seeds, and the true one none in the same runs. Mutants that only a fault without end shows, or
 // one at a certain moment, break a named scenario instead.
 
+#include "sim/mutants/mutants.h"
+
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -9,7 +11,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "sim/mutants/mutants.h"
 #include "sim/run.h"
 
 namespace aurum::sim {
@@ -33,7 +34,8 @@ TEST_P(Mutants, is_caught) {
     const std::string command =
         fmt::format("AURUM_MUTANT={} '{}' --gtest_filter='*{}' >/dev/null 2>&1", m.name,
                     AURUM_SCENARIOS, m.scenario);
-    EXPECT_NE(std::system(command.c_str()), 0) << m.scenario << " does not see that it " << m.breaks;
+    EXPECT_NE(std::system(command.c_str()), 0)
+        << m.scenario << " does not see that it " << m.breaks;
     return;
   }
   for (int seed = 1; seed <= m.seeds; ++seed) {
