@@ -106,11 +106,22 @@ void World::inject(const Fault& fault) {
     case FaultKind::pause:
       if (store.view().config.is_null()) return;
       set_config("pause", true);
-      undo([this] { set_config("pause", false); });
+      undo([this] { resume(); });
       break;
   }
   ++faults_begun[std::string(name_of(fault.kind))];
   trace_as(TraceEntry::Kind::fault, n.name, fault.text());
+}
+
+/// As a careful operator does: not before a server that the pause lets write can be told. Nothing
+/// else would fence it (docs/FAILURES.md, "Found by the simulator").
+void World::resume() {
+  for (const Node* n : nodes()) {
+    const bool told = n->core && store_reached(*n);
+    if (n->page.state == PageState::maintenance && n->up && !told)
+      return at(seconds(1), [this] { resume(); });
+  }
+  set_config("pause", false);
 }
 
 void World::heal() {

@@ -113,6 +113,14 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
   Postgres& pg = n.pg;
   if (!pg.alive) return at(milliseconds(2), then);
   const int pid = pg.pid;
+  constexpr Duration kLook = milliseconds(100);
+  if (pg.hung && mode != model::StopMode::immediate && timeout > kLook) {
+    // It may come back to itself, and then does what it was told.
+    return at(kLook, [this, &n, pid, mode, left = timeout - kLook, then] {
+      if (n.pg.pid != pid) return then();
+      halt(n, mode, left, then);
+    });
+  }
   const bool clean = mode != model::StopMode::immediate && !pg.hung && pg.accepting;
   const Duration time = pg.hung ? timeout
                         : clean ? jitter(milliseconds(30), milliseconds(120))

@@ -242,6 +242,7 @@ class World {
   std::string traced_leader_;
 
   // inject.cc
+  void resume();
   Node* target(const Fault& fault);
 
   Queue queue_;
