@@ -155,6 +155,7 @@ void World::job(Node& n, JobId id, const StopPg& stop) {
 
 void World::job(Node& n, JobId id, const RestartPg& restart) {
   halt(n, model::StopMode::fast, restart.timeout, [this, &n, id, life = n.life, restart] {
+    if (n.life != life || !n.jobs.contains(id)) return;  // cancelled, or nobody goes on with it
     launch(n, restart.target, [this, &n, id, life](Status status) {
       end_job(n, life, id, status ? Result<JobResult>(JobResult{}) : fail(status.error()));
     });
