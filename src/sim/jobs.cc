@@ -130,7 +130,8 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
   if (mode != model::StopMode::immediate) pg.accepting = false;
   pg.shutting_down = clean;
   at(std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
-    if (n.pg.alive && n.pg.pid == pid) {
+    const bool stuck = n.pg.hung && n.pg.unkillable;
+    if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
@@ -197,7 +198,7 @@ void World::promote_server(Node& n, const Promote& promote) {
 }
 
 void World::job(Node& n, JobId id, const Checkpoint&) {
-  at_agent(n, milliseconds(200), [this, &n, id] {
+  at_agent(n, milliseconds(200) + n.pg.slow_calls, [this, &n, id] {
     if (n.pg.writable()) {
       n.pg.checkpoint = n.pg.wal.end;
       n.pg.checkpoint_timeline = n.pg.wal.timeline();
@@ -256,7 +257,7 @@ void World::job(Node& n, JobId id, const ClearData&) {
 }
 
 void World::job(Node& n, JobId id, const ChangeSlots& change) {
-  at_agent(n, milliseconds(10), [this, &n, id, change] {
+  at_agent(n, milliseconds(10) + n.pg.slow_calls, [this, &n, id, change] {
     for (const auto& name : change.drop)
       std::erase_if(n.pg.slots, [&](const model::Slot& s) { return s.name == name; });
     for (const auto& name : change.create) {
@@ -275,7 +276,7 @@ void World::job(Node& n, JobId id, const ChangeSlots& change) {
 }
 
 void World::job(Node& n, JobId id, const ReadHistory&) {
-  at_agent(n, milliseconds(5),
+  at_agent(n, milliseconds(5) + n.pg.slow_calls,
            [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });
 }
 

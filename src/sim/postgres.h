@@ -63,6 +63,8 @@ struct Postgres {
   int failing_rewinds = 0;
   int failing_clones = 0;
   bool rewindable = true;
+  bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
+  Duration slow_calls{};      ///< what slots, checkpoints and the like take more
   bool backup_label = false;  ///< a copy that was not started yet
 
   bool writable() const { return alive && accepting && !in_recovery && !hung; }

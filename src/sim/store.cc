@@ -71,7 +71,7 @@ model::LeaseId Store::grant(Duration ttl, Instant now) {
 
 bool Store::keep_alive(model::LeaseId lease, Instant now) {
   const auto it = leases_.find(lease);
-  if (it == leases_.end()) return false;
+  if (it == leases_.end()) return lies_about_leases;
   it->second.ends = now + it->second.ttl;
   return true;
 }

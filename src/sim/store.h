@@ -31,6 +31,8 @@ class Store {
   /// As an operator writes, without condition.
   void put(const std::string& key, const std::string& value);
 
+  bool lies_about_leases = false;  ///< fault: says that a lease was renewed which is gone (F5)
+
  private:
   struct Lease {
     Duration ttl{};

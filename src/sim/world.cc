@@ -112,7 +112,7 @@ void World::kill_agent(Node& n) {
 void World::stop_agent(Node& n) { post(n, StopRequested{}, Duration{0}); }
 
 void World::kill_server(Node& n) {
-  if (!n.pg.alive) return;
+  if (!n.pg.alive || (n.pg.hung && n.pg.unkillable)) return;
   n.pg.crash();
   server_ended(n, "signal 9");
 }
@@ -198,7 +198,7 @@ void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
   for (Node* n : nodes()) {
-    if (n->core && store_reached(*n))
+    if (n->core && store_reached(*n) && !n->watch_is_dead)
       post_snapshot(*n, store.snapshot(), clock(*n), jitter(milliseconds(1), milliseconds(3)));
   }
 }
@@ -302,7 +302,8 @@ std::string World::leader() const {
 }
 
 bool World::linked(const Node& a, const Node& b) const {
-  return a.up && b.up && a.reaches_peers && b.reaches_peers;
+  if (!a.up || !b.up || !a.reaches_peers || !b.reaches_peers) return false;
+  return cuts_.empty() || !cuts_.contains(std::minmax(a.name, b.name));
 }
 
 bool World::healthy() {

@@ -34,7 +34,8 @@ struct Node {
   bool up = true;
   bool reaches_store = true;
   bool reaches_peers = true;
-  Duration clock_ahead{};  ///< this machine's CLOCK_BOOTTIME begins elsewhere
+  bool watch_is_dead = false;  ///< it hears of no change; reading works (F7)
+  Duration clock_ahead{};      ///< this machine's CLOCK_BOOTTIME begins elsewhere
   Postgres pg;
 
   // The guard and its page; they outlive the agent, not the host.
@@ -119,6 +120,9 @@ class World {
   void power_off(Node& n);
   void power_on(Node& n);  ///< with its agent
   void cut_store(bool cut) { store_cut_ = cut; }
+  void slow_store(Duration most) { store_slow_ = most; }  ///< each message takes up to so much more
+  void cut_between(const Node& a, const Node& b) { cuts_.insert(std::minmax(a.name, b.name)); }
+  void cut_nobody() { cuts_.clear(); }
   void set_config(const std::string& key, model::Value value);
   void request_failover(const model::FailoverRequest& request);
   void request(Node& n, Request what);
@@ -252,7 +256,8 @@ class World {
   std::vector<Node*> order_;  ///< of their names
   std::vector<Pending> pending_;
   bool store_cut_ = false;
-  Duration store_slow_{};  ///< how long a message to or from it may take more
+  Duration store_slow_{};
+  std::set<std::pair<std::string, std::string>> cuts_;  ///< pairs that do not see each other
   model::Revision published_ = 0;
   Event snapshot_ = DcsSnapshot{};  ///< the one delivered last: most are told to several nodes
   int next_branch_ = 1;

@@ -1,0 +1,160 @@
+// What the store and the way to it did to systems like this one (docs/FAILURES.md).
+
+#include "sim/testing/scenario.h"
+
+namespace aurum::sim {
+namespace {
+
+class StoreFailures : public Scenario {
+ protected:
+  bool moved() { return w().writer() != nullptr && w().writer() != &old_primary(); }
+};
+
+TEST_F(StoreFailures, F03_an_answer_from_the_past_is_not_believed) {
+  begin();
+  const model::ClusterView past = w().store.view();
+  w().request_failover({.leader = old_primary().name, .candidate = replica(0).name});
+  ASSERT_TRUE(w().run_until([&] { return moved(); }, seconds(10)));
+  ASSERT_TRUE(w().run_until_healthy());
+  Node& leader = *w().writer();
+  const auto epoch = leader.core->state().lead.epoch;
+  for (int i = 0; i < 5; ++i) {
+    for (Node* n : w().nodes()) {
+      w().deliver(*n, DcsSnapshot{past, n->core->state().view_at + seconds(1)});
+      w().run_for(milliseconds(50));
+      EXPECT_EQ(n->core->state().view->leader_name(), leader.name);
+    }
+  }
+  EXPECT_TRUE(w().healthy()) << w().describe();
+  EXPECT_EQ(leader.core->state().lead.epoch, epoch);
+}
+
+TEST_F(StoreFailures, F05_a_renewal_that_says_ok_for_a_lease_that_is_gone_ends_leadership) {
+  begin();
+  w().store.lies_about_leases = true;
+  w().expire_lease(old_primary());
+  EXPECT_TRUE(w().run_until([&] { return !old_primary().pg.writable(); }, seconds(2)))
+      << w().describe();
+  EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(10))) << w().describe();
+  w().store.lies_about_leases = false;
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(StoreFailures, F07_with_dead_watches_everything_still_happens_by_reading) {
+  begin();
+  for (Node* n : w().nodes()) n->watch_is_dead = true;
+  w().request_failover({.leader = old_primary().name, .candidate = replica(0).name});
+  EXPECT_TRUE(w().run_until([&] { return w().writer() == &replica(0); }, seconds(10)))
+      << w().describe();
+  w().power_off(replica(0));
+  EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(15)))
+      << w().describe();
+  w().power_on(replica(0));
+  replica(0).watch_is_dead = true;
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(StoreFailures, F08_only_a_rejection_ends_leadership_before_its_deadline) {
+  for (const Code code : {Code::invalid, Code::not_found, Code::exists, Code::unavailable,
+                          Code::unknown_outcome, Code::permission, Code::timeout, Code::io,
+                          Code::protocol, Code::cancelled, Code::internal}) {
+    begin();
+    const int pid = old_primary().pg.pid;
+    const auto epoch = old_primary().core->state().lead.epoch;
+    for (int i = 0; i < 20; ++i) {
+      w().deliver(old_primary(), DcsFailed{{code, "etcdserver: no leader", ""}});
+      for (const auto& [id, pending] : old_primary().core->state().pending)
+        w().deliver(old_primary(), DcsWritten{id, fail(code, "etcdserver: no leader")});
+      w().run_for(milliseconds(100));
+    }
+    EXPECT_EQ(old_primary().pg.pid, pid) << to_string(code);
+    EXPECT_EQ(old_primary().core->state().lead.epoch, epoch) << to_string(code);
+    EXPECT_TRUE(old_primary().pg.writable()) << to_string(code);
+    TearDown();
+  }
+}
+
+TEST_F(StoreFailures, F13_seconds_without_the_store_demote_nobody) {
+  for (const std::int64_t gone : {1, 3, 5}) {
+    begin();
+    const int pid = old_primary().pg.pid;
+    const auto rows = w().acknowledged.size();
+    w().cut_store(true);
+    w().run_for(seconds(gone));
+    w().cut_store(false);
+    w().run_for(seconds(10));
+    EXPECT_EQ(w().writer(), &old_primary());
+    EXPECT_EQ(old_primary().pg.pid, pid);
+    EXPECT_GE(w().acknowledged.size(), rows + static_cast<std::size_t>(gone * 18));
+    TearDown();
+  }
+}
+
+// The lock, kept from how late an answer was, would outlive the lease (the rule `lock`).
+TEST_F(StoreFailures, F15_a_leader_that_dies_right_after_a_slow_answer_is_fenced_in_time) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    begin({.nodes = 2, .seed = seed, .dcs = dcs({{"ttl", 5}, {"loop_wait", 1}})});
+    w().slow_store(milliseconds(700));
+    w().run_for(seconds(4));
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return replica().leads(); }, seconds(30))) << w().describe();
+    w().run_for(milliseconds(1));
+    w().kill_agent(replica());
+    w().run_for(seconds(10));
+    EXPECT_FALSE(replica().pg.writable());
+    TearDown();
+  }
+}
+
+TEST_F(StoreFailures, F18_a_new_leader_needs_no_commit_to_change_whom_it_waits_for) {
+  for (const bool strict : {false, true}) {
+    begin({.nodes = 4,
+           .seed = 2,
+           .dcs = dcs({{"synchronous_mode", true}, {"synchronous_mode_strict", strict}})});
+    const auto& sync = [&]() -> const model::SyncKey& { return w().store.view().sync; };
+    ASSERT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(10)));
+    Node& standby = w().node(sync().members.front());
+    // Nobody streams from the winner for a while: whatever it waited for would never come.
+    for (Node* n : w().nodes()) {
+      if (n != &standby) w().cut_between(*n, standby);
+    }
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return w().writer() == &standby; }, seconds(20)))
+        << w().describe();
+    w().run_for(seconds(5));
+    EXPECT_EQ(sync().leader, standby.name);
+    EXPECT_TRUE(sync().members.empty());
+    w().cut_nobody();
+    EXPECT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(30)))
+        << w().describe();
+    const auto rows = w().acknowledged.size();
+    w().run_for(seconds(2));
+    EXPECT_GT(w().acknowledged.size(), rows);
+    TearDown();
+  }
+}
+
+TEST_F(StoreFailures, F51_a_cut_between_primary_and_its_standby_alone_stops_writes_for_seconds) {
+  for (const bool strict : {false, true}) {
+    begin({.nodes = 3,
+           .seed = 4,
+           .dcs = dcs({{"synchronous_mode", true}, {"synchronous_mode_strict", strict}})});
+    const auto& sync = [&]() -> const model::SyncKey& { return w().store.view().sync; };
+    ASSERT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(10)));
+    const std::string standby = sync().members.front();
+    w().cut_between(old_primary(), w().node(standby));
+    EXPECT_TRUE(w().run_until([&] { return sync().members.size() == 1 && !sync().has(standby); },
+                              seconds(10)))
+        << w().describe();
+    const auto rows = w().acknowledged.size();
+    w().run_for(seconds(2));
+    EXPECT_GT(w().acknowledged.size(), rows);
+    EXPECT_EQ(w().writer(), &old_primary());
+    w().cut_nobody();
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+}  // namespace
+}  // namespace aurum::sim
