@@ -150,8 +150,10 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
 }
 
 void World::job(Node& n, JobId id, const StopPg& stop) {
-  halt(n, stop.mode, stop.timeout,
-       [this, &n, id, life = n.life] { end_job(n, life, id, JobResult{}); });
+  halt(n, stop.mode, stop.timeout, [this, &n, id, life = n.life] {
+    if (n.pg.alive) return end_job(n, life, id, fail(Code::timeout, "it does not end"));
+    end_job(n, life, id, JobResult{});
+  });
 }
 
 void World::job(Node& n, JobId id, const RestartPg& restart) {
