@@ -41,9 +41,10 @@ void Core::keep_renewing() {
 model::PgTarget Core::primary_target() const {
   model::PgTarget target;
   target.primary = true;
-  if (s_.dynamic.synchronous_mode == SyncMode::off) return target;
-  // Start from what the key promises: nothing less may be acknowledged than it says.
+  // Start from what the key promises: nothing less may be acknowledged than it says. Also when the
+  // mode was switched off a moment ago: the key goes first (sync_scenario_test).
   const bool mine = s_.view && s_.view->sync.leader == s_.name();
+  if (s_.dynamic.synchronous_mode == SyncMode::off && !mine) return target;
   std::vector<std::string> names = mine ? s_.view->sync.members : std::vector<std::string>{};
   // A write of the key that is under way, or was not answered, may come true at any moment.
   for (const std::string& name : s_.sync_asked) {

@@ -120,17 +120,10 @@ void Core::decide_requests() {
 void Core::configure_if_needed() {
   const bool current = s_.applied_dynamic == s_.dynamic_tree && !s_.reload_asked;
   if (s_.job || current || !s_.start_backoff.may_try(now_)) return;
-  // Also the first configuration of a server that this agent found running (adoption).
-  model::PgTarget target;
-  if (s_.applied)
-    target = *s_.applied;
-  else if (is_primary())
-    target = primary_target();
-  else if (leader_is_other())
-    return;  // follow decides upon the upstream first
-  else
-    return;
-  configure(target);
+  // Also the first configuration of a server that this agent found running (adoption): a primary's
+  // once the lock proves that what we read is not old; a replica's when its upstream is decided.
+  if (s_.applied) return configure(*s_.applied);
+  if (is_primary() && s_.lead.held) configure(primary_target());
 }
 
 void Core::configure(const model::PgTarget& target) {

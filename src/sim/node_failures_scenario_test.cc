@@ -63,7 +63,7 @@ TEST_F(NodeFailures, F23_a_standby_that_silently_stopped_following_does_not_win)
     w().power_off(old_primary());
     ASSERT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(15)));
     EXPECT_NE(w().writer(), &stale) << w().describe();
-    w().cut_nobody();
+    for (Node* n : w().nodes()) n->mute_to = 0;
     w().power_on(old_primary());
     EXPECT_TRUE(w().run_until_healthy()) << w().describe();
     TearDown();

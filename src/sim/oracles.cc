@@ -14,7 +14,9 @@ namespace {
 /// How long a guard may take from the deadline to the last process's death.
 constexpr Duration kGuardReaction = milliseconds(5);
 /// A busy cluster of five takes in a few hundred a second.
-constexpr int kStepsPerSecondMost = 10'000;
+constexpr int kStepsPerSecondMost = 20'000;
+/// And an agent that has just learnt that it leads no more.
+constexpr Duration kDemotion = milliseconds(100);
 
 }  // namespace
 
@@ -24,17 +26,25 @@ void World::violation(Rule rule, std::string what) {
 }
 
 void World::guards() {
-  for (Node* n : nodes()) {
+  for (Node* n : order_) {
     const bool late = n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
-    if (!n->up || !n->pg.alive || !late || n->kill_pending) continue;
+    if (!late || !n->up || !n->pg.alive || n->kill_pending ||
+        n->paused(Queue::Process::guard, now_))
+      continue;
     n->kill_pending = true;
-    at(kGuardReaction - milliseconds(1), [this, n] {
-      n->kill_pending = false;
-      const bool still = n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
-      if (!n->up || !still || !n->pg.alive) return;
-      ++n->guard_kills;
-      kill_server(*n);
-    });
+    queue_.put(now_ + kGuardReaction - milliseconds(1),
+               {.what =
+                    [this, n] {
+                      n->kill_pending = false;
+                      const bool still =
+                          n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
+                      if (!n->up || !still || !n->pg.alive) return;
+                      ++n->guard_kills;
+                      kill_server(*n);
+                    },
+                .node = n,
+                .life = n->boot,
+                .process = Queue::Process::guard});
   }
 }
 
@@ -51,7 +61,10 @@ void World::check_calm() {
 void World::check() {
   check_calm();
   check_writers();
-  const Node* n = writer();
+  const Node* n = nullptr;
+  for (const Node* each : order_) {
+    if (each->pg.writable() && excuse(*each) == nullptr) n = each;
+  }
   if (n == nullptr) return;
   check_sync(*n);
   const int branch = n->pg.wal.path.back().branch;
@@ -64,22 +77,53 @@ void World::check() {
   last_branch_ = branch;
 }
 
+bool World::page_allows(const Node& n) const {
+  return n.page.state == PageState::maintenance ||
+         (n.page.state == PageState::leased && clock(n) < n.page.deadline);
+}
+
+const char* World::excuse(const Node& n) const {
+  // docs/decisions/0006: a machine that was frozen past its deadline is writable from its thaw to
+  // the guard's next look. The commit fence will close that.
+  if (now_ - n.thawed_at <= kGuardReaction && n.thawed_at.ns >= 0) return "thaw_window";
+  // A maintenance page outlives the pause while its agent is dead or hears nothing of the store:
+  // the guard allows, and the others may elect.
+  const bool unheard = !n.core || now_ - n.heard_at > kHearing || now_ - n.hears_since < kDemotion;
+  if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
+    return "maintenance_unheard";
+  // Nobody but a stopped guard could have ended it.
+  const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];
+  if (guard_on.ns > 0 && now_ < guard_on + kGuardReaction) return "guard_paused";
+  return nullptr;
+}
+
 void World::check_writers() {
-  std::string writers;
   int count = 0;
-  for (const auto& [name, n] : nodes_) {
-    if (!n->pg.writable()) continue;
+  const Node* excused_one = nullptr;
+  for (Node* n : order_) {
+    if (!n->pg.writable() || !may_acknowledge(*n)) continue;
     check_lock(*n);
-    writers += " " + name;
     ++count;
-    const bool leased = n->page.state == PageState::leased &&
-                        clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
-    const bool excused = n->page.state == PageState::maintenance || n->kill_pending;
-    if (!leased && !excused)
+    const bool in_time = n->page.state == PageState::leased &&
+                         clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
+    if (in_time || n->page.state == PageState::maintenance || n->kill_pending) continue;
+    if (excuse(*n) == nullptr) {
       violation(Rule::lease_page,
-                fmt::format("{} is writable, and its lease page does not allow it", name));
+                fmt::format("{} is writable, and its lease page does not allow it", n->name));
+    }
   }
-  if (count > 1) violation(Rule::one_writer, "two servers are writable at once:" + writers);
+  if (count <= 1) return;
+  std::string writers;
+  for (const Node* n : order_) {
+    if (!n->pg.writable() || !may_acknowledge(*n)) continue;
+    writers += " " + n->name;
+    if (excuse(*n) != nullptr) excused_one = n;
+  }
+  if (excused_one == nullptr)
+    return violation(Rule::one_writer, "two servers are writable at once:" + writers);
+  // Once for each time, not for each event.
+  if (now_ - two_excused_ > seconds(1)) ++excused[excuse(*excused_one)];
+  two_excused_ = now_;
 }
 
 /// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted.
@@ -90,6 +134,7 @@ void World::check_lock(Node& n) {
   }
   const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
   if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
+  if (excuse(n) != nullptr) return;
   violation(Rule::lock, fmt::format("{} is writable, and the lock is {}", n.name,
                                     leader().empty() ? "free" : "held by " + leader()));
 }
@@ -111,23 +156,11 @@ void World::check_fit_to_lead(const Node& n) {
                           model::to_string(end), lag, model::to_string(*view.status.optime)));
 }
 
-/// Of a cluster that is founded: before, whoever loses the race throws its initdb away.
-void World::check_timeline(const Node& n) {
-  const auto* initialize = store.find("initialize");
-  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
-  const Stretch& now = n.pg.wal.path.back();
-  const auto [known, added] = branch_of_.emplace(now.timeline, now.branch);
-  if (known->second != now.branch)
-    violation(Rule::timeline,
-              fmt::format("{} writes on timeline {}, which another promotion made before", n.name,
-                          now.timeline));
-  if (now.timeline < branch_of_.rbegin()->first)
-    violation(Rule::timeline,
-              fmt::format("{} writes on timeline {}, and {} was acknowledged before", n.name,
-                          now.timeline, branch_of_.rbegin()->first));
-}
-
+/// (e) The key promises no more than the server waits for.
 void World::check_sync(const Node& n) {
+  if (sync_checked_ == store.revision() && sync_names_checked_ == n.pg.sync_names) return;
+  sync_checked_ = store.revision();
+  sync_names_checked_ = n.pg.sync_names;
   const model::SyncKey& key = store.view().sync;
   if (key.leader != n.name) return;
   const auto names = parse_sync_names(n.pg.sync_names);
@@ -136,6 +169,28 @@ void World::check_sync(const Node& n) {
       violation(Rule::sync_key, fmt::format("the sync key promises {}, and {} waits for '{}'",
                                             member, n.name, n.pg.sync_names));
   }
+}
+
+/// (g) What is acknowledged on a timeline comes before all that is acknowledged on a newer one.
+void World::check_acknowledged(const Node& n) {
+  const model::Timeline timeline = n.pg.wal.timeline();
+  if (timeline < newest_acknowledged_) {
+    if (const char* why = excuse(n)) {
+      ++excused[why];
+      return;
+    }
+    violation(Rule::timeline, fmt::format("{} acknowledges on timeline {} after {}", n.name,
+                                          timeline, newest_acknowledged_));
+  }
+  newest_acknowledged_ = timeline;
+  // Of a cluster that is founded: before, whoever loses the race throws its initdb away.
+  const auto* initialize = store.find("initialize");
+  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
+  const int branch = n.pg.wal.path.back().branch;
+  if (branch_of_.emplace(timeline, branch).first->second == branch) return;
+  violation(Rule::timeline, fmt::format("{} acknowledges on timeline {}, which another promotion "
+                                        "made before",
+                                        n.name, timeline));
 }
 
 void World::check_rows(const Node& new_writer) {

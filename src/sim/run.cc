@@ -56,6 +56,8 @@ RunResult run(const RunOptions& options) {
            .seed = options.seed,
            .dcs = result.shape.dcs(),
            .trace = options.trace,
+           .fence = options.fence,
+           .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
   if (result.shape.last_may_not_lead) {
     model::Value& tags = w.nodes().back()->config.tags;
@@ -67,7 +69,11 @@ RunResult run(const RunOptions& options) {
   if (w.violations.empty()) demand_recovery(w, result.shape);
   result.violations = w.violations;
   result.simulated = w.now() - Instant{};
-  result.faults = w.faults_begun;
+  for (int kind = 0; kind < kFaultKinds; ++kind) {
+    if (const int times = w.faults_begun[static_cast<std::size_t>(kind)]; times > 0)
+      result.faults[std::string(name_of(static_cast<FaultKind>(kind)))] = times;
+  }
+  result.excused = w.excused;
   result.steps = w.steps;
   result.digest = w.digest;
   result.last_event = w.last_event();

@@ -31,18 +31,18 @@ TEST_F(StoreFailures, F03_an_answer_from_the_past_is_not_believed) {
 
 TEST_F(StoreFailures, F05_a_renewal_that_says_ok_for_a_lease_that_is_gone_ends_leadership) {
   begin();
-  w().store.lies_about_leases = true;
+  for (Node* n : w().nodes()) n->keepalive_lies = true;
   w().expire_lease(old_primary());
   EXPECT_TRUE(w().run_until([&] { return !old_primary().pg.writable(); }, seconds(2)))
       << w().describe();
   EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(10))) << w().describe();
-  w().store.lies_about_leases = false;
+  for (Node* n : w().nodes()) n->keepalive_lies = false;
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
 TEST_F(StoreFailures, F07_with_dead_watches_everything_still_happens_by_reading) {
   begin();
-  for (Node* n : w().nodes()) n->watch_is_dead = true;
+  for (Node* n : w().nodes()) n->watch_stalled = true;
   w().request_failover({.leader = old_primary().name, .candidate = replica(0).name});
   EXPECT_TRUE(w().run_until([&] { return w().writer() == &replica(0); }, seconds(10)))
       << w().describe();
@@ -50,7 +50,7 @@ TEST_F(StoreFailures, F07_with_dead_watches_everything_still_happens_by_reading)
   EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(15)))
       << w().describe();
   w().power_on(replica(0));
-  replica(0).watch_is_dead = true;
+  replica(0).watch_stalled = true;
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
@@ -94,7 +94,7 @@ TEST_F(StoreFailures, F13_seconds_without_the_store_demote_nobody) {
 TEST_F(StoreFailures, F15_a_leader_that_dies_right_after_a_slow_answer_is_fenced_in_time) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     begin({.nodes = 2, .seed = seed, .dcs = dcs({{"ttl", 5}, {"loop_wait", 1}})});
-    w().slow_store(milliseconds(700));
+    for (Node* n : w().nodes()) n->delay = milliseconds(700);
     w().run_for(seconds(4));
     w().power_off(old_primary());
     ASSERT_TRUE(w().run_until([&] { return replica().leads(); }, seconds(30))) << w().describe();
@@ -124,7 +124,7 @@ TEST_F(StoreFailures, F18_a_new_leader_needs_no_commit_to_change_whom_it_waits_f
     w().run_for(seconds(5));
     EXPECT_EQ(sync().leader, standby.name);
     EXPECT_TRUE(sync().members.empty());
-    w().cut_nobody();
+    for (Node* n : w().nodes()) n->mute_to = 0;
     EXPECT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(30)))
         << w().describe();
     const auto rows = w().acknowledged.size();
@@ -150,7 +150,7 @@ TEST_F(StoreFailures, F51_a_cut_between_primary_and_its_standby_alone_stops_writ
     w().run_for(seconds(2));
     EXPECT_GT(w().acknowledged.size(), rows);
     EXPECT_EQ(w().writer(), &old_primary());
-    w().cut_nobody();
+    for (Node* n : w().nodes()) n->mute_to = 0;
     EXPECT_TRUE(w().run_until_healthy()) << w().describe();
     TearDown();
   }

@@ -151,5 +151,56 @@ TEST_F(Sync, a_late_write_of_the_key_by_a_former_agent_promises_nothing) {
   EXPECT_TRUE(sync().members.empty()) << w().describe();
 }
 
+TEST_F(Sync, with_the_mode_switched_off_the_key_goes_before_the_names) {
+  begin_sync();
+  w().kill_agent(old_primary());
+  w().kill_server(old_primary());
+  w().set_config("synchronous_mode", false);
+  w().start_agent(old_primary());
+  EXPECT_TRUE(w().run_until([&] { return sync().leader.empty(); }, seconds(10))) << w().describe();
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, a_lock_taken_with_the_mode_switched_off_takes_the_key_away) {
+  begin_sync(3, 1, true);
+  w().store.lose_leader();
+  EXPECT_TRUE(w().run_until(
+      [&] { return old_primary().pg.accepting && old_primary().pg.in_recovery; }, seconds(30)))
+      << w().describe();
+  w().run_for(seconds(4));  // it does not stand again so soon after giving up
+  model::Value config = w().store.view().config;
+  config.set("synchronous_mode", false);
+  w().store.put("config", model::to_json(config));
+  w().store.elect_leader(w().now());
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+  EXPECT_TRUE(sync().leader.empty());
+}
+
+TEST_F(Sync, a_server_that_says_nothing_may_be_a_standby_and_takes_the_lock_as_one) {
+  begin_sync(3, 1, true);
+  w().store.lose_leader();
+  EXPECT_TRUE(w().run_until(
+      [&] { return old_primary().pg.accepting && old_primary().pg.in_recovery; }, seconds(30)))
+      << w().describe();
+  old_primary().pg.hung = true;
+  w().run_for(seconds(1));
+  w().store.elect_leader(w().now());
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, an_old_read_of_the_key_gives_no_leadership) {  // F6
+  for (std::size_t revisions = 2; revisions < 40; ++revisions) {
+    begin_sync(3, revisions);
+    w().kill_agent(old_primary());
+    old_primary().stale = revisions;
+    w().run_for(seconds(1));
+    w().start_agent(old_primary());
+    w().run_for(seconds(4));
+    old_primary().stale = 0;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
 }  // namespace
 }  // namespace aurum::sim

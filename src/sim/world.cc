@@ -9,16 +9,29 @@
 
 namespace aurum::sim {
 
+namespace {
+
+/// How far back a member of the store may be that serves old reads.
+constexpr std::size_t kRevisionsKept = 40;
+
+}  // namespace
+
 bool Node::said(const std::string& event) const {
   return std::any_of(notes.begin(), notes.end(), [&](const Note& n) { return n.event == event; });
 }
 
 World::World(WorldOptions options)
-    : random_(options.seed), tracing_(options.trace), restart_agents_(options.restart_agents) {
+    : random_(options.seed),
+      tracing_(options.trace),
+      fence_(options.fence),
+      restart_agents_(options.restart_agents) {
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
+    n->index = i - 1;
     n->clock_ahead = seconds(1000) * i;
+    // Rates differ from the store's by less than 1 %, which is what the lease rules allow.
+    if (options.drifting_clocks) n->clock_ppm = static_cast<std::int64_t>(random(19'001)) - 9'500;
     n->config.name = n->name;
     n->config.scope = "world";
     n->config.pg.connect_address = fmt::format("10.0.0.{}:5432", i);
@@ -48,6 +61,26 @@ void World::at_agent(Node& n, Duration in, Action what) {
       {.what = std::move(what), .node = &n, .life = n.life, .process = Queue::Process::loop});
 }
 
+void World::at_lease_thread(Node& n, Duration in, Action what) {
+  queue_.put(now_ + std::max<Duration>(in, Duration{0}), {.what = std::move(what),
+                                                          .node = &n,
+                                                          .life = n.life,
+                                                          .process = Queue::Process::lease_thread});
+}
+
+void World::at_server(Node& n, Duration in, Action what) {
+  queue_.put(
+      now_ + std::max<Duration>(in, Duration{0}),
+      {.what = std::move(what), .node = &n, .life = n.boot, .process = Queue::Process::server});
+}
+
+Duration World::until(const Node& n, Instant local) const {
+  const Duration ahead = local - clock(n);
+  if (ahead <= Duration{0}) return Duration{0};
+  return Duration(ahead.count() / (1'000'000 + n.clock_ppm) * 1'000'000) +
+         std::chrono::microseconds(2);
+}
+
 Duration World::jitter(Duration least, Duration most) {
   return least + Duration(static_cast<std::int64_t>(
                      random(static_cast<std::uint64_t>((most - least).count()) + 1)));
@@ -58,7 +91,17 @@ bool World::step_queue(Instant until) {
   now_ = queue_.next();
   std::uint64_t order = 0;
   Queue::Item item = queue_.take(order);
-  if (item.node != nullptr && (!item.node->core || item.node->life != item.life)) return true;
+  if (item.node != nullptr) {
+    const bool of_agent =
+        item.process == Queue::Process::loop || item.process == Queue::Process::lease_thread;
+    if (of_agent && (!item.node->core || item.node->life != item.life)) return true;
+    if (!of_agent && item.node->boot != item.life) return true;
+    const Instant paused = item.node->paused_until[static_cast<std::size_t>(item.process)];
+    if (paused > now_) {
+      queue_.put_back(paused, order, std::move(item));
+      return true;
+    }
+  }
   store.expire(now_);
   item.what();
   publish();
@@ -93,6 +136,7 @@ void World::start_agent(Node& n) {
   ensure(n.up && !n.core, "an agent is started once on a running host");
   ++n.life;
   n.exited.reset();
+  n.heard_at = {};
   n.jobs.clear();
   n.lease = 0;
   n.renewing = {};
@@ -119,10 +163,14 @@ void World::kill_server(Node& n) {
 
 void World::power_off(Node& n) {
   kill_agent(n);
+  ++n.boot;
+  n.kill_pending = false;
   n.pg.crash();
+  n.pg.lose_unflushed(n.pg.flushed);
+  n.pg.frozen = false;
+  n.paused_until = {};
   n.up = false;
   n.page = {};
-  if (n.pg.data == model::DataDir::ready) return;
 }
 
 void World::power_on(Node& n) {
@@ -136,6 +184,9 @@ void World::expire_lease(Node& n) {
 }
 
 void World::set_config(const std::string& key, model::Value value) {
+  if (store.leaderless()) {  // the operator tries again
+    return at(seconds(1), [this, key, value = std::move(value)] { set_config(key, value); });
+  }
   model::Value config = store.view().config;
   config.set(key, std::move(value));
   store.put("config", model::to_json(config));
@@ -158,6 +209,10 @@ void World::post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> vie
     auto& snapshot = std::get<DcsSnapshot>(snapshot_);
     if (snapshot.view.revision != view->revision) snapshot.view = *view;
     snapshot.sent_at = sent_at;
+    if (n.stale == 0) {
+      if (now_ - n.heard_at > kHearing) n.hears_since = now_;
+      n.heard_at = now_;
+    }
     step(n, snapshot_);
   });
 }
@@ -197,17 +252,28 @@ std::string World::last_event() const {
 void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
+  if (revisions_.size() == kRevisionsKept) revisions_.erase(revisions_.begin());
+  revisions_.push_back(store.snapshot());
   for (Node* n : nodes()) {
-    if (n->core && store_reached(*n) && !n->watch_is_dead)
-      post_snapshot(*n, store.snapshot(), clock(*n), jitter(milliseconds(1), milliseconds(3)));
+    if (n->core && !n->watch_stalled && answer_arrives(*n))
+      post_snapshot(*n, read_by(*n), clock(*n), milliseconds(1) + trip(*n));
   }
 }
 
+/// What the store's member that it talks to has.
+const std::shared_ptr<const model::ClusterView>& World::read_by(const Node& n) {
+  publish();
+  return revisions_[revisions_.size() - 1 - std::min(n.stale, revisions_.size() - 1)];
+}
+
 void World::watch_loop(Node& n) {
-  if (store_reached(n))
-    post_snapshot(n, store.snapshot(), clock(n), milliseconds(1));
-  else
+  if (n.watch_stalled) {
+    // Nothing says that it ended.
+  } else if (request_arrives(n) && answer_arrives(n)) {
+    post_snapshot(n, read_by(n), clock(n), trip(n));
+  } else {
     post(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}}, milliseconds(100));
+  }
   at_agent(n, jitter(milliseconds(700), milliseconds(1000)), [this, &n] { watch_loop(n); });
 }
 
@@ -237,7 +303,7 @@ model::PgFacts World::observe(const Node& n) const {
     f.received_lsn = f.replayed_lsn = pg.wal.end;
     f.replication_state = pg.streaming ? "streaming" : "";
   } else {
-    f.flush_lsn = pg.wal.end;
+    f.flush_lsn = pg.flushed;
   }
   const auto named = [&](const std::string& s) {
     return pg.sync_names == "*" || pg.sync_names.find(s) != std::string::npos;
@@ -248,7 +314,8 @@ model::PgFacts World::observe(const Node& n) const {
     sender.application_name = name;
     sender.state = "streaming";
     sender.sync_state = named(name) ? "sync" : "async";
-    sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn = other->pg.wal.end;
+    sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn =
+        other->pg.told_flushed;
     f.senders.push_back(sender);
   }
   return f;
@@ -301,9 +368,17 @@ std::string World::leader() const {
   return kv == nullptr ? "" : kv->value;
 }
 
-bool World::linked(const Node& a, const Node& b) const {
-  if (!a.up || !b.up || !a.reaches_peers || !b.reaches_peers) return false;
-  return cuts_.empty() || !cuts_.contains(std::minmax(a.name, b.name));
+bool World::passes(const Node& from, const Node& to) const {
+  return from.up && to.up && from.reaches_peers && to.reaches_peers &&
+         (from.mute_to >> to.index & 1) == 0;
+}
+
+void World::cut_between(Node& a, Node& b, bool cut) {
+  const auto set = [cut](Node& from, const Node& to) {
+    from.mute_to = cut ? from.mute_to | 1u << to.index : from.mute_to & ~(1u << to.index);
+  };
+  set(a, b);
+  set(b, a);
 }
 
 bool World::healthy() {
