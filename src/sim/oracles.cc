@@ -14,7 +14,7 @@ namespace {
 /// How long a guard may take from the deadline to the last process's death.
 constexpr Duration kGuardReaction = milliseconds(5);
 /// A busy cluster of five takes in a few hundred a second.
-constexpr int kStepsPerSecondMost = 20'000;
+constexpr int kStepsPerSecondMost = 5'000;
 /// And an agent that has just learnt that it leads no more.
 constexpr Duration kDemotion = milliseconds(100);
 
@@ -91,6 +91,7 @@ const char* World::excuse(const Node& n) const {
   const bool unheard = !n.core || now_ - n.heard_at > kHearing || now_ - n.hears_since < kDemotion;
   if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
     return "maintenance_unheard";
+  if (now_ - n.left_maintenance < kGuardReaction) return "maintenance_unheard";
   // Nobody but a stopped guard could have ended it.
   const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];
   if (guard_on.ns > 0 && now_ < guard_on + kGuardReaction) return "guard_paused";

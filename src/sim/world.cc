@@ -77,8 +77,9 @@ void World::at_server(Node& n, Duration in, Action what) {
 Duration World::until(const Node& n, Instant local) const {
   const Duration ahead = local - clock(n);
   if (ahead <= Duration{0}) return Duration{0};
-  return Duration(ahead.count() / (1'000'000 + n.clock_ppm) * 1'000'000) +
-         std::chrono::microseconds(2);
+  const std::int64_t rate = 1'000'000 + n.clock_ppm;
+  const std::int64_t whole = ahead.count() / rate, rest = ahead.count() % rate;
+  return Duration(whole * 1'000'000 + rest * 1'000'000 / rate) + std::chrono::microseconds(2);
 }
 
 Duration World::jitter(Duration least, Duration most) {
