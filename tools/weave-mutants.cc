@@ -191,7 +191,8 @@ std::string listed(const std::vector<Mutant>& mutants) {
       "const std::vector<Mutant>& all_mutants() {\n  static const std::vector<Mutant> all = {\n";
   for (const Mutant& m : mutants) {
     out += "      {R\"(" + m.name + ")\", R\"(" + m.breaks + ")\", R\"(" + m.profile + ")\", R\"(" +
-           m.faults + ")\", " + (m.seeds.empty() ? "0" : m.seeds) + ", R\"(" + m.scenario + ")\"},\n";
+           m.faults + ")\", " + (m.seeds.empty() ? "0" : m.seeds) + ", R\"(" + m.scenario +
+           ")\"},\n";
   }
   return out + "  };\n  return all;\n}\n\n}  // namespace aurum::sim\n";
 }
