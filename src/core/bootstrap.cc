@@ -67,10 +67,13 @@ void Core::found_cluster() {
   }
   keep_renewing();
   if (!running()) {
-    if (s_.start_failed) {
+    // It has been writable, and "finish bootstrap" may have come true: it is kept whatever happens
+    // (founding_scenario_test: a_new_cluster_that_has_written_is_never_taken_back).
+    if (s_.start_failed && !s_.post_bootstrapped) {
       s_.bootstrap_failed = "the new cluster could not be started";
       return take_back_bootstrap();
     }
+    if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
     return start_job(StartPg{primary_target(), seconds(60)});
   }
   if (!is_primary()) return result("bootstrap in progress");

@@ -103,6 +103,7 @@ class Core {
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
+  bool sync_claimed();
   void promote();
   model::Txn as_leader(std::vector<model::Write> then) const;
   void lead_store();

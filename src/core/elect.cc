@@ -112,12 +112,13 @@ void Core::acquire(const std::string& why) {
 
 void Core::claim_sync(model::Txn& txn) {
   const model::SyncKey& sync = s_.view->sync;
+  // Whatever it says, what we know of it must not be old (sync_scenario_test: an_old_read_of_…).
+  txn.when.push_back(
+      {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
   if (sync.leader.empty()) return;
   if (s_.dynamic.synchronous_mode == model::SyncMode::off) {
     // Switched off, and its key is still there: nobody keeps its promise from now on.
     s_.sync_asked.clear();
-    txn.when.push_back(
-        {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
     return txn.then.push_back({.what = model::Write::What::erase, .key = "sync"});
   }
   if (sync.leader == s_.name() && sync.members.empty()) return;
@@ -125,8 +126,6 @@ void Core::claim_sync(model::Txn& txn) {
   // and a server that is about to be promoted waits for nobody yet.
   s_.former_sync = sync;
   s_.sync_asked.clear();
-  txn.when.push_back(
-      {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
   txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
 }
 

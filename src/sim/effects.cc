@@ -40,7 +40,7 @@ void World::call_store(Node& n, Queue::Process process, AtStore at_store, Then t
 }
 
 void World::run(Node& n, const ReadDcs&) {
-  auto view = std::make_shared<std::shared_ptr<const model::ClusterView>>();
+  auto view = std::make_shared<Snapshot>();
   call_store(
       n, Queue::Process::loop, [this, &n, view] { *view = read_by(n); },
       [this, &n, view, sent = clock(n)](bool answered) {
@@ -231,10 +231,20 @@ void World::run(Node& n, const Callback& callback) {
   n.callbacks.push_back(fmt::format("{} {}", callback.action, model::to_string(callback.role)));
 }
 
-void World::run(Node& n, const WakeAt& wake) {
-  at_agent(n, until(n, wake.at), [this, &n, asked = n.wake_asked = ++wakes_] {
-    if (n.wake_asked == asked) step(n, Tick{wall()});
-  });
+/// A core asks anew at every step: one look is queued, at the earliest of the times asked for.
+void World::run(Node& n, const WakeAt& asked) {
+  n.wake_at = asked.at;
+  if (n.wake_queued <= n.wake_at) return;
+  n.wake_queued = n.wake_at;
+  at_agent(n, until(n, n.wake_at), [this, &n] { wake(n); });
+}
+
+void World::wake(Node& n) {
+  if (clock(n) < n.wake_queued) return;  // an earlier look took its place
+  n.wake_queued = kNever;
+  if (clock(n) >= n.wake_at) return step(n, Tick{wall()});
+  n.wake_queued = n.wake_at;
+  at_agent(n, until(n, n.wake_at), [this, &n] { wake(n); });
 }
 
 void World::run(Node& n, const Exit& exit) {

@@ -9,6 +9,13 @@ namespace aurum::sim {
 
 using Process = Queue::Process;
 
+namespace {
+
+/// A promotion, start or stop that takes longer is not slow but broken.
+constexpr Duration kSlowest = seconds(15);
+
+}  // namespace
+
 Node* World::target(const Fault& fault) {
   const auto index = static_cast<std::size_t>(std::max(fault.node, 0)) % order_.size();
   if (fault.node == kLeader) {
@@ -237,7 +244,7 @@ bool World::begin_store(const Fault& fault, Node& n) {
 
 bool World::begin_disk(const Fault& fault, Node& n) {
   const auto slow = [&](Duration Postgres::* what) {
-    n.pg.*what = fault.lasts;
+    n.pg.*what = std::min<Duration>(fault.lasts, kSlowest);
     undo_later(fault, [&n, what] { n.pg.*what = {}; });
   };
   switch (fault.kind) {

@@ -63,9 +63,10 @@ struct Node {
   StartRenewing renewing;  ///< epoch 0: not
   int renewal = 0;         ///< tells renewals apart: an answer to a former one moves nothing
   Instant proof_at;
-  std::uint64_t wake_asked = 0;
-  Instant heard_at;     ///< of the store
-  Instant hears_since;  ///< without a break
+  Instant wake_at = kNever;      ///< as asked for last
+  Instant wake_queued = kNever;  ///< when it is looked at
+  Instant heard_at;              ///< of the store
+  Instant hears_since;           ///< without a break
   std::optional<std::pair<int, std::string>> exited;
 
   // Faults of the way to the store: how many of the next requests suffer.

@@ -92,6 +92,10 @@ const char* World::excuse(const Node& n) const {
   if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
     return "maintenance_unheard";
   if (now_ - n.left_maintenance < kGuardReaction) return "maintenance_unheard";
+  // Likewise an agent that found such a page beside a silent server: it does not know the page yet.
+  if (n.page.state == PageState::maintenance && n.core && !n.core->state().page &&
+      leader() != n.name)
+    return "maintenance_unheard";
   // Nobody but a stopped guard could have ended it.
   const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];
   if (guard_on.ns > 0 && now_ < guard_on + kGuardReaction) return "guard_paused";

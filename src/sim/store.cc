@@ -162,12 +162,6 @@ const model::ClusterView& Store::view() const {
   return view_;
 }
 
-std::shared_ptr<const model::ClusterView> Store::snapshot() const {
-  if (!snapshot_ || snapshot_->revision != revision_)
-    snapshot_ = std::make_shared<const model::ClusterView>(view());
-  return snapshot_;
-}
-
 void Store::put(const std::string& key, const std::string& value) {
   txn({.when = {}, .then = {{.key = key, .value = value}}});
 }

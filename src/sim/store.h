@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,8 +28,6 @@ class Store {
   bool leaderless() const { return leaderless_; }
 
   const model::ClusterView& view() const;
-  /// The same, to be kept: one copy for all who ask at one revision.
-  std::shared_ptr<const model::ClusterView> snapshot() const;
   model::Revision revision() const { return revision_; }
   const model::KeyValue* find(const std::string& key) const;
   /// As an operator writes, without condition.
@@ -53,7 +50,6 @@ class Store {
   Instant next_end_ = kNever;        ///< no lease ends before
   mutable model::ClusterView view_;  ///< as of its revision; brought up to date when asked for
   mutable std::set<std::string> changed_;  ///< keys, since then
-  mutable std::shared_ptr<const model::ClusterView> snapshot_;
 };
 
 }  // namespace aurum::sim

@@ -194,9 +194,47 @@ TEST_F(Sync, an_old_read_of_the_key_gives_no_leadership) {  // F6
     w().kill_agent(old_primary());
     old_primary().stale = revisions;
     w().run_for(seconds(1));
+    if (revisions % 2 == 0) old_primary().pg.hung = true;
     w().start_agent(old_primary());
-    w().run_for(seconds(4));
+    w().run_for(seconds(12));
     old_primary().stale = 0;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, every_write_of_the_key_that_got_no_answer_is_reckoned_with) {
+  for (std::int64_t ms = 100; ms < 4000; ms += 100) {
+    begin_sync(2, 1, true);
+    Node& standby = w().node(sync().members.front());
+    w().power_off(standby);
+    ASSERT_TRUE(w().run_until([&] { return sync().members.empty(); }, seconds(10)));
+    w().power_on(standby);
+    ASSERT_TRUE(
+        w().run_until([&] { return old_primary().pg.sync_names == standby.name; }, seconds(10)));
+    old_primary().deaf_to_store = true;  // what it writes is done, and it never hears so
+    ASSERT_TRUE(w().run_until([&] { return sync().has(standby.name); }, seconds(5)));
+    w().run_for(milliseconds(ms));
+    w().kill_server(old_primary());
+    w().run_for(seconds(1));
+    old_primary().deaf_to_store = false;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, a_server_started_as_a_standby_while_the_lock_came_back_claims_the_key_first) {
+  for (std::int64_t ms = 0; ms < 400; ms += 5) {
+    begin_sync(3, 1, true);
+    w().kill_agent(old_primary());
+    w().kill_server(old_primary());
+    w().start_agent(old_primary());
+    old_primary().delay = milliseconds(200);
+    ASSERT_TRUE(w().run_until([&] { return old_primary().said("reclaim"); }, seconds(10)));
+    w().run_for(milliseconds(ms));
+    w().deliver(old_primary(), DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
+    w().run_for(seconds(2));
+    old_primary().delay = {};
     EXPECT_TRUE(w().run_until_healthy()) << w().describe();
     TearDown();
   }

@@ -138,6 +138,7 @@ void World::start_agent(Node& n) {
   ++n.life;
   n.exited.reset();
   n.heard_at = {};
+  n.wake_queued = kNever;
   n.jobs.clear();
   n.lease = 0;
   n.renewing = {};
@@ -200,27 +201,28 @@ void World::request_failover(const model::FailoverRequest& request) {
 void World::request(Node& n, Request what) { post(n, std::move(what), Duration{0}); }
 
 void World::post(Node& n, Event event, Duration in) {
-  at_agent(n, in, [this, &n, event = std::move(event)] { step(n, event); });
+  at_agent(n, in, [this, &n, event = std::move(event)]() mutable { step(n, std::move(event)); });
 }
 
 /// As post(), without a copy of the view for everybody.
-void World::post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
-                          Duration in) {
-  at_agent(n, in, [this, &n, view = std::move(view), sent_at] {
-    auto& snapshot = std::get<DcsSnapshot>(snapshot_);
-    if (snapshot.view.revision != view->revision) snapshot.view = *view;
-    snapshot.sent_at = sent_at;
+void World::post_snapshot(Node& n, Snapshot snapshot, Instant sent_at, Duration in) {
+  at_agent(n, in, [this, &n, snapshot = std::move(snapshot), sent_at] {
+    snapshot->now = clock(n);
+    snapshot->wall = wall();
+    std::get<DcsSnapshot>(snapshot->event).sent_at = sent_at;
     if (n.stale == 0) {
       if (now_ - n.heard_at > kHearing) n.hears_since = now_;
       n.heard_at = now_;
     }
-    step(n, snapshot_);
+    step_with(n, *snapshot);
   });
 }
 
-void World::step(Node& n, const Event& event) {
-  const auto effects = n.core->step({clock(n), wall(), event});
-  note_step(n, event, effects.size());
+void World::step(Node& n, Event event) { step_with(n, {clock(n), wall(), std::move(event)}); }
+
+void World::step_with(Node& n, const Input& input) {
+  const auto effects = n.core->step(input);
+  note_step(n, input.event, effects.size());
   const int life = n.life;
   for (const Effect& effect : effects) {
     if (n.life != life || !n.core) return;
@@ -254,7 +256,7 @@ void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
   if (revisions_.size() == kRevisionsKept) revisions_.erase(revisions_.begin());
-  revisions_.push_back(store.snapshot());
+  revisions_.push_back(std::make_shared<Input>(Input{{}, {}, DcsSnapshot{store.view(), {}}}));
   for (Node* n : nodes()) {
     if (n->core && !n->watch_stalled && answer_arrives(*n))
       post_snapshot(*n, read_by(*n), clock(*n), milliseconds(1) + trip(*n));
@@ -262,7 +264,7 @@ void World::publish() {
 }
 
 /// What the store's member that it talks to has.
-const std::shared_ptr<const model::ClusterView>& World::read_by(const Node& n) {
+const World::Snapshot& World::read_by(const Node& n) {
   publish();
   return revisions_[revisions_.size() - 1 - std::min(n.stale, revisions_.size() - 1)];
 }
@@ -323,9 +325,9 @@ model::PgFacts World::observe(const Node& n) const {
 }
 
 void World::probe(Node& n) {
-  const model::PgFacts facts = observe(n);
-  if (facts.accepting) n.proof_at = clock(n);
-  step(n, PgProbed{facts});
+  PgProbed probed{observe(n)};
+  if (probed.facts.accepting) n.proof_at = clock(n);
+  step(n, std::move(probed));
 }
 
 void World::probe_loop(Node& n) {
@@ -380,6 +382,23 @@ void World::cut_between(Node& a, Node& b, bool cut) {
   };
   set(a, b);
   set(b, a);
+}
+
+Duration World::ttl() const {
+  const model::Value* value = store.view().config.find("ttl");
+  return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
+}
+
+bool World::may_lead(const Node& n) const {
+  const model::SyncKey& sync = store.view().sync;
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  const auto& optime = store.view().status.optime;
+  const model::DynamicConfig config = model::read_dynamic_config(store.view().config);
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (optime && !sync_mode_on() && n.pg.wal.end.value + lag < optime->value) return false;
+  return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
+         (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
 }
 
 bool World::healthy() {

@@ -62,6 +62,9 @@ class World {
   Node* writer();                 ///< the node whose server takes writes now
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
+  Duration ttl() const;           ///< in force
+  /// Whether it could be the next leader by what is on its disk and in the store.
+  bool may_lead(const Node& n) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
   std::string describe();
@@ -103,6 +106,9 @@ class World {
   std::uint64_t random(std::uint64_t below) { return random_() % below; }
 
  private:
+  /// A DcsSnapshot of one revision, kept as it is told to core after core: only the times differ.
+  using Snapshot = std::shared_ptr<Input>;
+
   /// A client waits for it.
   struct Commit {
     Node* node = nullptr;
@@ -119,9 +125,9 @@ class World {
   /// How long until this node's clock shows that time.
   Duration until(const Node& n, Instant local) const;
   void post(Node& n, Event event, Duration in);
-  void post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
-                     Duration in);
-  void step(Node& n, const Event& event);
+  void post_snapshot(Node& n, Snapshot snapshot, Instant sent_at, Duration in);
+  void step(Node& n, Event event);
+  void step_with(Node& n, const Input& input);
   void note_step(const Node& n, const Event& event, std::size_t effects);
   bool step_queue(Instant until);
   Duration jitter(Duration least, Duration most);
@@ -137,7 +143,7 @@ class World {
   void server_ended(Node& n, const std::string& how);
   bool passes(const Node& from, const Node& to) const;  ///< what one sends, the other receives
   bool linked(const Node& a, const Node& b) const { return passes(a, b) && passes(b, a); }
-  const std::shared_ptr<const model::ClusterView>& read_by(const Node& n);
+  const Snapshot& read_by(const Node& n);
 
   // traffic.cc
   void traffic();
@@ -172,6 +178,7 @@ class World {
   void run(Node& n, const Note&);
   void run(Node& n, const WakeAt&);
   void run(Node& n, const Exit&);
+  void wake(Node& n);
   void grant_lease(Node& n);
   void keep_lease(Node& n, model::LeaseId lease);
   void renew(Node& n, int renewal);
@@ -251,13 +258,11 @@ class World {
   std::vector<Commit> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;
-  Event snapshot_ = DcsSnapshot{};  ///< the one delivered last: most are told to several nodes
   int next_branch_ = 1;
   int next_pid_ = 100;
-  std::uint64_t wakes_ = 0;
   bool tracing_ = false;
   bool fence_ = false;
-  std::vector<std::shared_ptr<const model::ClusterView>> revisions_;  ///< the last ones published
+  std::vector<Snapshot> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last
   model::Revision sync_checked_ = 0;
