@@ -145,6 +145,36 @@ TEST_F(StoreFailures, F27_a_request_for_the_lock_that_arrives_late_takes_it_from
   EXPECT_GT(stood, 2);
 }
 
+TEST_F(StoreFailures, F22_a_standby_enters_the_key_with_every_row_or_not_at_all) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    begin({.nodes = 2, .seed = seed});
+    w().set_config("synchronous_mode", true);
+    ASSERT_TRUE(
+        w().run_until([&] { return w().store.view().sync.has(replica().name); }, seconds(20)));
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(20)));
+    TearDown();
+  }
+}
+
+/// A new leader of the store gives every lease its full time again: locks outlive the outage.
+TEST_F(StoreFailures, F22_a_standby_that_takes_its_lock_back_promises_no_other_standby) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    begin({.nodes = 3, .seed = seed, .dcs = dcs({{"synchronous_mode", true}})});
+    const auto& sync = [&]() -> const model::SyncKey& { return w().store.view().sync; };
+    ASSERT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(10)));
+    w().store.lose_leader();
+    w().run_for(seconds(20));
+    EXPECT_EQ(w().writer(), nullptr);
+    w().store.elect_leader(w().now());
+    EXPECT_EQ(w().leader(), old_primary().name);
+    EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(20)))
+        << w().describe();
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
 TEST_F(StoreFailures, F18_a_new_leader_needs_no_commit_to_change_whom_it_waits_for) {
   for (const bool strict : {false, true}) {
     begin({.nodes = 4,
