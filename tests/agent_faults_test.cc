@@ -81,6 +81,21 @@ TEST_F(AgentFaults, a_killed_guard_is_revived_and_adopts_the_server) {
   settle_and_judge(Loss::before_takeover);
 }
 
+// As a service manager sees it: it waits for every process of the unit, and gives up some time.
+TEST_F(AgentFaults, told_to_end_an_agent_leaves_nothing_behind) {
+  const std::size_t node = replica();
+  const auto agent = cluster().agent(node);
+  ASSERT_TRUE(agent);
+  ASSERT_TRUE(guard_of(cluster(), node));
+  ASSERT_TRUE(stack::send_signal(*agent, SIGTERM));
+  ASSERT_TRUE(stack::wait_gone(*agent, seconds(60)));
+  // Not waited for: the guard ended before its agent did.
+  EXPECT_FALSE(guard_of(cluster(), node));
+  EXPECT_FALSE(cluster().postmaster(node));
+  need(cluster().start_node(node));
+  settle_and_judge();
+}
+
 TEST_F(AgentFaults, a_reload_by_signal_applies_the_file_and_a_broken_file_changes_nothing) {
   const std::size_t node = replica();
   const auto file = cluster().config_of(node);

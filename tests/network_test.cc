@@ -69,6 +69,24 @@ class Network : public ClusterTest {
 
 std::unique_ptr<stack::NetworkLab> Network::lab_;
 
+/// With time for a clean stop between the last renewal and the lease's end, also on a busy machine.
+class NetworkWithALongLease : public Network {
+ protected:
+  void plan(stack::Plan& p) override {
+    Network::plan(p);
+    stack::set_ttl(p, 15);
+  }
+};
+
+/// The same in synchronous mode: alone on its side of a cut the primary acknowledges nothing.
+class NetworkInSyncMode : public Network {
+ protected:
+  void plan(stack::Plan& p) override {
+    Network::plan(p);
+    p.sync = "on";
+  }
+};
+
 TEST_F(Network, a_primary_cut_off_from_all_acknowledges_nothing_once_another_leads) {
   const std::size_t old = leader();
   write_inside(old);
@@ -80,11 +98,10 @@ TEST_F(Network, a_primary_cut_off_from_all_acknowledges_nothing_once_another_lea
   EXPECT_NE(leader(), old);
 }
 
-// Its clients still reach it, the store does not.
-TEST_F(Network, a_primary_cut_off_from_etcd_alone_is_replaced) {
+// Its clients still reach it, its standbys and their etcd members do not.
+TEST_F(Network, a_primary_cut_off_from_all_other_hosts_is_replaced) {
   const std::size_t old = leader();
   write_inside(old);
-  // An etcd member lives on every host: its own must not serve it either.
   for (std::size_t i = 0; i < 3; ++i) {
     if (i != old) need(lab().cut_pair(old, i));
   }
@@ -125,6 +142,52 @@ TEST_F(Network, a_replica_with_a_minority_of_etcd_disturbs_nobody) {
   EXPECT_EQ(leader(), lead);
   settle_and_judge_both(Loss::none);
   EXPECT_EQ(leader(), lead);
+}
+
+// Clients, standbys and the other agents go on reaching it: only etcd does not. It stops by itself
+// and in time, so its last rows are with the standbys, and it needs no guard, no rewind and no
+// copy.
+TEST_F(NetworkWithALongLease,
+       a_primary_cut_off_from_etcd_alone_stops_before_its_lease_ends_and_loses_nothing) {
+  const std::size_t old = leader();
+  write_inside(old);
+  const std::size_t end = log_end(old);
+  need(lab().cut_etcd(old));
+  const std::size_t next = other_leader(old);
+  EXPECT_FALSE(is_primary(old));
+  wait_for_writes();
+  const std::string log = log_since(old, end);
+  EXPECT_NE(log.find("demoted self because DCS is not accessible and I was a leader"),
+            std::string::npos)
+      << log;
+  EXPECT_EQ(log.find("and was not renewed"), std::string::npos) << "the guard killed it: " << log;
+  need(lab().heal_all());
+  settle_and_judge_both(Loss::none);
+  EXPECT_EQ(leader(), next);
+  const std::string all = log_since(old, end);
+  EXPECT_EQ(all.find("running pg_rewind"), std::string::npos) << all;
+  EXPECT_EQ(all.find("copying the data directory anew"), std::string::npos) << all;
+}
+
+TEST_F(NetworkInSyncMode, a_primary_that_is_cut_off_loses_no_acknowledged_row) {
+  const std::size_t old = leader();
+  write_inside(old);
+  need(lab().cut(old));
+  other_leader(old);
+  EXPECT_FALSE(is_primary(old));
+  wait_for_writes();
+  settle_and_judge_both(Loss::none);
+  EXPECT_NE(leader(), old);
+}
+
+TEST_F(NetworkInSyncMode, nor_does_one_that_only_its_clients_reach) {
+  const std::size_t old = leader();
+  write_inside(old);
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i != old) need(lab().cut_pair(old, i));
+  }
+  other_leader(old);
+  settle_and_judge_both(Loss::none);
 }
 
 }  // namespace

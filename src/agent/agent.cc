@@ -78,7 +78,7 @@ void Agent::watch_signals() {
     watch_signals();
     if (signo == SIGHUP) return reload();
     log_->info("signal", fmt::format("received signal {}", signo));
-    if (!server_) return finish(0, "stopped before it had begun");
+    if (!server_) return leave(0, "stopped before it had begun");
     post(core::StopRequested{});
   });
 }
@@ -98,7 +98,7 @@ Task<void> Agent::start() {
       [this](net::HttpRequest r) { return api_->handle(std::move(r)); }, *log_);
   api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
   auto listening = co_await server_->start();
-  if (!listening) co_return finish(1, listening.error().text());
+  if (!listening) co_return leave(1, listening.error().text());
 
   auto make_store = [this, base](asio::any_io_executor executor) {
     return dcs::make_etcd_store(std::move(executor), config_.etcd, base, *log_);
@@ -107,6 +107,11 @@ Task<void> Agent::start() {
     asio::post(io_, [this, event = std::move(event)]() mutable { post(std::move(event)); });
   };
   keeper_ = std::make_unique<LeaseKeeper>(config_.name, *page_, make_store, hand_over, *log_);
+  auto kept = co_await postgres_->load_dynamic_config();
+  if (kept)
+    post(core::KeptConfig{std::move(*kept)});
+  else if (kept.error().code != Code::not_found)
+    log_->warn("config.kept", kept.error().text());
   asio::co_spawn(io_, probe_loop(), asio::detached);
   co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
   keeper_->hold(core_.state().timing.ttl);
@@ -117,7 +122,9 @@ Task<void> Agent::start() {
 Task<Status> Agent::reach_guard(Duration timeout) {
   fence::GuardClient::Events events;
   events.on_exited = [this](int pid, std::string how) { server_exited(pid, std::move(how)); };
-  events.on_lost = [this] { asio::co_spawn(io_, revive_guard(), asio::detached); };
+  events.on_lost = [this] {
+    if (!leaving_) asio::co_spawn(io_, revive_guard(), asio::detached);
+  };
   auto client = co_await fence::GuardClient::connect(run_dir_, timeout, std::move(events));
   if (!client) co_return fail(client.error());
   launcher_->use(std::move(*client));
@@ -241,6 +248,26 @@ Task<void> Agent::warn_of_old_etcd() {
   if (!version) co_return;
   if (const auto warning = etcd_version_warning(*version); !warning.empty())
     log_->warn("etcd.version", warning);
+}
+
+void Agent::leave(int code, std::string why) {
+  exit_ = core::Exit{code, std::move(why)};
+  leave();
+}
+
+void Agent::leave() {
+  if (std::exchange(leaving_, true)) return;
+  asio::co_spawn(io_, end_guard(), [this](std::exception_ptr) { finish(exit_->code, exit_->why); });
+}
+
+/// Without a server nobody needs the guard, and a service manager that stops us waits for it too.
+Task<void> Agent::end_guard() {
+  if (!postgres_) co_return;
+  auto facts = core_.state().facts;
+  if (!facts) facts = co_await postgres_->probe(seconds(1));
+  if (facts->process_alive || facts->probe_timed_out) co_return;
+  auto ended = co_await launcher_->end(seconds(2));
+  if (!ended) log_->info("guard", "the guard stays: " + ended.error().text());
 }
 
 void Agent::finish(int code, const std::string& why) {

@@ -74,6 +74,9 @@ class Agent : public api::Node {
   runtime::Task<bool> fits_into(const model::ClusterView& cluster);
   runtime::Task<void> warn_of_old_etcd();
   void watch_signals();
+  void leave(int code, std::string why);
+  void leave();  ///< as `exit_` says
+  runtime::Task<void> end_guard();
   void finish(int code, const std::string& why);
 
   // The loop (agent.cc).
@@ -143,6 +146,7 @@ class Agent : public api::Node {
   std::size_t writes_ = 0;  ///< to the store, without an answer yet
   std::optional<core::Exit> exit_;
   std::optional<int> exit_code_;
+  bool leaving_ = false;  ///< the guard may end, and is not missed
   bool finishing_ = false;
 
   std::map<core::JobId, std::unique_ptr<boost::asio::cancellation_signal>> jobs_;

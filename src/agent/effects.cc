@@ -34,7 +34,7 @@ Task<void> Agent::write_dcs(core::WriteDcs what) {
   auto done = co_await store_->txn(std::move(what.txn), limit);
   --writes_;
   post(core::DcsWritten{what.id, std::move(done)});
-  if (exit_ && writes_ == 0) finish(exit_->code, exit_->why);
+  if (exit_ && writes_ == 0) leave();
 }
 
 void Agent::run(const core::HoldLease& what) { keeper_->hold(what.ttl); }
@@ -135,7 +135,7 @@ void Agent::run(const core::WakeAt& what) {
 void Agent::run(const core::Exit& what) {
   exit_ = what;
   asio::post(io_, [this] {
-    if (writes_ == 0) finish(exit_->code, exit_->why);
+    if (writes_ == 0) leave();
   });
 }
 

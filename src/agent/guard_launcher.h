@@ -29,6 +29,7 @@ class Agent::GuardLauncher : public pg::Launcher {
     return guard_->kill_all(pid, timeout);
   }
   runtime::Task<Status> adopt(int pid) override { return guard_->adopt(pid); }
+  runtime::Task<Status> end(Duration timeout) { return guard_->end(timeout); }
 
  private:
   std::unique_ptr<fence::GuardClient> guard_;

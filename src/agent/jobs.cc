@@ -25,7 +25,11 @@ struct Runner {
     if (!made) co_return fail(made.error());
     co_return JobResult{core::Initialized{*made}};
   }
-  Task<Result<JobResult>> operator()(core::PostBootstrap) {
+  Task<Result<JobResult>> operator()(core::PostBootstrap job) {
+    if (job.only_mark) {
+      auto ended = co_await postgres.end_founding();
+      co_return plain(ended);
+    }
     auto done = co_await postgres.post_bootstrap();
     co_return plain(done);
   }

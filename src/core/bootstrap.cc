@@ -2,7 +2,8 @@
 // §8.12).
 //
 // What must stay true: initdb runs only in the node that created `initialize`, while the store
-// knows no system identifier and no leader, and only into an empty directory (F17).
+// knows no system identifier and no leader, and only into an empty directory (F17). A directory
+// whose founding did not end is never led without its roles (sim/cut_short_scenario_test.cc).
 
 #include <fmt/format.h>
 
@@ -17,8 +18,13 @@ using model::Write;
 void Core::decide_bootstrap() {
   if (s_.bootstrapping) return found_cluster();
   const auto& initialize = s_.view->initialize;
-  const bool known = initialize && !initialize->empty();
-  if (!known && !initialize && !s_.view->leader && s_.facts->data_dir != DataDir::ready) {
+  const bool unfinished = founding_unfinished();
+  if (unfinished && leader_key_is_mine() && initialize.value_or("").empty()) {
+    info("bootstrap.resume", "going on with the bootstrap that a former agent began");
+    s_.bootstrapping = true;
+    return found_cluster();
+  }
+  if (!initialize && !s_.view->leader && (unfinished || s_.facts->data_dir != DataDir::ready)) {
     if (!s_.config.bootstrap.present)
       return result("waiting for leader to bootstrap (no bootstrap section here)");
     model::Member self;
@@ -42,7 +48,17 @@ void Core::decide_bootstrap() {
            .then = {{.key = "initialize", .value = "", .lease = s_.lease}}});
     return;
   }
+  if (unfinished) return result("waiting for leader to bootstrap");
   decide_clone();
+}
+
+/// What initdb made here has not got its roles yet, as far as anybody knows. Should another agent
+/// have led it since, the store knows its system identifier.
+bool Core::founding_unfinished() const {
+  const model::PgFacts& facts = *s_.facts;
+  const auto& initialize = s_.view->initialize;
+  const bool known = initialize && !initialize->empty() && *initialize == facts.system_identifier;
+  return facts.founding && facts.data_dir == DataDir::ready && !known;
 }
 
 void Core::found_cluster() {
@@ -74,9 +90,12 @@ void Core::found_cluster() {
       return take_back_bootstrap();
     }
     if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
-    return start_job(StartPg{primary_target(), seconds(60)});
+    // What a custom method restored may have to read an archive first.
+    const Duration limit =
+        s_.config.bootstrap.is_custom() ? Duration(std::chrono::hours(24)) : Duration(seconds(60));
+    return start_job(StartPg{primary_target(), limit});
   }
-  if (!is_primary()) return result("bootstrap in progress");
+  if (!is_primary()) return result("waiting for end of recovery after bootstrap");
   s_.lead.promoted = true;
   if (!s_.post_bootstrapped) return start_job(PostBootstrap{});
   // Its write was not answered, or refused: a finished one shows in the store.
@@ -88,6 +107,7 @@ void Core::found_cluster() {
   if (may_write("finish bootstrap")) finish_bootstrap();
 }
 
+/// Only what this very agent made is moved away: what it found may be more than a founding.
 void Core::take_back_bootstrap() {
   if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
   if (s_.initdb_here && s_.facts->data_dir != DataDir::empty) {
@@ -95,11 +115,19 @@ void Core::take_back_bootstrap() {
     return start_job(ClearData{.why = s_.bootstrap_failed, .keep_aside = true});
   }
   if (s_.lead.held) release_leader(s_.bootstrap_failed);
-  write("give up bootstrap",
-        {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""}},
-         .then = {{.what = Write::What::erase, .key = "initialize"}}});
-  s_.bootstrapping = false;
+  release_initialize();
   give_up("bootstrap failed: " + s_.bootstrap_failed);
+}
+
+/// Others may make the cluster. Only the claim that is surely ours goes: one under an older lease
+/// of ours ends with that, and by now it may be somebody else's.
+void Core::release_initialize() {
+  s_.bootstrapping = false;
+  if (s_.lease == 0) return;
+  write("give up bootstrap",
+        {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""},
+                  {.key = "initialize", .what = Compare::What::lease, .number = s_.lease}},
+         .then = {{.what = Write::What::erase, .key = "initialize"}}});
 }
 
 void Core::finish_bootstrap() {

@@ -88,13 +88,17 @@ void Core::decide() {
   // killed by it.
   if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
   if (s_.dynamic.pause) return decide_paused();
-  if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready) return decide_bootstrap();
+  if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready || founding_unfinished())
+    return decide_bootstrap();
   decide_ready();
 }
 
 void Core::decide_ready() {
   decide_requests();
   if (s_.job) return;
+  // Somebody else ended this founding: the store has it.
+  if (s_.facts->founding && s_.bootstrap_backoff.may_try(now_))
+    return start_job(PostBootstrap{.only_mark = true});
   if (!running()) return decide_stopped();
   if (!accepting()) return decide_silent();
   decide_running();
@@ -137,8 +141,12 @@ bool Core::check_identity() {
         start_job(ClearData{.why = "another node made the cluster"});
       return false;
     }
+    // Also where its founding did not end: what a former agent began is not ours to remove.
     give_up(fmt::format("system ID mismatch, node {} belongs to a different cluster: {} != {}",
-                        s_.name(), *initialize, mine));
+                        s_.name(), *initialize, mine),
+            s_.facts->founding ? "hint: this node was making a cluster when it was killed, and "
+                                 "another node made one; move its data directory away"
+                               : "");
     return false;
   }
   return true;
@@ -157,8 +165,9 @@ void Core::derive() {
   using model::Role;
   if (!s_.facts) return;
   const model::PgFacts& f = *s_.facts;
+  const bool custom = s_.bootstrapping && s_.config.bootstrap.is_custom();
   if (job_is<InitDb>())
-    s_.pg_state = PgState::initdb;
+    s_.pg_state = custom ? PgState::custom_bootstrap : PgState::initdb;
   else if (job_is<Clone>() || job_is<ClearData>() || s_.reinit_requested)
     s_.pg_state = PgState::creating_replica;
   else if (job_is<RestartPg>())
@@ -166,7 +175,7 @@ void Core::derive() {
   else if (job_is<StopPg>())
     s_.pg_state = PgState::stopping;
   else if (job_is<StartPg>())
-    s_.pg_state = PgState::starting;
+    s_.pg_state = custom ? PgState::bootstrap_starting : PgState::starting;
   else if (f.process_alive)
     s_.pg_state = f.accepting || f.probe_timed_out ? PgState::running : PgState::starting;
   else if (s_.crashed)

@@ -38,6 +38,7 @@ class Core {
  private:
   // Events (core.cc, jobs.cc).
   void take(const Event& event);
+  void take_dynamic(const model::Value& tree);
   void tell_unsupported();  ///< one line for each setting that is read and not carried out
   void on(const Tick&) {}
   void on(const DcsSnapshot&);
@@ -48,6 +49,7 @@ class Core {
   void on(const LeaseGone&);
   void on(const LeaderRenewed&);
   void on(const LeaderLost&);
+  void on(const KeptConfig&);
   void on(const PgProbed&);
   void on(const PgExited&);
   void on(const JobProgress&);
@@ -82,7 +84,9 @@ class Core {
   bool check_identity();    ///< false: this data belongs to another cluster
   void decide_bootstrap();  ///< bootstrap.cc
   void found_cluster();
+  bool founding_unfinished() const;
   void take_back_bootstrap();
+  void release_initialize();
   void finish_bootstrap();
   void decide_clone();
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run

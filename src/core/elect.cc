@@ -112,6 +112,9 @@ void Core::acquire(const std::string& why) {
 
 void Core::claim_sync(model::Txn& txn) {
   const model::SyncKey& sync = s_.view->sync;
+  // What an earlier try read says nothing about this one (sync_scenario_test:
+  // a_failed_promotion_gives_back_no_right_…).
+  s_.former_sync.reset();
   // Whatever it says, what we know of it must not be old (sync_scenario_test: an_old_read_of_…).
   txn.when.push_back(
       {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});

@@ -61,6 +61,11 @@ struct LeaderLost {
   std::uint64_t epoch = 0;
   std::string why;
 };
+/// The dynamic configuration that this node's data directory kept from its last run. It comes
+/// before the first snapshot, and counts as long as the store has none (PATRONI_COMPAT §3.1).
+struct KeptConfig {
+  model::Value tree;
+};
 struct PgProbed {
   model::PgFacts facts;
 };
@@ -113,9 +118,10 @@ struct Tick {
   WallTime wall;
 };
 
-using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept,
-                           LeaseGone, LeaderRenewed, LeaderLost, PgProbed, PgExited, JobProgress,
-                           JobDone, PeerAnswered, Request, ConfigReloaded, StopRequested>;
+using Event =
+    std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
+                 LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited, JobProgress, JobDone,
+                 PeerAnswered, Request, ConfigReloaded, StopRequested>;
 
 struct Input {
   Instant now;

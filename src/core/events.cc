@@ -61,11 +61,8 @@ void Core::on(const DcsSnapshot& e) {
   for (const auto& [name, member] : s_.view->members) member_seen_[name] = now_;
 
   if (!s_.view->config.is_null() && s_.view->config != s_.dynamic_tree) {
-    s_.dynamic_tree = s_.view->config;
-    s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
-    for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
     const Duration old_ttl = s_.timing.ttl;
-    s_.timing = make_timing(s_.dynamic);
+    take_dynamic(s_.view->config);
     info("config", "dynamic configuration changed");
     if (s_.timing.ttl != old_ttl) emit(HoldLease{s_.timing.ttl});
     s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
@@ -99,6 +96,18 @@ void Core::on(const DcsSnapshot& e) {
       !leader_key_is_mine()) {
     lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
   }
+}
+
+void Core::take_dynamic(const model::Value& tree) {
+  s_.dynamic_tree = tree;
+  s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
+  for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
+  s_.timing = make_timing(s_.dynamic);
+}
+
+void Core::on(const KeptConfig& e) {
+  if (s_.view || !e.tree.is_object()) return;
+  take_dynamic(e.tree);
 }
 
 void Core::on(const DcsFailed& e) {

@@ -19,7 +19,10 @@ using JobId = std::uint64_t;
 /// initdb into the empty data directory (or the custom bootstrap method). Result: Initialized.
 struct InitDb {};
 /// Roles, passwords and the user's post_bootstrap script, on the running new primary.
-struct PostBootstrap {};
+/// At its end the directory's mark of an unfinished founding goes.
+struct PostBootstrap {
+  bool only_mark = false;  ///< the store has this cluster already: no more than that
+};
 /// Fills the empty data directory from one of `sources` by create_replica_methods.
 struct Clone {
   std::vector<model::Upstream> sources;  ///< in order of preference

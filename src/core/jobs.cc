@@ -35,14 +35,16 @@ void Core::ended(const InitDb&, const Result<JobResult>& result) {
     s_.initdb_here = true;
     return info("bootstrap.initdb", "initdb made a new data directory");
   }
-  s_.bootstrapping = false;
-  write("give up bootstrap",
-        {.when = {{.key = "initialize", .what = model::Compare::What::value, .text = ""}},
-         .then = {{.what = model::Write::What::erase, .key = "initialize"}}});
+  release_initialize();
+  if (s_.stopping) return;
   give_up("bootstrap failed: " + result.error().text());
 }
 
-void Core::ended(const PostBootstrap&, const Result<JobResult>& result) {
+void Core::ended(const PostBootstrap& job, const Result<JobResult>& result) {
+  if (job.only_mark) {
+    if (!result) s_.bootstrap_backoff.failed(now_, seconds(1), seconds(30));
+    return;
+  }
   if (result) {
     s_.post_bootstrapped = true;
     return finish_bootstrap();

@@ -284,10 +284,21 @@ class Guard {
       outcome = server_.signal(request.value);
     else if (request.kind == MessageKind::signal)
       outcome = not_ours(request.pid);
+    else if (request.kind == MessageKind::end)
+      outcome = end();
     else
       outcome = fail(Code::protocol, "unknown request");
     if (outcome) send(client, {.kind = MessageKind::done, .id = request.id, .pid = server_.pid()});
     return outcome;
+  }
+
+  /// What must stay true: a server never loses its guard this way (guard_test.cc,
+  /// is_not_ended_by_...).
+  Status end() {
+    if (server_.lives())
+      return fail(Code::rejected, "PostgreSQL " + std::to_string(server_.pid()) + " lives");
+    stopping_ = true;
+    return {};
   }
 
   static Status not_ours(pid_t pid) {
@@ -377,6 +388,7 @@ Status start_and_run(const GuardOptions& options, int report) {
   }
   guard->run();
   ::unlink((options.run_dir / kSocketName).c_str());  // with the lock held: it is ours
+  ::close(*lock);  // before the clients hear of the end: there may be another guard then
   return {};
 }
 

@@ -232,6 +232,21 @@ Task<Status> GuardClient::kill_all(int pid, Duration timeout) {
   co_return Status{};
 }
 
+Task<Status> GuardClient::end(Duration timeout) {
+  const auto state = state_;
+  const Instant until = runtime::now() + timeout;
+  auto answer = co_await ask(state, Header{.kind = MessageKind::end}, {}, timeout);
+  // Already on its way out, it may be gone before its answer is read.
+  if (!answer && state->socket.is_open()) co_return fail(answer.error());
+  while (state->socket.is_open()) {
+    if (runtime::now() >= until) co_return fail(Code::timeout, "the guard does not end");
+    asio::steady_timer pause(state->socket.get_executor(), milliseconds(2));
+    auto [ec] = co_await pause.async_wait(use_task);
+    if (ec) co_return fail(Code::cancelled, "waiting for the guard's end was cancelled");
+  }
+  co_return Status{};
+}
+
 Task<Result<GuardStatus>> GuardClient::status() {
   auto answer = co_await ask(state_, Header{.kind = MessageKind::status}, {}, kRequestTime);
   if (!answer) co_return fail(answer.error());

@@ -61,6 +61,9 @@ class GuardClient {
   /// Ends when no process of the server is left; also when it was gone before.
   Task<Status> kill_all(int pid, Duration timeout);
   Task<Result<GuardStatus>> status();
+  /// Ends the guard, whose place is free for another one afterwards. Code::rejected while a server
+  /// lives.
+  Task<Status> end(Duration timeout);
 
  private:
   struct State;

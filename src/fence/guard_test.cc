@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fence/guard_start.h"
 #include "fence/testing/guard_fixture.h"
 
 namespace aurum::fence::testing {
@@ -320,6 +321,28 @@ TEST_F(Guard, ends_by_itself_when_nobody_needs_it) {
   ::kill(server_, SIGKILL);
   EXPECT_EQ(guard_exit(), 0);
   EXPECT_FALSE(std::filesystem::exists(dir_ / kSocketName));
+}
+
+TEST_F(Guard, a_client_ends_it_at_once_and_another_may_take_its_place) {
+  start();
+  ASSERT_TRUE(await(client_->end(seconds(5))));
+  auto lock = take_lock(dir_);
+  EXPECT_TRUE(lock) << lock.error().text();
+  if (lock) ::close(*lock);
+  EXPECT_EQ(guard_exit(), 0);
+}
+
+TEST_F(Guard, is_not_ended_by_a_client_while_a_server_lives) {
+  start();
+  const auto pids = launch_tree();
+  EXPECT_EQ(await(client_->end(seconds(5))).error().code, Code::rejected);
+  run_for(milliseconds(100));
+  EXPECT_FALSE(is_gone(server_));
+  // The guard it was before: it still ends the server when its time has come.
+  set_page(1, Instant{0});
+  ASSERT_TRUE(run_until([&] { return !exited_.empty(); }));
+  EXPECT_TRUE(all_gone(pids));
+  EXPECT_TRUE(await(client_->end(seconds(5))));
 }
 
 TEST_F(Guard, told_to_end_it_stops_the_server_first) {

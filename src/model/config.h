@@ -130,6 +130,11 @@ struct BootstrapConfig {
   Value pg_hba;
   std::string post_bootstrap;
   Value methods;  ///< the whole section
+  /// The section of a custom method (PATRONI_COMPAT §6.3); nullptr = initdb.
+  const Value* custom_method() const {
+    return method.empty() || method == "initdb" ? nullptr : methods.find(method);
+  }
+  bool is_custom() const { return !method.empty() && method != "initdb"; }
   friend bool operator==(const BootstrapConfig&, const BootstrapConfig&) = default;
 };
 

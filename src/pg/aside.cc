@@ -1,6 +1,8 @@
 // Keeping a data directory that has to make room for a copy: the rows of a diverged primary may be
 // the only trace of what it had not sent, so they are moved, not removed, where the disk has room.
 
+#include "pg/aside.h"
+
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
@@ -18,8 +20,6 @@ namespace aurum::pg {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::size_t kKeep = 2;  ///< copies set aside that are kept; the oldest goes first
 
 std::string stamp() {
   const std::time_t now = std::time(nullptr);
@@ -50,15 +50,34 @@ std::vector<fs::path> copies_of(const fs::path& dir) {
   return copies;
 }
 
+/// Files of it that are elsewhere: a new copy would want their places empty.
+bool has_links(const fs::path& dir) {
+  std::error_code ec;
+  if (fs::is_symlink(dir / "pg_wal", ec)) return true;
+  for (fs::directory_iterator it(dir / "pg_tblspc", ec), end; !ec && it != end; it.increment(ec)) {
+    if (it->is_symlink(ec)) return true;
+  }
+  return false;
+}
+
 /// The new place; empty when it could not be moved and nothing was changed, with the reason in
 /// `why_not`.
 fs::path move_aside(const fs::path& data_dir, std::string& why_not) {
   const fs::path dir = data_dir.has_filename() ? data_dir : data_dir.parent_path();
+  if (has_links(dir)) {
+    why_not = "it has tablespaces, or its WAL, outside of it";
+    return {};
+  }
   std::error_code ec;
-  const std::uintmax_t used = size_of(dir);
+  const std::vector<fs::path> former = copies_of(dir);
+  std::vector<std::uintmax_t> sizes;
+  for (const auto& copy : former) sizes.push_back(size_of(copy));
   const fs::space_info space = fs::space(dir, ec);
-  if (!ec && space.available < used + used / 10) {
-    why_not = fmt::format("{} bytes are free, a new copy may take {}", space.available, used);
+  AsideRoom room{size_of(dir), space.available, space.capacity};
+  if (ec) room = {};  // the disk does not tell: only the number counts
+  const auto drop = copies_to_drop(sizes, room);
+  if (!drop) {
+    why_not = fmt::format("{} bytes are free, a new copy may take {}", room.available, room.used);
     return {};
   }
   const fs::perms mode = fs::status(dir, ec).permissions();
@@ -75,12 +94,22 @@ fs::path move_aside(const fs::path& data_dir, std::string& why_not) {
     return {};
   }
   fs::permissions(dir, mode, ec);
-  auto copies = copies_of(dir);
-  for (std::size_t i = 0; i + kKeep < copies.size(); ++i) fs::remove_all(copies[i], ec);
+  for (std::size_t i = 0; i < *drop; ++i) fs::remove_all(former[i], ec);
   return aside;
 }
 
 }  // namespace
+
+std::optional<std::size_t> copies_to_drop(std::span<const std::uintmax_t> copies,
+                                          const AsideRoom& room) {
+  const std::uintmax_t wanted = room.used + std::min(room.capacity / 10, room.used);
+  std::uintmax_t free = room.available;
+  std::size_t dropped = 0;
+  while (dropped < copies.size() && (copies.size() - dropped >= kAsideMost || free < wanted))
+    free += copies[dropped++];
+  if (free < wanted) return std::nullopt;
+  return dropped;
+}
 
 Task<Status> Postgres::set_aside(std::string why) {
   const auto dir = config_->pg.data_dir;

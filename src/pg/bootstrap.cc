@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <signal.h>
 #include <unistd.h>
 
 #include "pg/conninfo.h"
@@ -26,6 +27,21 @@ std::vector<std::string> method_options(const model::Value& section,
   std::vector<std::string> out;
   for (const auto& [name, value] : own.as_object()) out.push_back("--" + name + "=" + value.text());
   return out;
+}
+
+/// recovery.signal as the method's section wants it.
+Status settle_recovery(const fs::path& dir, bool recovers, bool keep) {
+  std::error_code ec;
+  const fs::path signal = dir / "recovery.signal";
+  // A standby would never end its recovery.
+  const bool asked = fs::exists(signal, ec) || fs::exists(dir / "standby.signal", ec);
+  if (recovers || (keep && asked)) {
+    auto written = write_file(signal, "", file_mode(dir));
+    if (!written) return fail(written.error());
+  } else {
+    fs::remove(signal, ec);
+  }
+  return {};
 }
 
 }  // namespace
@@ -61,7 +77,7 @@ Task<Status> Postgres::prepare_empty_dir(std::string what) {
 Task<Result<std::string>> Postgres::initdb(model::DynamicConfig dynamic) {
   static_cast<void>(dynamic);  // its parameters are written by start()
   const auto dir = config_->pg.data_dir;
-  const bool custom = config_->bootstrap.method != "initdb" && !config_->bootstrap.method.empty();
+  const bool custom = config_->bootstrap.is_custom();
   auto prepared = co_await prepare_empty_dir("bootstrap");
   if (!prepared) co_return fail(prepared.error());
   Status made;
@@ -83,7 +99,7 @@ Task<Result<std::string>> Postgres::initdb(model::DynamicConfig dynamic) {
         return move_out_of_staging(dir);
       });
     }
-    if (made) made = co_await finish_copy();
+    if (made) made = co_await finish_copy(true);
   }
   if (!made) {
     co_await runtime::in_pool(pool_, [dir] { return clear_directory(dir, "a failed bootstrap"); });
@@ -118,6 +134,12 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
         });
     if (!written) co_return fail(written.error());
     spec.argv.push_back("--pwfile=" + password_file.string());
+    auto version = co_await version_of(*tool);
+    // Before 14 a password is kept as MD5 unless initdb is told otherwise, and such a one can not
+    // pass a line scram-sha-256 of pg_hba.conf; a SCRAM secret passes lines of both kinds.
+    if (version && *version < 14)
+      for (const char* option : {"--auth-host=scram-sha-256", "--auth-local=scram-sha-256"})
+        spec.argv.insert(spec.argv.begin() + 1, option);  // the user's own come later, and win
   }
   spec.env = plain_environment();
   spec.timeout = std::chrono::minutes(30);
@@ -128,13 +150,13 @@ Task<Status> Postgres::run_initdb(fs::path staging) {
   co_return Status{};
 }
 
-/// Patroni's options and what follows: copies of the configuration, no promote trigger. What
-/// recovers in recovery mode is started by start() with recovery settings that the method left in
-/// the data directory.
+/// Patroni's options and what follows. Whether it is recovered before it is a primary stands in the
+/// directory itself, as recovery.signal: PostgreSQL takes it away at the end of recovery, so a
+/// founding that is cut short goes on where it was. The settings are written by start().
 Task<Status> Postgres::run_custom_bootstrap() {
   const auto& name = config_->bootstrap.method;
   const auto dir = config_->pg.data_dir;
-  const auto* section = config_->bootstrap.methods.find(name);
+  const auto* section = config_->bootstrap.custom_method();
   const auto* command = section ? section->find("command") : nullptr;
   if (!command || command->empty())
     co_return fail(Code::invalid, "bootstrap." + name + ".command is missing",
@@ -154,7 +176,13 @@ Task<Status> Postgres::run_custom_bootstrap() {
   auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {},
                                 kBootstrapTimeout);
   if (!done) co_return done;
-  auto finished = co_await finish_copy();
+  auto signalled =
+      co_await runtime::in_pool(pool_, [dir, recovers = bootstrap_recovers(config_->bootstrap),
+                                        keep = keeps_recovery_conf(config_->bootstrap)] {
+        return settle_recovery(dir, recovers, keep);
+      });
+  if (!signalled) co_return signalled;
+  auto finished = co_await finish_copy(true);
   co_return finished;
 }
 
@@ -181,7 +209,27 @@ Task<Status> Postgres::post_bootstrap() {
     if (!done) co_return done;
   }
   auto made = co_await make_roles(**session);
-  co_return made;
+  if (!made) co_return made;
+  auto ended = co_await end_founding();
+  co_return ended;
+}
+
+Task<Status> Postgres::end_founding() {
+  const auto dir = config_->pg.data_dir;
+  auto closed = co_await runtime::in_pool(
+      pool_, [file = config_dir() / "pg_hba.conf", mode = file_mode(dir)]() -> Result<bool> {
+        auto text = read_file(file);
+        if (!text) return false;
+        return write_file(file, without_open_door(*text), mode);
+      });
+  if (!closed) co_return fail(closed.error());
+  auto server = co_await live_postmaster();
+  if (*closed && server) {
+    auto told = launcher_.signal(server->file.pid, SIGHUP);
+    if (!told) co_return told;
+  }
+  auto ended = co_await runtime::in_pool(pool_, [dir] { return pg::end_founding(dir); });
+  co_return ended;
 }
 
 Task<Status> Postgres::make_roles(Session& session) {

@@ -168,15 +168,19 @@ Task<Status> Postgres::basebackup(model::Upstream source, Progress progress) {
 
 /// A copied directory becomes ours: nothing of the source's own life stays in it, then the marker
 /// goes.
-Task<Status> Postgres::finish_copy() {
+Task<Status> Postgres::finish_copy(bool founding) {
   const auto dir = config_->pg.data_dir;
-  auto finished = co_await runtime::in_pool(pool_, [dir]() -> Status {
+  auto finished = co_await runtime::in_pool(pool_, [dir, founding]() -> Status {
     std::error_code ec;
-    for (const char* name :
-         {"standby.signal", "promote", "patroni.dynamic.json", kProbeFile, "postmaster.pid"})
+    for (const char* name : {"standby.signal", "promote", "patroni.dynamic.json", kProbeFile,
+                             kFounding, "postmaster.pid"})
       fs::remove(dir / name, ec);
     if (!fs::exists(dir / "PG_VERSION", ec) || !fs::exists(dir / "global/pg_control", ec))
       return fail(Code::io, "no database stands in " + dir.string() + " afterwards");
+    // Durable before the directory counts as complete: from then on an agent that starts would
+    // take it for a cluster.
+    auto marked = founding ? begin_founding(dir) : Status{};
+    if (!marked) return marked;
     ::unlink(outer_marker(dir).c_str());
     return mark_complete(dir);
   });

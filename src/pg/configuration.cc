@@ -25,6 +25,9 @@ struct Plan {
   std::string conf;
   std::optional<std::string> hba, ident;
   bool starting = false, primary = false;
+  bool founding = false;       ///< a custom bootstrap made it, and its roles may be another's
+  bool recovering = false;     ///< first start of what a custom bootstrap made: as it asks for
+  bool keep_recovery = false;  ///< with the settings that it left
 };
 
 /// The original postgresql.conf becomes postgresql.base.conf, once. A file of ours is never taken
@@ -60,9 +63,17 @@ Status must_exist(const Plan& plan, const std::string& name) {
   return {};
 }
 
+/// Its logins may have passwords that we do not know: they are set once it runs.
+std::string founding_hba(const Plan& plan, const std::string& superuser) {
+  if (plan.hba) return with_open_door(*plan.hba, superuser);
+  auto text = read_file(plan.config_dir / "pg_hba.conf");
+  if (!text) text = read_file(plan.data_dir / "pg_hba.conf.backup");
+  return with_open_door(text ? *text : std::string(), superuser);
+}
+
 Status write_signal_files(const Plan& plan) {
   std::error_code ec;
-  fs::remove(plan.data_dir / "recovery.signal", ec);
+  if (!plan.recovering) fs::remove(plan.data_dir / "recovery.signal", ec);
   if (plan.primary) {
     fs::remove(plan.data_dir / "standby.signal", ec);
     return sync_directory(plan.data_dir);
@@ -90,9 +101,10 @@ Result<bool> write_files(const Plan& plan) {
     auto there = must_exist(plan, name);
     if (!there) return fail(there.error());
   }
-  if (auto text = read_file(plan.data_dir / "postgresql.auto.conf"))
+  const auto auto_conf = plan.data_dir / "postgresql.auto.conf";
+  if (auto text = read_file(auto_conf); text && !(plan.recovering && plan.keep_recovery))
     if (auto cleaned = without_recovery_settings(*text)) {
-      auto written = write_file(plan.data_dir / "postgresql.auto.conf", *cleaned, mode);
+      auto written = write_file(auto_conf, *cleaned, mode);
       if (!written) return fail(written.error());
       changed = true;
     }
@@ -130,20 +142,31 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   plan.own_base = pg.custom_conf.empty();
   plan.starting = starting;
   plan.primary = target.primary;
+  plan.keep_recovery = keeps_recovery_conf(config_->bootstrap);
+  if (starting && target.primary && config_->bootstrap.is_custom()) {
+    plan.founding =
+        co_await runtime::in_pool(pool_, [dir = pg.data_dir] { return is_founding(dir); });
+    plan.recovering = plan.founding && co_await runtime::in_pool(pool_, [dir = pg.data_dir] {
+                        std::error_code ec;
+                        return fs::exists(dir / "recovery.signal", ec);
+                      });
+  }
   const auto render = [&](const WantedSettings& wanted) {
     const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
                           file_setting(wanted, "hba_file", plan.config_dir / "pg_hba.conf"),
                           file_setting(wanted, "ident_file", plan.config_dir / "pg_ident.conf")};
     const auto login_file = pg.replication.password.empty() ? std::string() : pg.pgpass.string();
-    return render_postgresql_conf(wanted, paths,
-                                  recovery_settings(*config_, dynamic, target, login_file, *major));
+    return render_postgresql_conf(
+        wanted, paths,
+        plan.recovering ? bootstrap_recovery_settings(config_->bootstrap)
+                        : recovery_settings(*config_, dynamic, target, login_file, *major));
   };
   auto kept = co_await runtime::in_pool(pool_, [plan] { return keep_base(plan); });
   if (!kept) co_return fail(kept.error().within("configuration of PostgreSQL"));
   co_await check_settings(out.wanted, render);
   const WantedSettings as_configured = out.wanted;
 
-  if (!target.primary && starting) {
+  if ((!target.primary && starting) || plan.recovering) {
     auto control = co_await control_data();
     if (!control) co_return fail(control.error());
     for (const auto& name : raise_to_control_data(out.wanted, *control))
@@ -166,6 +189,9 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   if (hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = render_lines(pg.pg_hba, dynamic.postgresql.find("pg_hba"));
   if (plan.hba && *plan.hba == refused_hba_) plan.hba.reset();
+  if (plan.founding && hba_file == (plan.config_dir / "pg_hba.conf").string())
+    plan.hba = co_await runtime::in_pool(
+        pool_, [plan, user = pg.superuser.username] { return founding_hba(plan, user); });
   if (ident_file == (plan.config_dir / "pg_ident.conf").string())
     plan.ident = render_lines(pg.pg_ident, dynamic.postgresql.find("pg_ident"));
   auto changed =
@@ -313,7 +339,9 @@ Task<Result<model::Value>> Postgres::load_dynamic_config() {
   const auto path = config_->pg.data_dir / "patroni.dynamic.json";
   auto text = co_await runtime::in_pool(pool_, [path] { return read_file(path); });
   if (!text) co_return fail(text.error());
-  co_return model::parse_json(*text);
+  auto tree = model::parse_json(*text);
+  if (!tree) co_return fail(tree.error().within(path.string()));
+  co_return tree;
 }
 
 }  // namespace aurum::pg

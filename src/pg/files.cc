@@ -179,6 +179,20 @@ Status mark_complete(const fs::path& data_dir) {
   return sync_directory(data_dir);
 }
 
+Status begin_founding(const fs::path& data_dir) {
+  auto written = write_file(data_dir / kFounding, "post_bootstrap has not ended\n", 0600);
+  if (!written) return fail(written.error());
+  return {};
+}
+
+Status end_founding(const fs::path& data_dir) {
+  if (::unlink((data_dir / kFounding).c_str()) == 0) return sync_directory(data_dir);
+  if (errno == ENOENT) return {};
+  return io_error("cannot remove", data_dir / kFounding);
+}
+
+bool is_founding(const fs::path& data_dir) { return is_there(data_dir / kFounding); }
+
 namespace {
 
 Status refuse_relative_links(const fs::path& dir) {

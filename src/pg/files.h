@@ -17,6 +17,9 @@ namespace fs = std::filesystem;
 
 /// A directory with this file holds a clone, initdb or rewind of ours that did not end.
 inline constexpr const char* kMarker = "aurum.incomplete";
+/// A directory with this file was made by an initdb of ours, or the custom method, and
+/// post_bootstrap did not end in it.
+inline constexpr const char* kFounding = "aurum.founding";
 /// Where initdb and pg_basebackup work: both refuse a directory with anything in it, so also one
 /// with the marker.
 inline constexpr const char* kStaging = "aurum.new";
@@ -45,6 +48,12 @@ Status make_data_dir(const fs::path& data_dir);
 Status mark_incomplete(const fs::path& data_dir, std::string_view what);
 /// Removes the marker, durably: everything written before is complete.
 Status mark_complete(const fs::path& data_dir);
+
+/// Marks what initdb or its like made: its founding has not ended.
+Status begin_founding(const fs::path& data_dir);
+/// Removes that mark, durably.
+Status end_founding(const fs::path& data_dir);
+bool is_founding(const fs::path& data_dir);
 
 /// For programs that insist on an empty directory of their own, the marker stands beside it.
 fs::path outer_marker(const fs::path& data_dir);

@@ -57,17 +57,21 @@ void back_up_configuration(const fs::path& data_dir, const fs::path& config_dir,
 
 }  // namespace
 
-Task<Status> Postgres::check_startable() {
-  const auto& pg = config_->pg;
-  auto tool = co_await program("postgres");
-  if (!tool) co_return fail(tool.error());
+Task<Result<int>> Postgres::version_of(std::string tool) {
   runtime::ProcessSpec spec;
-  spec.argv = {*tool, "--version"};
+  spec.argv = {std::move(tool), "--version"};
   spec.env = child_environment();
   spec.timeout = seconds(10);
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error());
-  auto version = parse_version(end->out);
+  co_return parse_version(end->out);
+}
+
+Task<Status> Postgres::check_startable() {
+  const auto& pg = config_->pg;
+  auto tool = co_await program("postgres");
+  if (!tool) co_return fail(tool.error());
+  auto version = co_await version_of(*tool);
   if (!version) co_return fail(version.error());
   auto checked =
       co_await runtime::in_pool(pool_, [&pg, tool = *tool, version = *version]() -> Status {
@@ -143,7 +147,6 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
 
 Task<Status> Postgres::await_connections(int pid, Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
-  const auto dir = config_->pg.data_dir;
   Error last{Code::timeout, "PostgreSQL is still starting", {}};
   for (;;) {
     auto process = read_process(pid);
@@ -210,7 +213,7 @@ Task<Status> Postgres::run_hook(std::string name, std::string command,
   };
   auto end = co_await runtime::run_process(std::move(spec));
   if (!end) co_return fail(end.error().within(name));
-  if (!end->ok()) co_return fail(Code::cancelled, name + " failed: " + end->reason());
+  if (!end->ok()) co_return fail(Code::rejected, name + " failed: " + end->reason());
   co_return Status{};
 }
 

@@ -50,6 +50,7 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
       [dir] {
         Look out;
         out.data_dir = inspect_data_dir(dir);
+        out.founding = is_founding(dir);
         out.postmaster = find_postmaster(dir);
         struct stat info{};
         if (::stat((dir / "global/pg_control").c_str(), &info) == 0)
@@ -62,6 +63,7 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
   if (!look) {
     if (last_look_) {
       facts.data_dir = last_look_->data_dir;
+      facts.founding = last_look_->founding;
       facts.process_alive = last_look_->postmaster.has_value();
       facts.pid = last_look_->postmaster ? last_look_->postmaster->file.pid : 0;
     }
@@ -71,6 +73,7 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
   }
   last_look_ = *look;
   facts.data_dir = look->data_dir;
+  facts.founding = look->founding;
   if (look->postmaster) {
     facts.process_alive = true;
     facts.pid = look->postmaster->file.pid;

@@ -62,11 +62,14 @@ class Postgres {
 
   /// Makes a new cluster by bootstrap.initdb or bootstrap.method, and its pg_hba.conf. Code::exists
   /// unless the directory is empty or incomplete. Gives the system identifier. A failure leaves an
-  /// empty directory.
+  /// empty directory; success one that is marked as being founded.
   Task<Result<std::string>> initdb(model::DynamicConfig dynamic);
   /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
-  /// primary.
+  /// primary. Ends the founding at last; cut off before that it can be run again, and then so is
+  /// the user's command.
   Task<Status> post_bootstrap();
+  /// Removes the mark that initdb() leaves for post_bootstrap() (PgFacts::founding).
+  Task<Status> end_founding();
   /// One sentence for each login of the configuration that the running server does not have, or not
   /// with the right it needs: a cluster that was adopted and not made here may lack them.
   Task<Result<std::vector<std::string>>> missing_roles();
@@ -102,7 +105,7 @@ class Postgres {
   /// Removes the directory's content; refuses DataDir::foreign and a running server.
   Task<Status> clear_data(std::string why);
   /// Moves the directory to a sibling `<name>.aside-<time>` and makes it empty; where the disk has
-  /// no room for that, or it can not be moved, as clear_data(). The two newest copies are kept.
+  /// no room for that (aside.h), or it can not be moved, as clear_data().
   Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
   Task<Result<model::History>> read_history(model::Timeline timeline);
@@ -117,6 +120,7 @@ class Postgres {
   /// The part of an observation that comes from the file system.
   struct Look {
     model::DataDir data_dir = model::DataDir::empty;
+    bool founding = false;
     std::optional<LivePostmaster> postmaster;
     std::int64_t control_changed_ns = 0;
     bool backup_label = false;
@@ -159,6 +163,7 @@ class Postgres {
 
   // lifecycle.cc
   Task<Status> check_startable();
+  Task<Result<int>> version_of(std::string tool);  ///< major version that a program prints
   Task<Status> end_orphans(Duration timeout);
   Task<Status> await_connections(int pid, Duration timeout);
   Task<Error> why_it_ended(int pid);
@@ -176,7 +181,7 @@ class Postgres {
   Task<Status> basebackup(model::Upstream source, Progress progress);
   Task<Status> custom_method(std::string name, std::optional<model::Upstream> source,
                              Progress progress);
-  Task<Status> finish_copy();
+  Task<Status> finish_copy(bool founding = false);
   Task<Status> ready_source_for_rewind(model::Upstream source);
 
   runtime::asio::any_io_executor executor_;

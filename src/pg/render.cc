@@ -76,6 +76,54 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
   return out;
 }
 
+Settings bootstrap_recovery_settings(const model::BootstrapConfig& bootstrap) {
+  Settings out;
+  const auto* section = bootstrap.custom_method();
+  const auto* conf = section ? section->find("recovery_conf") : nullptr;
+  if (!conf || !conf->is_object() || conf->size() == 0) return out;
+  out["recovery_target_timeline"] = "latest";
+  for (const auto& [name, value] : conf->as_object())
+    if (auto text = setting_text(value); text && name != "standby_mode") out[name] = *text;
+  // One target only: PostgreSQL refuses a second one even where it is empty.
+  const bool aims = std::any_of(kRecoveryTargets.begin(), kRecoveryTargets.end(),
+                                [&](const char* name) { return out.contains(name); });
+  if (!aims)
+    for (const char* name : kRecoveryTargets) out[name] = "";
+  return out;
+}
+
+bool keeps_recovery_conf(const model::BootstrapConfig& bootstrap) {
+  const auto* section = bootstrap.custom_method();
+  const auto* keep = section ? section->find("keep_existing_recovery_conf") : nullptr;
+  return bootstrap_recovery_settings(bootstrap).empty() && keep && model::read_bool(*keep) == true;
+}
+
+bool bootstrap_recovers(const model::BootstrapConfig& bootstrap) {
+  return !bootstrap_recovery_settings(bootstrap).empty();
+}
+
+namespace {
+
+constexpr std::string_view kDoorBegin = "# open while the cluster is founded\n";
+constexpr std::string_view kDoorEnd = "# founded\n";
+
+}  // namespace
+
+std::string with_open_door(std::string_view hba, const std::string& superuser) {
+  const std::string user = quote_identifier(superuser);
+  std::string out(kDoorBegin);
+  out += "local all " + user + " trust\nhost all " + user + " samehost trust\n";
+  return out.append(kDoorEnd).append(without_open_door(hba));
+}
+
+std::string without_open_door(std::string_view hba) {
+  const auto begin = hba.find(kDoorBegin);
+  const auto end = hba.find(kDoorEnd);
+  if (begin == std::string_view::npos || end == std::string_view::npos || end < begin)
+    return std::string(hba);
+  return std::string(hba.substr(0, begin)).append(hba.substr(end + kDoorEnd.size()));
+}
+
 std::string render_postgresql_conf(const WantedSettings& wanted, const ConfPaths& paths,
                                    const Settings& recovery) {
   std::string out =

@@ -28,6 +28,20 @@ struct ConfPaths {
 Settings recovery_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
                            const model::PgTarget& target, const std::string& passfile, int major);
 
+/// The recovery part of the first start after a custom bootstrap method: its `recovery_conf`, as it
+/// is. Nothing with keep_existing_recovery_conf: what the method left in the files counts.
+Settings bootstrap_recovery_settings(const model::BootstrapConfig& bootstrap);
+/// Whether what the method made is to be recovered before it is a primary: then it gets a
+/// recovery.signal.
+bool bootstrap_recovers(const model::BootstrapConfig& bootstrap);
+bool keeps_recovery_conf(const model::BootstrapConfig& bootstrap);
+
+/// pg_hba.conf for the time in which a restored cluster still has the passwords of another one: the
+/// superuser may come in from this very host. Given such a text, without_open_door() is what it was
+/// made of.
+std::string with_open_door(std::string_view hba, const std::string& superuser);
+std::string without_open_door(std::string_view hba);
+
 /// All of postgresql.conf.
 std::string render_postgresql_conf(const WantedSettings& wanted, const ConfPaths& paths,
                                    const Settings& recovery);

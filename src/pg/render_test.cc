@@ -1,6 +1,7 @@
 // Texts of the configuration files, connection strings and command lines, as tables.
 #include "pg/render.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -112,6 +113,45 @@ TEST(Recovery, a_promotion_changes_only_whom_it_follows) {
   auto replica = recovery_settings(config, {}, target, "", 15);
   replica.erase("primary_conninfo");
   EXPECT_EQ(primary, replica);
+}
+
+TEST(Recovery, a_custom_bootstrap_recovers_as_its_section_says) {
+  model::BootstrapConfig bootstrap;
+  const auto with = [&](const char* section) {
+    bootstrap.method = "restore";
+    bootstrap.methods = yaml(fmt::format("restore: {}", section));
+    return bootstrap_recovery_settings(bootstrap);
+  };
+  auto out =
+      with("{command: x, recovery_conf: {restore_command: get, recovery_target_name: here}}");
+  EXPECT_EQ(out["restore_command"], "get");
+  EXPECT_EQ(out["recovery_target_name"], "here");
+  EXPECT_FALSE(out.contains("recovery_target_time"));  // PostgreSQL takes one target only
+  EXPECT_EQ(out["recovery_target_timeline"], "latest");
+  EXPECT_TRUE(bootstrap_recovers(bootstrap));
+  out = with("{command: x, recovery_conf: {restore_command: get}}");
+  EXPECT_EQ(out["recovery_target_name"], "");  // to the end, whatever another file says
+
+  EXPECT_TRUE(with("{command: x, keep_existing_recovery_conf: true}").empty());
+  EXPECT_TRUE(keeps_recovery_conf(bootstrap));
+  EXPECT_FALSE(bootstrap_recovers(bootstrap));
+  // The settings given here go before those that are found.
+  with("{command: x, keep_existing_recovery_conf: true, recovery_conf: {restore_command: a}}");
+  EXPECT_FALSE(keeps_recovery_conf(bootstrap));
+  with("{command: x}");
+  EXPECT_FALSE(keeps_recovery_conf(bootstrap) || bootstrap_recovers(bootstrap));
+  bootstrap.method = "initdb";
+  EXPECT_FALSE(bootstrap_recovers(bootstrap));
+}
+
+TEST(OpenDoor, is_closed_without_a_trace) {
+  const std::string hba = "local all all scram-sha-256\n";
+  const std::string open = with_open_door(hba, "postgres");
+  EXPECT_THAT(open, HasSubstr("host all \"postgres\" samehost trust\n"));
+  EXPECT_TRUE(open.ends_with(hba));
+  EXPECT_EQ(with_open_door(open, "postgres"), open);
+  EXPECT_EQ(without_open_door(open), hba);
+  EXPECT_EQ(without_open_door(hba), hba);
 }
 
 TEST(Recovery, a_replica_follows_with_its_slot_and_the_users_archive) {

@@ -260,6 +260,8 @@ model::Value pending_restart_reason(const std::vector<RunningSetting>& running,
                                     const WantedSettings& wanted) {
   model::Value out;
   for (const auto& r : running) {
+    // Where a restore once ended: of no interest to a server that runs.
+    if (r.name.starts_with("recovery_target")) continue;
     auto owned = wanted.command_line.find(r.name);
     auto user = wanted.file.find(r.name);
     const std::string* value = owned != wanted.command_line.end() ? &owned->second

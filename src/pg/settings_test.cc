@@ -169,6 +169,10 @@ TEST(PendingRestart, names_what_differs_with_old_and_new) {
                                        f.wanted());
   EXPECT_EQ(model::to_json(reason), R"({"max_connections":{"old_value":"100","new_value":"200"}})");
   EXPECT_TRUE(pending_restart_reason({}, f.wanted()).is_null());
+  // A restored primary: its recovery is over, whatever it aimed at.
+  EXPECT_TRUE(pending_restart_reason({{"recovery_target_name", "here", "", "string", "here", "x"}},
+                                     f.wanted())
+                  .is_null());
 }
 
 }  // namespace

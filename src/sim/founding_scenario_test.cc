@@ -17,6 +17,17 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
   }
 }
 
+TEST(Cluster, a_restart_asked_for_during_the_founding_is_refused) {
+  World w({.nodes = 1});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.data == model::DataDir::ready; }, seconds(10)));
+  w.request(n, Request{1, RestartRequest{}});
+  EXPECT_TRUE(w.run_until_healthy()) << w.describe();
+  ASSERT_EQ(n.replies.size(), 1u);
+  EXPECT_EQ(n.replies.front().status, 503);
+}
+
 TEST(Cluster, a_new_cluster_that_has_written_is_never_taken_back) {
   World w({.nodes = 1});
   Node& n = *w.nodes().front();

@@ -37,6 +37,7 @@ void World::job(Node& n, JobId id, const InitDb&) {
     if (!n.jobs.contains(id)) return;
     Postgres& pg = n.pg;
     pg.data = DataDir::ready;
+    pg.founding = true;
     pg.system_identifier = fmt::format("{}", 7'000'000'000 + next_branch_);
     pg.wal = {{{next_branch_++, 1, model::Lsn{0}}}, model::Lsn{0x1000000}};
     pg.flushed = pg.wal.end;
@@ -47,8 +48,12 @@ void World::job(Node& n, JobId id, const InitDb&) {
   });
 }
 
-void World::job(Node& n, JobId id, const PostBootstrap&) {
-  at_agent(n, milliseconds(100), [this, &n, id] { end_job(n, n.life, id, JobResult{}); });
+void World::job(Node& n, JobId id, const PostBootstrap& job) {
+  at_agent(n, milliseconds(100), [this, &n, id, roles = !job.only_mark] {
+    n.pg.founding = false;
+    n.pg.roles |= roles;
+    end_job(n, n.life, id, JobResult{});
+  });
 }
 
 void World::job(Node& n, JobId id, const Clone& clone) {
@@ -71,6 +76,7 @@ void World::job(Node& n, JobId id, const Clone& clone) {
     n.pg.system_identifier = from->pg.system_identifier;
     n.pg.copy_wal(from->pg);
     n.pg.flushed = n.pg.wal.end;
+    n.pg.roles = from->pg.roles;
     n.pg.slots.clear();
     // As pg_basebackup leaves it: pg_control of the source, and a backup_label beside it.
     n.pg.control_state = from->pg.in_recovery ? "in archive recovery" : "in production";
@@ -259,6 +265,7 @@ void World::job(Node& n, JobId id, const ClearData&) {
   at_agent(n, milliseconds(50), [this, &n, id] {
     if (!n.jobs.contains(id)) return;
     n.pg.data = DataDir::empty;
+    n.pg.founding = n.pg.roles = false;
     n.pg.wal = {};
     n.pg.slots.clear();
     n.pg.backup_label = false;

@@ -67,6 +67,9 @@ void World::check() {
   }
   if (n == nullptr) return;
   check_sync(*n);
+  if (!n->pg.roles && store.view().initialize == n->pg.system_identifier)
+    violation(Rule::initdb,
+              n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
   if (n->name != last_writer_ || branch != last_branch_) {
     if (branch > newest_branch_) check_fit_to_lead(*n);

@@ -240,5 +240,35 @@ TEST_F(Sync, a_server_started_as_a_standby_while_the_lock_came_back_claims_the_k
   }
 }
 
+TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
+  int tried = 0;
+  for (std::size_t revisions = 1; revisions < 20; ++revisions) {
+    begin_sync(2);
+    Node& next = w().node(sync().members.front());
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return next.pg.writable(); }, seconds(20)));
+    w().run_for(seconds(1));
+    w().kill_agent(next);
+    w().kill_server(next);
+    next.stale = revisions;  // as if nobody led yet
+    next.notes.clear();
+    w().start_agent(next);
+    if (w().run_until([&] { return next.said("race"); }, seconds(2))) {
+      ++tried;
+      next.reaches_store = false;
+      w().run_for(seconds(2));
+      next.stale = 0;
+      next.pg.failing_promotions = 1;
+      next.reaches_store = true;
+    }
+    next.stale = 0;
+    w().run_for(seconds(1));
+    w().power_on(old_primary());
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+  EXPECT_GT(tried, 0);
+}
+
 }  // namespace
 }  // namespace aurum::sim

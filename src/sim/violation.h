@@ -15,7 +15,7 @@ enum class Rule {
   recovery,       ///< (c) once faults stop, a writer is back within the bound
   end_state,      ///< (d) every node ends as primary, streaming, or parked with a reason
   sync_key,       ///< (e) `sync` is as strict as what PostgreSQL waits for
-  initdb,         ///< (f) no initdb while `initialize` or data exists
+  initdb,         ///< (f) no initdb while `initialize` or data exists, none left half done
   timeline,       ///< (g) acknowledged timelines never go back
   data_care,      ///< jobs meet the data they may be run on
   lock,           ///< who is writable holds the lock, in the store and not only by its own clock

@@ -241,9 +241,10 @@ void World::note_step(const Node& n, const Event& event, std::size_t effects) {
 
 std::string World::last_event() const {
   static constexpr const char* kNames[] = {
-      "Tick",      "DcsSnapshot",   "DcsFailed",  "DcsWritten",     "LeaseGranted", "LeaseKept",
-      "LeaseGone", "LeaderRenewed", "LeaderLost", "PgProbed",       "PgExited",     "JobProgress",
-      "JobDone",   "PeerAnswered",  "Request",    "ConfigReloaded", "StopRequested"};
+      "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten", "LeaseGranted",
+      "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost", "KeptConfig",
+      "PgProbed",  "PgExited",       "JobProgress",   "JobDone",    "PeerAnswered",
+      "Request",   "ConfigReloaded", "StopRequested"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   if (last_event_.node == nullptr) return "none";
   return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),
@@ -284,6 +285,7 @@ model::PgFacts World::observe(const Node& n) const {
   const Postgres& pg = n.pg;
   model::PgFacts f;
   f.data_dir = pg.data;
+  f.founding = pg.founding;
   f.process_alive = pg.alive;
   if (!pg.alive) {
     f.control = pg.control();

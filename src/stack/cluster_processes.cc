@@ -199,7 +199,7 @@ Status Cluster::stop_node(std::size_t node, Duration timeout) {
     send_signal(*id, SIGINT);
     wait_gone(*id, std::max<Duration>(until - runtime::now(), seconds(5)));
   }
-  // A guard without server waits a while for the next agent, unless it is told to end.
+  // A guard that lost its agent waits a while for the next one, unless it is told to end.
   for (const auto& id : processes(node, Part::node)) send_signal(id, SIGTERM);
   for (const auto& id : processes(node, Part::node)) wait_gone(id, seconds(5));
   if (processes(node, Part::node).empty()) return {};

@@ -17,6 +17,8 @@ namespace aurum::stack {
 namespace {
 
 constexpr std::string_view kPrefix = "aurum-lab-";
+constexpr int kEtcdClientPort = 2379;
+constexpr int kEtcdPeerPort = 2380;
 
 struct Output {
   int status = -1;
@@ -130,12 +132,18 @@ Result<std::unique_ptr<NetworkLab>> NetworkLab::make(std::size_t hosts) {
   return lab;
 }
 
-NetworkLab::~NetworkLab() { remove(namespaces(prefix_)); }
+NetworkLab::~NetworkLab() {
+  // Namespaces go in the kernel's own time; the name of our link is free at once for another lab.
+  (void)run("ip link del " + own_link());
+  remove(namespaces(prefix_));
+}
+
+/// Unique in our namespace, and within the 15 characters of an interface name.
+std::string NetworkLab::own_link() { return fmt::format("aul{}", ::getpid()); }
 
 Status NetworkLab::build() {
   const std::string bridge = prefix_ + "sw";
-  // Unique in our namespace, and within the 15 characters of an interface name.
-  const std::string own = fmt::format("aul{}", ::getpid());
+  const std::string own = own_link();
   std::vector<std::string> commands = {
       fmt::format("ip netns add {}", bridge),
       fmt::format("ip -n {} link add br0 type bridge", bridge),
@@ -179,6 +187,17 @@ Status NetworkLab::cut_pair(std::size_t a, std::size_t b) {
   return one ? cut_one_way(b, a) : one;
 }
 
+Status NetworkLab::cut_etcd(std::size_t host) {
+  for (const char* end : {"--dport", "--sport"}) {
+    // Not what comes over loopback: its own member stays within reach, without a majority.
+    auto done = run(fmt::format(
+        "nsenter --net=/run/netns/{} iptables -w -A INPUT -i eth0 -p tcp {} {}:{} -j DROP",
+        name_of(host), end, kEtcdClientPort, kEtcdPeerPort));
+    if (!done) return done;
+  }
+  return {};
+}
+
 Status NetworkLab::heal_all() {
   Status result;
   for (std::size_t i = 0; i < count_; ++i) {
@@ -203,8 +222,8 @@ void NetworkLab::settle(Plan& plan) const {
     auto& e = plan.etcds[i];
     e.host = address_of(i % count_);
     e.network_namespace = name_of(i % count_);
-    e.client_port = 2379;
-    e.peer_port = 2380;
+    e.client_port = kEtcdClientPort;
+    e.peer_port = kEtcdPeerPort;
   }
 }
 

@@ -34,6 +34,9 @@ class NetworkLab {
   /// What `from` sends to `to` is lost; the other way goes on.
   Status cut_one_way(std::size_t from, std::size_t to);
   Status cut_pair(std::size_t a, std::size_t b);
+  /// The host reaches no etcd member but its own, and that one none of the others; all else goes
+  /// on.
+  Status cut_etcd(std::size_t host);
   Status heal_all();
 
   /// Puts node i and etcd member i on host i with the usual ports, and opens pg_hba for the
@@ -45,6 +48,7 @@ class NetworkLab {
       : prefix_(std::move(prefix)), subnet_(subnet), count_(count) {}
   Status build();
   std::string device(std::size_t host) const;
+  static std::string own_link();
 
   std::string prefix_;  ///< of every namespace: "aurum-lab-PID-START-"
   int subnet_;          ///< x·256 + y of 10.x.y.0

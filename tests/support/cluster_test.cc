@@ -20,6 +20,7 @@ void ClusterTest::TearDownTestSuite() { scratch_.reset(); }
 void ClusterTest::SetUp() {
   if (!scratch_) {
     scratch_ = need(stack::Scratch::make());
+    if (const char* bin = std::getenv("AURUM_TEST_PG_BIN")) scratch_->plan().postgres_bin_dir = bin;
     plan(scratch_->plan());
     need(scratch_->start(seconds(120)), "the cluster did not come up");
   }
@@ -35,6 +36,7 @@ void ClusterTest::TearDown() {
 
 void ClusterTest::print_decisions() {
   constexpr std::size_t kLines = 40;
+  constexpr std::size_t kTime = 24;  // "2026-11-23 00:26:04,207 "
   for (const auto& node : cluster().plan().nodes) {
     std::deque<std::string> last;
     std::istringstream log(file_text(cluster().log_of(node.name)));
@@ -42,7 +44,9 @@ void ClusterTest::print_decisions() {
       const bool decision = line.find(" INFO: ") != std::string::npos ||
                             line.find(" WARNING: ") != std::string::npos ||
                             line.find(" ERROR: ") != std::string::npos;
-      if (!decision || line.find("no action. I am") != std::string::npos) continue;
+      if (!decision || line.size() <= kTime) continue;
+      if (line.find("no action. I am") != std::string::npos) continue;
+      if (!last.empty() && line.substr(kTime, 176) == last.back().substr(kTime)) continue;
       last.push_back(line.substr(0, 200));
       if (last.size() > kLines) last.pop_front();
     }
