@@ -72,8 +72,8 @@ void Core::found_cluster() {
       s_.bootstrapping = false;
       return wake_at(now_);
     }
-    if (s_.lease == 0 || writing("found cluster") || !s_.write_backoff.may_try(now_))
-      return wake_at(s_.write_backoff.not_before);
+    if (s_.lease == 0 || writing("found cluster")) return;
+    if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
     leader_lease_asked_ = s_.lease;
     write("found cluster",
           {.when = {{.key = "leader"},

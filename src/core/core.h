@@ -122,6 +122,7 @@ class Core {
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
   void demote_gracefully(const std::string& why);
   void release_leader(const std::string& why);
+  void let_go_hung();
   void decide_shutdown();
   void decide_paused();  ///< pause.cc
   void lead_paused();

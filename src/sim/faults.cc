@@ -53,6 +53,7 @@ constexpr Row kRows[] = {
     {K::slow_promotion, "slow_promotion", "disk", 2, true},
     {K::slow_start, "slow_start", "disk", 2, true},
     {K::slow_stop, "slow_stop", "disk", 2, true},
+    {K::late_promotion, "late_promotion", "disk", 2, false},
     {K::switchover, "switchover", "operators", 5, false},
     {K::failover, "failover", "operators", 2, false},
     {K::restart, "restart", "operators", 3, false},

@@ -46,6 +46,7 @@ enum class FaultKind : std::uint8_t {
   slow_promotion,
   slow_start,
   slow_stop,
+  late_promotion,
   switchover,
   failover,
   restart,

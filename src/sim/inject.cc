@@ -264,6 +264,9 @@ bool World::begin_disk(const Fault& fault, Node& n) {
     case FaultKind::slow_start:
       slow(&Postgres::slow_start);
       return true;
+    case FaultKind::late_promotion:
+      n.pg.late_promotions = 1;
+      return true;
     default:
       slow(&Postgres::slow_stop);
       return true;
@@ -280,6 +283,7 @@ void World::heal_node(Node& n) {
   Postgres& pg = n.pg;
   pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
   pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
+  pg.late_promotions = 0;
   pg.slow_promotion = pg.slow_start = pg.slow_stop = {};
   if (pg.frozen) thaw(n);
   n.paused_until.fill(now_);

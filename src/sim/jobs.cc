@@ -138,10 +138,12 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
                         : clean ? jitter(milliseconds(30), milliseconds(120)) + pg.slow_stop
                                 : Duration(milliseconds(10));
   const bool in_time = time <= timeout;
-  pg.accepting = false;  // its sessions end first
+  // Its sessions end first; of an immediate stop nobody hears before the signal.
+  if (mode != model::StopMode::immediate) pg.accepting = false;
   pg.shutting_down = clean;
   at_server(n, std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
-    if (n.pg.alive && n.pg.pid == pid) {
+    const bool stuck = n.pg.hung && n.pg.unkillable;
+    if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
@@ -160,8 +162,10 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
 }
 
 void World::job(Node& n, JobId id, const StopPg& stop) {
-  halt(n, stop.mode, stop.timeout,
-       [this, &n, id, life = n.life] { end_job(n, life, id, JobResult{}); });
+  halt(n, stop.mode, stop.timeout, [this, &n, id, life = n.life] {
+    if (n.pg.alive) return end_job(n, life, id, fail(Code::timeout, "it does not end"));
+    end_job(n, life, id, JobResult{});
+  });
 }
 
 void World::job(Node& n, JobId id, const RestartPg& restart) {
@@ -187,18 +191,29 @@ void World::job(Node& n, JobId id, const Promote& promote) {
   const Duration time = jitter(milliseconds(40), milliseconds(150)) + n.pg.slow_promotion;
   at_server(n, time, [this, &n, id, pid, promote, life = n.life] {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
+    if (there && n.pg.late_promotions > 0) {
+      --n.pg.late_promotions;
+      at_server(n, jitter(milliseconds(1), seconds(1)), [this, &n, pid, promote] {
+        if (n.pg.alive && n.pg.accepting && n.pg.pid == pid) promote_server(n, promote);
+      });
+      return end_job(n, life, id, fail(Code::timeout, "no answer to the promotion in time"));
+    }
     if (!there || n.pg.failing_promotions > 0) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery)
-      n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+    promote_server(n, promote);
     end_job(n, life, id, JobResult{});
   });
 }
 
+void World::promote_server(Node& n, const Promote& promote) {
+  if (n.pg.in_recovery)
+    n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+}
+
 void World::job(Node& n, JobId id, const Checkpoint&) {
-  at_agent(n, milliseconds(200), [this, &n, id] {
+  at_agent(n, milliseconds(200) + n.pg.slow_calls, [this, &n, id] {
     if (n.pg.writable()) {
       n.pg.checkpoint = n.pg.wal.end;
       n.pg.checkpoint_timeline = n.pg.wal.timeline();
@@ -259,7 +274,7 @@ void World::job(Node& n, JobId id, const ClearData&) {
 }
 
 void World::job(Node& n, JobId id, const ChangeSlots& change) {
-  at_agent(n, milliseconds(10), [this, &n, id, change] {
+  at_agent(n, milliseconds(10) + n.pg.slow_calls, [this, &n, id, change] {
     for (const auto& name : change.drop)
       std::erase_if(n.pg.slots, [&](const model::Slot& s) { return s.name == name; });
     for (const auto& name : change.create) {
@@ -278,7 +293,7 @@ void World::job(Node& n, JobId id, const ChangeSlots& change) {
 }
 
 void World::job(Node& n, JobId id, const ReadHistory&) {
-  at_agent(n, milliseconds(5),
+  at_agent(n, milliseconds(5) + n.pg.slow_calls,
            [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });
 }
 

@@ -13,6 +13,8 @@ namespace {
 
 /// How long a guard may take from the deadline to the last process's death.
 constexpr Duration kGuardReaction = milliseconds(5);
+/// A busy cluster of five takes in a few hundred a second.
+constexpr int kStepsPerSecondMost = 5'000;
 /// And an agent that has just learnt that it leads no more.
 constexpr Duration kDemotion = milliseconds(100);
 
@@ -46,7 +48,18 @@ void World::guards() {
   }
 }
 
+void World::check_calm() {
+  if (now_ >= calm_until_) {
+    calm_until_ = now_ + seconds(1);
+    steps_at_ = steps;
+  }
+  if (spins_ || steps - steps_at_ <= kStepsPerSecondMost) return;
+  spins_ = true;  // and the world stands still: such a run would never end
+  violation(Rule::calm, fmt::format("{} events within a second", steps - steps_at_));
+}
+
 void World::check() {
+  check_calm();
   check_writers();
   const Node* n = nullptr;
   for (const Node* each : order_) {
@@ -58,7 +71,10 @@ void World::check() {
     violation(Rule::initdb,
               n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
-  if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
+  if (n->name != last_writer_ || branch != last_branch_) {
+    if (branch > newest_branch_) check_fit_to_lead(*n);
+    check_rows(*n);
+  }
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
@@ -78,6 +94,7 @@ const char* World::excuse(const Node& n) const {
   const bool unheard = !n.core || now_ - n.heard_at > kHearing || now_ - n.hears_since < kDemotion;
   if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
     return "maintenance_unheard";
+  if (now_ - n.left_maintenance < kGuardReaction) return "maintenance_unheard";
   // Likewise an agent that found such a page beside a silent server: it does not know the page yet.
   if (n.page.state == PageState::maintenance && n.core && !n.core->state().page &&
       leader() != n.name)
@@ -91,8 +108,9 @@ const char* World::excuse(const Node& n) const {
 void World::check_writers() {
   int count = 0;
   const Node* excused_one = nullptr;
-  for (const Node* n : order_) {
+  for (Node* n : order_) {
     if (!n->pg.writable() || !may_acknowledge(*n)) continue;
+    check_lock(*n);
     ++count;
     const bool in_time = n->page.state == PageState::leased &&
                          clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
@@ -114,6 +132,36 @@ void World::check_writers() {
   // Once for each time, not for each event.
   if (now_ - two_excused_ > seconds(1)) ++excused[excuse(*excused_one)];
   two_excused_ = now_;
+}
+
+/// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted.
+void World::check_lock(Node& n) {
+  if (leader() == n.name) {
+    n.lied_until = {};
+    return;
+  }
+  const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
+  if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
+  if (excuse(n) != nullptr) return;
+  violation(Rule::lock, fmt::format("{} is writable, and the lock is {}", n.name,
+                                    leader().empty() ? "free" : "held by " + leader()));
+}
+
+void World::check_fit_to_lead(const Node& n) {
+  newest_branch_ = n.pg.wal.path.back().branch;
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  if (model::tag_nofailover(self))
+    violation(Rule::fit_to_lead, n.name + " was promoted, and is tagged nofailover");
+  const model::ClusterView& view = store.view();
+  const model::DynamicConfig config = model::read_dynamic_config(view.config);
+  if (config.synchronous_mode != model::SyncMode::off || n.pg.wal.path.size() < 2) return;
+  const model::Lsn end = n.pg.wal.path.back().begin;
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (view.status.optime && view.status.optime->value > end.value + lag)
+    violation(Rule::fit_to_lead,
+              fmt::format("{} was promoted at {}, more than {} behind {}", n.name,
+                          model::to_string(end), lag, model::to_string(*view.status.optime)));
 }
 
 /// (e) The key promises no more than the server waits for.
@@ -143,6 +191,14 @@ void World::check_acknowledged(const Node& n) {
                                           timeline, newest_acknowledged_));
   }
   newest_acknowledged_ = timeline;
+  // Of a cluster that is founded: before, whoever loses the race throws its initdb away.
+  const auto* initialize = store.find("initialize");
+  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
+  const int branch = n.pg.wal.path.back().branch;
+  if (branch_of_.emplace(timeline, branch).first->second == branch) return;
+  violation(Rule::timeline, fmt::format("{} acknowledges on timeline {}, which another promotion "
+                                        "made before",
+                                        n.name, timeline));
 }
 
 void World::check_rows(const Node& new_writer) {

@@ -62,6 +62,7 @@ struct Postgres {
 
   // Faults.
   int failing_promotions = 0;
+  int late_promotions = 0;  ///< nobody waits so long: they come true after they failed
   int failing_starts = 0;
   int failing_rewinds = 0;
   int failing_clones = 0;
@@ -71,6 +72,8 @@ struct Postgres {
   bool disk_full = false;
   Duration slow_promotion{}, slow_start{}, slow_stop{};
   bool rewindable = true;
+  bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
+  Duration slow_calls{};      ///< what slots, checkpoints and the like take more
   bool backup_label = false;  ///< a copy that was not started yet
 
   bool writable() const { return alive && accepting && !in_recovery && !hung && !frozen; }

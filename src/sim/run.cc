@@ -107,6 +107,11 @@ RunResult run(const RunOptions& options) {
            .fence = options.fence,
            .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
+  if (result.shape.last_may_not_lead) {
+    model::Value& tags = w.nodes().back()->config.tags;
+    if (!tags.is_object()) tags = model::Value::object();
+    tags.set("nofailover", true);
+  }
   for (Node* n : w.nodes()) w.start_agent(*n);
   let_faults_happen(w, result.plan, options);
   if (w.violations.empty()) demand_recovery(w, options, result);

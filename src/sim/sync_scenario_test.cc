@@ -61,7 +61,7 @@ TEST_F(Sync, with_all_standbys_gone_writes_go_on_unless_strict) {
   }
 }
 
-TEST_F(Sync, only_a_recorded_standby_takes_over) {  // F22
+TEST_F(Sync, F22_only_a_recorded_standby_takes_over) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     begin_sync(4, seed);
     const std::string standby = sync().members.front();
@@ -115,7 +115,7 @@ TEST_F(Sync, a_failed_promotion_gives_the_right_to_lead_back) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Sync, writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {  // F27
+TEST_F(Sync, F27_writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     begin_sync(3, seed);
     Node& standby = w().node(sync().members.front());
@@ -188,7 +188,7 @@ TEST_F(Sync, a_server_that_says_nothing_may_be_a_standby_and_takes_the_lock_as_o
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Sync, an_old_read_of_the_key_gives_no_leadership) {  // F6
+TEST_F(Sync, F06_an_old_read_of_the_key_gives_no_leadership) {
   for (std::size_t revisions = 2; revisions < 40; ++revisions) {
     begin_sync(3, revisions);
     w().kill_agent(old_primary());

@@ -77,8 +77,9 @@ void World::at_server(Node& n, Duration in, Action what) {
 Duration World::until(const Node& n, Instant local) const {
   const Duration ahead = local - clock(n);
   if (ahead <= Duration{0}) return Duration{0};
-  return Duration(ahead.count() / (1'000'000 + n.clock_ppm) * 1'000'000) +
-         std::chrono::microseconds(2);
+  const std::int64_t rate = 1'000'000 + n.clock_ppm;
+  const std::int64_t whole = ahead.count() / rate, rest = ahead.count() % rate;
+  return Duration(whole * 1'000'000 + rest * 1'000'000 / rate) + std::chrono::microseconds(2);
 }
 
 Duration World::jitter(Duration least, Duration most) {
@@ -87,7 +88,7 @@ Duration World::jitter(Duration least, Duration most) {
 }
 
 bool World::step_queue(Instant until) {
-  if (queue_.empty() || queue_.next() > until) return false;
+  if (spins_ || queue_.empty() || queue_.next() > until) return false;
   now_ = queue_.next();
   std::uint64_t order = 0;
   Queue::Item item = queue_.take(order);
@@ -157,7 +158,7 @@ void World::kill_agent(Node& n) {
 void World::stop_agent(Node& n) { post(n, StopRequested{}, Duration{0}); }
 
 void World::kill_server(Node& n) {
-  if (!n.pg.alive) return;
+  if (!n.pg.alive || (n.pg.hung && n.pg.unkillable)) return;
   n.pg.crash();
   server_ended(n, "signal 9");
 }
@@ -179,7 +180,10 @@ void World::power_on(Node& n) {
   start_agent(n);
 }
 
-void World::expire_lease(Node& n) { store.revoke(n.lease); }
+void World::expire_lease(Node& n) {
+  n.lied_until = now_ + n.lease_ttl;
+  store.revoke(n.lease);
+}
 
 void World::set_config(const std::string& key, model::Value value) {
   if (store.leaderless()) {  // the operator tries again
@@ -374,6 +378,14 @@ bool World::passes(const Node& from, const Node& to) const {
          (from.mute_to >> to.index & 1) == 0;
 }
 
+void World::cut_between(Node& a, Node& b, bool cut) {
+  const auto set = [cut](Node& from, const Node& to) {
+    from.mute_to = cut ? from.mute_to | 1u << to.index : from.mute_to & ~(1u << to.index);
+  };
+  set(a, b);
+  set(b, a);
+}
+
 Duration World::ttl() const {
   const model::Value* value = store.view().config.find("ttl");
   return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
@@ -381,7 +393,13 @@ Duration World::ttl() const {
 
 bool World::may_lead(const Node& n) const {
   const model::SyncKey& sync = store.view().sync;
-  return n.member && n.pg.data == model::DataDir::ready &&
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  const auto& optime = store.view().status.optime;
+  const model::DynamicConfig config = model::read_dynamic_config(store.view().config);
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (optime && !sync_mode_on() && n.pg.wal.end.value + lag < optime->value) return false;
+  return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
          (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
 }
 

@@ -81,6 +81,7 @@ class World {
   void request_failover(const model::FailoverRequest& request);
   void request(Node& n, Request what);
   void deliver(Node& n, Event event) { post(n, std::move(event), Duration{0}); }
+  void cut_between(Node& a, Node& b, bool cut = true);
   void expire_lease(Node& n);  ///< the store forgets it before its time
 
   // Random runs (inject.cc).
@@ -199,13 +200,17 @@ class World {
   void job(Node& n, JobId id, const ClearData&);
   void job(Node& n, JobId id, const ChangeSlots&);
   void job(Node& n, JobId id, const ReadHistory&);
+  void promote_server(Node& n, const Promote& promote);
   void launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then);
   void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);
 
   // oracles.cc
 
   void check();
+  void check_calm();
   void check_writers();
+  void check_lock(Node& n);
+  void check_fit_to_lead(const Node& n);
   void check_sync(const Node& n);
   void check_rows(const Node& new_writer);
   void check_acknowledged(const Node& n);
@@ -272,6 +277,11 @@ class World {
   } last_event_;
   std::string last_writer_;
   int last_branch_ = 0;
+  int newest_branch_ = 0;
+  std::map<model::Timeline, int> branch_of_;  ///< of timelines on which writes were acknowledged
+  Instant calm_until_;
+  std::uint64_t steps_at_ = 0;
+  bool spins_ = false;
 };
 
 }  // namespace aurum::sim
