@@ -91,6 +91,7 @@ class Agent : public api::Node {
   void run(const core::StartRenewing&);
   void run(const core::StopRenewing&);
   void run(const core::SetLeasePage&);
+  void run(const core::ShortenLeasePage&);
   void run(const core::StartJob&);
   void run(const core::CancelJob&);
   void run(const core::AskPeers&);

@@ -41,6 +41,7 @@ void Agent::run(const core::HoldLease& what) { keeper_->hold(what.ttl); }
 void Agent::run(const core::StartRenewing& what) { keeper_->start(what); }
 void Agent::run(const core::StopRenewing&) { keeper_->stop(); }
 void Agent::run(const core::SetLeasePage& what) { keeper_->set_page(what); }
+void Agent::run(const core::ShortenLeasePage& what) { keeper_->shorten_page(what.deadline); }
 
 void Agent::run(const core::StartJob& what) {
   auto cancel = std::make_unique<asio::cancellation_signal>();

@@ -79,6 +79,12 @@ void LeaseKeeper::set_page(const core::SetLeasePage& page) {
   if (page.deadline == Instant{}) renewing_ = {};
 }
 
+void LeaseKeeper::shorten_page(Instant deadline) {
+  const std::lock_guard lock(mutex_);
+  if (page_->deadline_ns.load(std::memory_order_relaxed) > deadline.ns)
+    page_->deadline_ns.store(deadline.ns, std::memory_order_release);
+}
+
 LeaseKeeper::Renewing LeaseKeeper::renewing() const {
   const std::lock_guard lock(mutex_);
   return renewing_;

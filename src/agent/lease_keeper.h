@@ -50,6 +50,8 @@ class LeaseKeeper {
   void start(const core::StartRenewing& what);
   void stop();
   void set_page(const core::SetLeasePage& page);
+  /// The deadline becomes no later than this.
+  void shorten_page(Instant deadline);
   /// PostgreSQL proved at `at` that it is alive and can write.
   void proof(Instant at) { proof_at_ns_.store(at.ns, std::memory_order_relaxed); }
 

@@ -54,6 +54,10 @@ struct SetLeasePage {
   std::uint64_t epoch = 0;
   Instant deadline;
 };
+/// The page's deadline becomes no later than this; an earlier one, also of a former agent, stays.
+struct ShortenLeasePage {
+  Instant deadline;
+};
 struct StartJob {
   JobId id = 0;
   Job job;
@@ -102,8 +106,8 @@ struct Exit {
   std::string why;
 };
 
-using Effect =
-    std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage, StartJob,
-                 CancelJob, AskPeers, Reply, Callback, KillPg, Note, WakeAt, Exit>;
+using Effect = std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage,
+                            ShortenLeasePage, StartJob, CancelJob, AskPeers, Reply, Callback,
+                            KillPg, Note, WakeAt, Exit>;
 
 }  // namespace aurum::core

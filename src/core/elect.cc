@@ -182,6 +182,18 @@ void Core::bind_leader_to_lease() {
     claim_sync(txn);
     claim_timeline(txn);
   }
+  // The page may allow more by the lease that the lock hangs on now than this one can warrant, be
+  // it of a former agent and a longer ttl: so it gives way first (live_changes_scenario_test:
+  // a_lock_moved_to_a_shorter_lease_shortens_the_page_first).
+  const Duration span = valid_for(s_.lease_ttl);
+  const Instant end = s_.lease_sent_at + span;
+  if (s_.lead.held && span < s_.lead.valid_for) {
+    s_.lead.valid_for = span;
+    s_.lead.deadline = std::min(s_.lead.deadline, end);
+    s_.lead.proof_asked = Duration(-1);
+    keep_renewing();
+  }
+  emit(ShortenLeasePage{end});
   write("reclaim leader", std::move(txn));
 }
 

@@ -64,7 +64,8 @@ void Core::on(const Request& e) {
 void Core::start_restart(const RestartRequest& request, RequestId waiting) {
   if (s_.stopping || s_.exiting) return reply(waiting, 503, "restart failed");
   // It would start what nobody leads yet as a standby, and leave it one (founding_scenario_test).
-  if (s_.bootstrapping) return reply(waiting, 503, "bootstrap already in progress");
+  if (s_.bootstrapping || (s_.facts && s_.facts->founding))
+    return reply(waiting, 503, "bootstrap already in progress");
   if (s_.job && running_action().empty() && !s_.restart_next) {
     s_.restart_next = {request, waiting};  // the job under way takes milliseconds
     return;

@@ -168,6 +168,11 @@ void World::run(Node& n, const SetLeasePage& page) {
   at(until(n, n.page.deadline), [] {});
 }
 
+void World::run(Node& n, const ShortenLeasePage& what) {
+  n.page.deadline = std::min(n.page.deadline, what.deadline);
+  at(until(n, n.page.deadline), [] {});
+}
+
 // ---------------------------------------------------------------------------------------- others
 
 void World::run(Node& n, const AskPeers& ask) {

@@ -28,6 +28,24 @@ TEST(Cluster, a_restart_asked_for_during_the_founding_is_refused) {
   EXPECT_EQ(n.replies.front().status, 503);
 }
 
+// Also when the agent that began it is gone, and the present one can not ask the store (seed 2079).
+TEST(Cluster, a_restart_of_a_founding_cut_short_is_refused) {
+  World w({.nodes = 1});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.data == model::DataDir::ready; }, seconds(10)));
+  w.power_off(n);
+  w.cut_store(true);
+  w.power_on(n);
+  w.run_for(seconds(5));
+  w.request(n, Request{1, RestartRequest{}});
+  w.run_for(seconds(5));
+  ASSERT_EQ(n.replies.size(), 1u);
+  EXPECT_EQ(n.replies.front().status, 503);
+  w.cut_store(false);
+  EXPECT_TRUE(w.run_until_healthy()) << w.describe();
+}
+
 TEST(Cluster, a_new_cluster_that_has_written_is_never_taken_back) {
   World w({.nodes = 1});
   Node& n = *w.nodes().front();

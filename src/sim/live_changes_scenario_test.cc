@@ -108,5 +108,25 @@ TEST_F(LiveChanges, a_restart_asked_for_during_a_reload_waits_for_it) {
   for (const Reply& reply : n.replies) EXPECT_EQ(reply.status, reply.request == 41 ? 200 : 503);
 }
 
+// Seed 12044: an agent that starts knows only its file's ttl. The lock it takes over hung on a long
+// lease, and the page allowed writing for as long; bound to the short one, with the answer lost and
+// the agent gone again, it would be free long before the page's deadline.
+TEST_F(LiveChanges, a_lock_moved_to_a_shorter_lease_shortens_the_page_first) {
+  begin({.nodes = 1, .dcs = dcs({{"ttl", 5}})});
+  Node& n = old_primary();
+  w().set_config("ttl", 30);
+  w().run_for(seconds(20));  // the lock hangs on the long lease
+  w().kill_agent(n);
+  w().run_for(seconds(1));
+  w().start_agent(n);
+  n.lose_replies = 1000;
+  w().run_until([&] { return w().store.find("leader")->lease != 0 && n.said("reclaim"); },
+                seconds(5));
+  w().run_for(milliseconds(50));
+  w().kill_agent(n);
+  w().run_for(seconds(40));
+  EXPECT_FALSE(n.pg.alive);
+}
+
 }  // namespace
 }  // namespace aurum::sim

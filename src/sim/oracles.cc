@@ -63,7 +63,10 @@ void World::check() {
   check_writers();
   const Node* n = nullptr;
   for (const Node* each : order_) {
-    if (each->pg.writable() && excuse(*each) == nullptr) n = each;
+    if (!each->pg.writable()) continue;
+    // At its promotion, whatever it is excused for: later the store tells of rows written since.
+    if (each->pg.wal.path.back().branch > newest_branch_) check_fit_to_lead(*each);
+    if (excuse(*each) == nullptr) n = each;
   }
   if (n == nullptr) return;
   check_sync(*n);
@@ -71,10 +74,7 @@ void World::check() {
     violation(Rule::initdb,
               n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
-  if (n->name != last_writer_ || branch != last_branch_) {
-    if (branch > newest_branch_) check_fit_to_lead(*n);
-    check_rows(*n);
-  }
+  if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
@@ -143,8 +143,10 @@ void World::check_lock(Node& n) {
   const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
   if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
   if (excuse(n) != nullptr) return;
-  violation(Rule::lock, fmt::format("{} is writable, and the lock is {}", n.name,
-                                    leader().empty() ? "free" : "held by " + leader()));
+  violation(Rule::lock,
+            fmt::format("{} is writable by page {} for {:.3f} s more, and the lock is {}", n.name,
+                        static_cast<int>(n.page.state), to_seconds(n.page.deadline - clock(n)),
+                        leader().empty() ? "free" : "held by " + leader()));
 }
 
 void World::check_fit_to_lead(const Node& n) {

@@ -169,6 +169,7 @@ class World {
   void run(Node& n, const StartRenewing&);
   void run(Node& n, const StopRenewing&);
   void run(Node& n, const SetLeasePage&);
+  void run(Node& n, const ShortenLeasePage&);
   void run(Node& n, const StartJob&);
   void run(Node& n, const CancelJob&);
   void run(Node& n, const AskPeers&);
