@@ -1,5 +1,5 @@
 // A cluster is made, and something comes between.
-#include <fstream>
+#include <csignal>
 
 #include <fmt/format.h>
 
@@ -58,6 +58,16 @@ TEST_F(Founding, an_agent_killed_before_the_roles_are_made_makes_them_when_it_is
 
 TEST_F(Founding, a_node_killed_before_the_roles_are_made_makes_them_when_it_is_back) {
   ASSERT_TRUE(cluster().kill(0, Part::node));
+  finish();
+}
+
+// The script is ended, not waited for.
+TEST_F(Founding, an_agent_told_to_end_before_the_roles_are_made_makes_them_when_it_is_back) {
+  const auto agent = cluster().agent(0);
+  ASSERT_TRUE(agent);
+  ASSERT_TRUE(stack::send_signal(*agent, SIGTERM));
+  ASSERT_TRUE(stack::wait_gone(*agent, seconds(60))) << log();
+  EXPECT_TRUE(cluster().processes(0, Part::node).empty()) << log();
   finish();
 }
 

@@ -3,7 +3,7 @@
 //
 // What must stay true: initdb runs only in the node that created `initialize`, while the store
 // knows no system identifier and no leader, and only into an empty directory (F17). A directory
-// whose founding did not end is never led without its roles (founding_test.cc).
+// whose founding did not end is never led without its roles (sim/cut_short_scenario_test.cc).
 
 #include <fmt/format.h>
 
@@ -112,11 +112,19 @@ void Core::take_back_bootstrap() {
     return start_job(ClearData{.why = s_.bootstrap_failed, .keep_aside = true});
   }
   if (s_.lead.held) release_leader(s_.bootstrap_failed);
-  write("give up bootstrap",
-        {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""}},
-         .then = {{.what = Write::What::erase, .key = "initialize"}}});
-  s_.bootstrapping = false;
+  release_initialize();
   give_up("bootstrap failed: " + s_.bootstrap_failed);
+}
+
+/// Others may make the cluster. Only the claim that is surely ours goes: one under an older lease
+/// of ours ends with that, and by now it may be somebody else's.
+void Core::release_initialize() {
+  s_.bootstrapping = false;
+  if (s_.lease == 0) return;
+  write("give up bootstrap",
+        {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""},
+                  {.key = "initialize", .what = Compare::What::lease, .number = s_.lease}},
+         .then = {{.what = Write::What::erase, .key = "initialize"}}});
 }
 
 void Core::finish_bootstrap() {

@@ -86,6 +86,7 @@ class Core {
   void found_cluster();
   bool founding_unfinished() const;
   void take_back_bootstrap();
+  void release_initialize();
   void finish_bootstrap();
   void decide_clone();
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run

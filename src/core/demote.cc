@@ -119,8 +119,8 @@ void Core::decide_shutdown() {
   if (s_.exiting) return;
   if (s_.job) {
     // What changes nothing, or can be begun anew, is not waited for.
-    const bool drop =
-        job_is<Clone>() || job_is<InitDb>() || job_is<Inspect>() || job_is<Checkpoint>();
+    const bool drop = job_is<Clone>() || job_is<InitDb>() || job_is<PostBootstrap>() ||
+                      job_is<Inspect>() || job_is<Checkpoint>();
     // A restore may read its archive for hours; it goes on where it was.
     const bool restoring =
         s_.bootstrapping && s_.config.bootstrap.is_custom() && job_is<StartPg>() && running();
@@ -147,6 +147,7 @@ void Core::decide_shutdown() {
                             lead});
   }
   if (s_.lead.held) release_leader("shutdown");
+  if (s_.bootstrapping) release_initialize();
   if (writing("release leader")) return;
   if (!s_.last_member_written) {  // `stopped` in the member key, then go
     s_.last_member_written = true;

@@ -35,10 +35,7 @@ void Core::ended(const InitDb&, const Result<JobResult>& result) {
     s_.initdb_here = true;
     return info("bootstrap.initdb", "initdb made a new data directory");
   }
-  s_.bootstrapping = false;
-  write("give up bootstrap",
-        {.when = {{.key = "initialize", .what = model::Compare::What::value, .text = ""}},
-         .then = {{.what = model::Write::What::erase, .key = "initialize"}}});
+  release_initialize();
   if (s_.stopping) return;
   give_up("bootstrap failed: " + result.error().text());
 }

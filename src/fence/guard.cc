@@ -292,7 +292,8 @@ class Guard {
     return outcome;
   }
 
-  /// What must stay true: a server never loses its guard this way (guard_test.cc, is_not_ended_by_...).
+  /// What must stay true: a server never loses its guard this way (guard_test.cc,
+  /// is_not_ended_by_...).
   Status end() {
     if (server_.lives())
       return fail(Code::rejected, "PostgreSQL " + std::to_string(server_.pid()) + " lives");

@@ -22,7 +22,7 @@ enum class MessageKind : std::uint16_t {
   signal = 3,  ///< pid, value = signal number
   kill_all = 4,  ///< pid (0 = whichever runs); answered when no process of the server is left
   status = 5,    ///< payload of the answer: StatusMessage
-  end = 6,  ///< nobody needs the guard any more; refused while any process of a server lives
+  end = 6,       ///< nobody needs the guard any more; refused while any process of a server lives
   // answers and pushes
   done = 100,    ///< pid of the server
   failed = 101,  ///< value = Code; payload: text

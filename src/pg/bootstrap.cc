@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <signal.h>
 #include <unistd.h>
 
 #include "pg/conninfo.h"
@@ -222,8 +223,9 @@ Task<Status> Postgres::end_founding() {
         return write_file(file, without_open_door(*text), mode);
       });
   if (!closed) co_return fail(closed.error());
-  if (*closed) {
-    auto told = co_await reload();
+  auto server = co_await live_postmaster();
+  if (*closed && server) {
+    auto told = launcher_.signal(server->file.pid, SIGHUP);
     if (!told) co_return told;
   }
   auto ended = co_await runtime::in_pool(pool_, [dir] { return pg::end_founding(dir); });

@@ -25,6 +25,7 @@ struct Plan {
   std::string conf;
   std::optional<std::string> hba, ident;
   bool starting = false, primary = false;
+  bool founding = false;       ///< a custom bootstrap made it, and its roles may be another's
   bool recovering = false;     ///< first start of what a custom bootstrap made: as it asks for
   bool keep_recovery = false;  ///< with the settings that it left
 };
@@ -60,6 +61,14 @@ Status must_exist(const Plan& plan, const std::string& name) {
   auto written = write_file(path, backup ? *backup : std::string(), file_mode(plan.data_dir));
   if (!written) return fail(written.error());
   return {};
+}
+
+/// Its logins may have passwords that we do not know: they are set once it runs.
+std::string founding_hba(const Plan& plan, const std::string& superuser) {
+  if (plan.hba) return with_open_door(*plan.hba, superuser);
+  auto text = read_file(plan.config_dir / "pg_hba.conf");
+  if (!text) text = read_file(plan.data_dir / "pg_hba.conf.backup");
+  return with_open_door(text ? *text : std::string(), superuser);
 }
 
 Status write_signal_files(const Plan& plan) {
@@ -134,12 +143,14 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   plan.starting = starting;
   plan.primary = target.primary;
   plan.keep_recovery = keeps_recovery_conf(config_->bootstrap);
-  const bool founding =
-      starting && target.primary && config_->bootstrap.is_custom() &&
-      co_await runtime::in_pool(pool_, [dir = pg.data_dir] { return is_founding(dir); });
-  if (founding)
-    plan.recovering = co_await runtime::in_pool(
-        pool_, [file = pg.data_dir / "recovery.signal"] { return fs::exists(file); });
+  if (starting && target.primary && config_->bootstrap.is_custom()) {
+    plan.founding =
+        co_await runtime::in_pool(pool_, [dir = pg.data_dir] { return is_founding(dir); });
+    plan.recovering = plan.founding && co_await runtime::in_pool(pool_, [dir = pg.data_dir] {
+                        std::error_code ec;
+                        return fs::exists(dir / "recovery.signal", ec);
+                      });
+  }
   const auto render = [&](const WantedSettings& wanted) {
     const ConfPaths paths{plan.own_base ? pg.config_base_name + ".base.conf" : pg.custom_conf,
                           file_setting(wanted, "hba_file", plan.config_dir / "pg_hba.conf"),
@@ -179,11 +190,9 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   if (hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = render_lines(pg.pg_hba, dynamic.postgresql.find("pg_hba"));
   if (plan.hba && *plan.hba == refused_hba_) plan.hba.reset();
-  if (founding)
+  if (plan.founding && hba_file == (plan.config_dir / "pg_hba.conf").string())
     plan.hba = co_await runtime::in_pool(
-        pool_, [hba = plan.hba, file = hba_file, user = pg.superuser.username] {
-          return with_open_door(hba ? *hba : read_file(file).value_or(""), user);
-        });
+        pool_, [plan, user = pg.superuser.username] { return founding_hba(plan, user); });
   if (ident_file == (plan.config_dir / "pg_ident.conf").string())
     plan.ident = render_lines(pg.pg_ident, dynamic.postgresql.find("pg_ident"));
   auto changed =

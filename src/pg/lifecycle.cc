@@ -147,7 +147,6 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
 
 Task<Status> Postgres::await_connections(int pid, Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
-  const auto dir = config_->pg.data_dir;
   Error last{Code::timeout, "PostgreSQL is still starting", {}};
   for (;;) {
     auto process = read_process(pid);

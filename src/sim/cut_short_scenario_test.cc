@@ -67,6 +67,25 @@ TEST_F(Founding, told_to_end_during_initdb_the_agent_leaves_the_place_free) {
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 
+// The same later on: what is there already is gone on with.
+TEST_F(Founding, told_to_end_before_the_roles_are_made_it_goes_on_where_it_was) {
+  World w({.nodes = 1});
+  Node& n = w.node("n1");
+  w.start_agent(n);
+  ASSERT_TRUE(run_into_founding(w, n, Duration{0}));
+  ASSERT_TRUE(
+      w.run_until([&] { return n.core->running_action() == "post_bootstrap"; }, seconds(9)));
+  w.stop_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.exited.has_value(); }, seconds(2))) << w.describe();
+  EXPECT_TRUE(n.pg.founding);
+  w.kill_agent(n);
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.roles; }, seconds(3))) << w.describe();
+  ASSERT_TRUE(w.run_until_healthy());
+  EXPECT_EQ(w.initdbs, 1);
+  EXPECT_TRUE(w.violations.empty()) << w.violations.front();
+}
+
 // Somebody else made the cluster meanwhile: what was begun here is not touched, and not joined.
 TEST_F(Founding, what_another_node_made_meanwhile_is_not_given_a_second_cluster) {
   World w({.nodes = 3, .seed = 4});

@@ -73,12 +73,6 @@ class Interrupts {
   bool came_ = false;
 };
 
-int report(const Error& error) {
-  std::fprintf(stderr, "error: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
-  return 1;
-}
-
 void nap(Duration d) {
   const timespec wait{d.count() / 1'000'000'000, d.count() % 1'000'000'000};
   ::nanosleep(&wait, nullptr);
@@ -424,13 +418,7 @@ int bench_main(int argc, char** argv) {
   CLI::App app("Measures a cluster of its own, on free ports, removed at the end.", "aurum bench");
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
-  app.failure_message([](const CLI::App* at, const CLI::Error& e) {
-    const auto rest = at->remaining(true);
-    const bool unknown =
-        e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !rest.empty();
-    return fmt::format("error: {}\nhint: aurum bench failover --help\n",
-                       unknown ? "unknown command '" + rest.front() + "'" : e.what());
-  });
+  explain_failures(app, "aurum bench failover --help");
   app.footer(
       "Examples\n"
       "  aurum bench failover                                  every event, five times\n"

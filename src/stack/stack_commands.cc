@@ -356,13 +356,7 @@ int stack_main(int argc, char** argv) {
       "aurum stack");
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
-  app.failure_message([](const CLI::App* at, const CLI::Error& e) {
-    const auto rest = at->remaining(true);
-    const bool unknown =
-        e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !rest.empty();
-    return fmt::format("error: {}\nhint: aurum stack --help\n",
-                       unknown ? "unknown command '" + rest.front() + "'" : e.what());
-  });
+  explain_failures(app, "aurum stack --help");
   app.footer(
       "A first failover by hand\n"
       "  aurum stack up\n"

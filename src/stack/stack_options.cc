@@ -9,12 +9,6 @@ namespace aurum::stack {
 
 namespace fs = std::filesystem;
 
-int report(const Error& error) {
-  std::fprintf(stderr, "error: %s\n", error.message.c_str());
-  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
-  return 1;
-}
-
 Error busy() {
   return {Code::exists, "another `aurum stack` command works on this stack", "Wait for it to end."};
 }

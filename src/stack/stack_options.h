@@ -24,8 +24,6 @@ struct StackOptions {
   bool json = false;
 };
 
-/// Prints it, with its hint; the exit code 1.
-int report(const Error& error);
 /// Somebody else has the Lock.
 Error busy();
 /// How to call us from the present folder.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "runtime/clock.h"
@@ -110,6 +111,22 @@ std::string table(const std::vector<std::vector<std::string>>& rows, std::string
     out += line + "\n";
   }
   return out;
+}
+
+int report(const Error& error) {
+  std::fprintf(stderr, "error: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "hint: %s\n", error.hint.c_str());
+  return 1;
+}
+
+void explain_failures(CLI::App& app, const char* help) {
+  app.failure_message([help](const CLI::App* at, const CLI::Error& e) {
+    const auto rest = at->remaining(true);
+    const bool unknown =
+        e.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !rest.empty();
+    return fmt::format("error: {}\nhint: {}\n",
+                       unknown ? "unknown command '" + rest.front() + "'" : e.what(), help);
+  });
 }
 
 }  // namespace aurum::stack

@@ -4,7 +4,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
+
+namespace CLI {
+class App;
+}
 
 /// What a command says while it works. Lines stay within 80 columns.
 namespace aurum::stack {
@@ -41,5 +46,11 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 
 bool colours();  ///< standard output is a terminal and NO_COLOR is not set
 std::string bold(const std::string& text);
+
+/// Says on standard error what is wrong and what to do; the exit code 1.
+int report(const Error& error);
+/// Wrong usage of a program with subcommands becomes one line and a hint. `help` must outlive
+/// `app`.
+void explain_failures(CLI::App& app, const char* help);
 
 }  // namespace aurum::stack

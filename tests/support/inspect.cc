@@ -105,6 +105,16 @@ Status put_key(const stack::Cluster& cluster, const std::string& key, const std:
   return {};
 }
 
+Status forget_cluster(const stack::Cluster& cluster) {
+  // The prefix /service/SCOPE/ ends where '/' + 1 = '0' begins (etcd manual, "key ranges").
+  const std::string prefix = fmt::format("/service/{}", cluster.plan().scope);
+  auto done =
+      gateway(cluster, "/v3/kv/deleterange",
+              {{"key", stack::base64(prefix + "/")}, {"range_end", stack::base64(prefix + "0")}});
+  if (!done) return fail(done.error());
+  return {};
+}
+
 Result<std::string> get_key(const stack::Cluster& cluster, const std::string& key) {
   auto doc = gateway(cluster, "/v3/kv/range", {{"key", full_key(cluster, key)}});
   if (!doc) return fail(doc.error());

@@ -24,6 +24,8 @@ std::optional<stack::ProcessId> guard_of(const stack::Cluster& cluster, std::siz
 
 /// Puts one key of etcd, past every agent.
 Status put_key(const stack::Cluster& cluster, const std::string& key, const std::string& value);
+/// Removes every key of this cluster, as a store has that was set up anew.
+Status forget_cluster(const stack::Cluster& cluster);
 /// Its text; Code::not_found when it is absent.
 Result<std::string> get_key(const stack::Cluster& cluster, const std::string& key);
 

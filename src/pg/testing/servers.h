@@ -231,8 +231,10 @@ class PostgresSystem : public ::testing::Test {
     system_identifier_ = *made;
     auto started = wait(one_.pg.start(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
     ASSERT_TRUE(started) << started.error().text();
+    EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).founding);
     auto roles = wait(one_.pg.post_bootstrap());
     ASSERT_TRUE(roles) << roles.error().text();
+    EXPECT_FALSE(wait(one_.pg.probe(seconds(2))).founding);
   }
   void make_replica() {
     auto cloned = wait(
