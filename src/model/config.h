@@ -142,7 +142,7 @@ struct BootstrapConfig {
 struct FenceConfig {
   bool commit = true;  ///< loaded where it is installed
   bool reads = false;  ///< reads are refused as well
-  int wait_s = 5;  ///< a commit behind the deadline waits so long before it is refused
+  int wait_s = 5;      ///< a commit behind the deadline waits so long before it is refused
   std::filesystem::path library;  ///< "" = aurum_fence.so as installed for the server
   friend bool operator==(const FenceConfig&, const FenceConfig&) = default;
 };

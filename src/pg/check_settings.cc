@@ -53,8 +53,12 @@ namespace {
 runtime::Task<Result<runtime::ProcessEnd>> ask_for(std::string program, std::string data_dir,
                                                    std::string config_file, std::string name) {
   runtime::ProcessSpec spec;
-  spec.argv = {std::move(program), "-D", std::move(data_dir),
-               "--config-file=" + std::move(config_file), "-C", std::move(name)};
+  spec.argv = {std::move(program),
+               "-D",
+               std::move(data_dir),
+               "--config-file=" + std::move(config_file),
+               "-C",
+               std::move(name)};
   spec.env = child_environment();
   spec.timeout = kCheckTimeout;
   co_return co_await runtime::run_process(std::move(spec));

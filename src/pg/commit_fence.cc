@@ -105,8 +105,7 @@ Task<Result<std::string>> Postgres::users_libraries(const WantedSettings& wanted
     return "|" + stamp_of(base) + "|" + stamp_of(dir / "postgresql.auto.conf");
   });
   if (from == libraries_of_) co_return libraries_;
-  auto value =
-      co_await value_by_files(std::move(plan), wanted, "shared_preload_libraries", pool_);
+  auto value = co_await value_by_files(std::move(plan), wanted, "shared_preload_libraries", pool_);
   if (!value) co_return value;
   libraries_of_ = std::move(from);
   libraries_ = *value;
