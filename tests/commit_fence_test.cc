@@ -97,7 +97,10 @@ TEST_F(CommitFence, a_pause_lets_a_primary_write_without_its_agent) {
   });
   ASSERT_TRUE(cluster().kill(lead, Part::agent));
   // Longer than any lease of this cluster, and by then the key is gone.
-  wait_for("the end of the lease", [&] { return !cluster().leader_key(); });
+  wait_for("the end of the lease", [&] {
+    const auto key = get_key(cluster(), "leader");
+    return !key && key.error().code == Code::not_found;
+  });
   wait_for_writes();
   need(cluster().start_node(lead));
   wait_for("the leader", [&] { return cluster().leader() == lead; });
