@@ -9,6 +9,10 @@
 namespace aurum::tests {
 namespace {
 
+// fence/lease_page_layout.h
+constexpr std::size_t kStateAt = 12;
+constexpr char kMaintenance = 2;
+
 class CommitFence : public ClusterTest {
  protected:
   bool loaded(std::size_t node) {
@@ -92,8 +96,10 @@ TEST_F(CommitFence, a_pause_lets_a_primary_write_without_its_agent) {
   const std::size_t lead = leader();
   if (!loaded(lead)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
   ask(lead, "PATCH", "/config", R"({"pause": true})", 200);
-  wait_for("the pause", [&] {
-    return ask(lead, "GET", "/patroni", "", 200).find("\"pause\"") != std::string::npos;
+  const auto page = need(sql(cluster(), lead, "SHOW aurum.lease_page"));
+  wait_for("the pause in the lease page", [&] {
+    const std::string bytes = file_text(page);
+    return bytes.size() > kStateAt && bytes[kStateAt] == kMaintenance;
   });
   ASSERT_TRUE(cluster().kill(lead, Part::agent));
   // Longer than any lease of this cluster, and by then the key is gone.
