@@ -15,6 +15,7 @@
 #include "agent/rest_tls.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
+#include "fence/protocol.h"
 #include "fence/run_dir.h"
 #include "runtime/clock.h"
 
@@ -169,7 +170,7 @@ Task<Status> Agent::connect_guard() {
     if (!reached) co_return fail(reached.error().within("guard"));
     log_->info("guard", fmt::format("started the guard in {}", run_dir_.string()));
   }
-  auto page = fence::LeasePageMap::open(run_dir_ / "lease", false);
+  auto page = fence::LeasePageMap::open(run_dir_ / fence::kPageName, false);
   if (!page) co_return fail(page.error());
   page_.emplace(std::move(*page));
   co_return Status{};
@@ -181,6 +182,7 @@ Task<Status> Agent::ready_postgres() {
   auto guarded = co_await connect_guard();
   if (!guarded) co_return guarded;
   postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
+  postgres_->use_lease_page(run_dir_ / fence::kPageName);
   callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
   co_return Status{};
 }

@@ -14,7 +14,7 @@ namespace aurum::fence {
 
 namespace {
 
-constexpr std::size_t kPageSize = 4096;
+constexpr std::size_t kPageSize = AURUM_LEASE_PAGE_SIZE;
 constexpr const char* kRemove =
     "Make sure that no PostgreSQL of this cluster runs here, then remove the file.";
 

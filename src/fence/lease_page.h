@@ -1,11 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "fence/lease_page_layout.h"
 
 namespace aurum::fence {
 
@@ -14,8 +16,8 @@ namespace aurum::fence {
 /// never leaves the machine. What must stay true: `deadline_ns` only ever says what a renewal that
 /// *was answered* allows (DESIGN §4).
 struct LeasePage {
-  static constexpr std::uint64_t kMagic = 0x3130656C6D727541;  // "Aurmle01"
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint64_t kMagic = AURUM_LEASE_PAGE_MAGIC;
+  static constexpr std::uint32_t kVersion = AURUM_LEASE_PAGE_VERSION;
 
   std::uint64_t magic;
   std::uint32_t version;
@@ -26,6 +28,16 @@ struct LeasePage {
   std::atomic<std::int64_t> kills;  ///< how often the guard killed the server for a passed deadline
 };
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+
+// PostgreSQL reads the same bytes by the C header.
+static_assert(sizeof(LeasePage) == sizeof(AurumLeasePage) && sizeof(LeasePage) == 40);
+static_assert(offsetof(LeasePage, magic) == 0 && offsetof(AurumLeasePage, magic) == 0);
+static_assert(offsetof(LeasePage, version) == 8 && offsetof(AurumLeasePage, version) == 8);
+static_assert(offsetof(LeasePage, state) == 12 && offsetof(AurumLeasePage, state) == 12);
+static_assert(offsetof(LeasePage, epoch) == 16 && offsetof(AurumLeasePage, epoch) == 16);
+static_assert(offsetof(LeasePage, deadline_ns) == 24 &&
+              offsetof(AurumLeasePage, deadline_ns) == 24);
+static_assert(offsetof(LeasePage, kills) == 32 && offsetof(AurumLeasePage, kills) == 32);
 
 /// A mapping of the page file; unmapped by the destructor.
 class LeasePageMap {

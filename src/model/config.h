@@ -138,11 +138,21 @@ struct BootstrapConfig {
   friend bool operator==(const BootstrapConfig&, const BootstrapConfig&) = default;
 };
 
+/// The commit fence inside PostgreSQL (fence_extension/README.md).
+struct FenceConfig {
+  bool commit = true;  ///< loaded where it is installed
+  bool reads = false;  ///< reads are refused as well
+  int wait_s = 5;      ///< a commit behind the deadline waits so long before it is refused
+  std::filesystem::path library;  ///< "" = aurum_fence.so as installed for the server
+  friend bool operator==(const FenceConfig&, const FenceConfig&) = default;
+};
+
 /// The `aurum:` section; unknown keys in it are errors.
 struct AurumConfig {
   std::string profile;  ///< "", fast | default | patroni
   std::filesystem::path
       run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
+  FenceConfig fence;
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 

@@ -149,7 +149,7 @@ class Checker {
   void unknown(const std::string& prefix, const std::string& name, const std::string& path) {
     const auto names = names_below(keys_, prefix);
     const auto near = nearest(name, names);
-    if (prefix == "aurum") {
+    if (prefix == "aurum" || prefix.starts_with("aurum.")) {
       const std::string known =
           std::accumulate(names.begin(), names.end(), std::string(), [](std::string all, auto n) {
             return all.empty() ? std::string(n) : all + ", " + std::string(n);

@@ -147,6 +147,10 @@ constexpr auto kLocal = std::to_array<Key>({
 
     {"aurum.profile", text},
     {"aurum.run_dir", text},
+    {"aurum.fence.commit", boolean},
+    {"aurum.fence.reads", boolean},
+    {"aurum.fence.wait", seconds},
+    {"aurum.fence.library", text},
 });
 
 constexpr auto kDynamic = std::to_array<Key>({

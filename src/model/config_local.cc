@@ -370,6 +370,19 @@ WatchdogConfig read_watchdog(const Reader& reader, Findings& findings) {
   return watchdog;
 }
 
+FenceConfig read_fence(const Reader& reader, Findings& findings) {
+  FenceConfig fence;
+  fence.commit = reader.boolean("aurum.fence.commit", fence.commit);
+  fence.reads = reader.boolean("aurum.fence.reads", fence.reads);
+  fence.wait_s = bounded(reader, "aurum.fence.wait", fence.wait_s, 0, 3600, true, findings);
+  fence.library = reader.text("aurum.fence.library");
+  if (!fence.library.empty() && !fence.library.is_absolute())
+    findings.error("aurum.fence.library", "must be the whole path of aurum_fence.so");
+  if (fence.reads && !fence.commit)
+    findings.warning("aurum.fence.reads", "does nothing while aurum.fence.commit is off");
+  return fence;
+}
+
 }  // namespace
 
 std::string PgConfig::listen_addresses() const {
@@ -407,6 +420,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
   config.aurum.profile =
       word(reader, "aurum.profile", {"", "fast", "default", "patroni"}, findings);
   config.aurum.run_dir = reader.text("aurum.run_dir");
+  config.aurum.fence = read_fence(reader, findings);
   config.tags = reader.value("tags");
   return config;
 }

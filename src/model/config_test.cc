@@ -107,7 +107,7 @@ bootstrap:
   initdb: [data-checksums, {encoding: UTF8}]
 watchdog: {mode: off, safety_margin: -1}
 tags: {nofailover: false, own: '1'}
-aurum: {profile: fast, run_dir: /run/aurum}
+aurum: {profile: fast, run_dir: /run/aurum, fence: {reads: on, wait: 2s, library: /f.so}}
 )",
                                      {});
   ASSERT_TRUE(loaded.config) << errors(loaded);
@@ -132,6 +132,10 @@ aurum: {profile: fast, run_dir: /run/aurum}
   EXPECT_EQ(c.watchdog.mode, "off");
   EXPECT_EQ(c.watchdog.safety_margin_s, -1);
   EXPECT_EQ(c.aurum.profile, "fast");
+  EXPECT_TRUE(c.aurum.fence.commit);
+  EXPECT_TRUE(c.aurum.fence.reads);
+  EXPECT_EQ(c.aurum.fence.wait_s, 2);
+  EXPECT_EQ(c.aurum.fence.library, "/f.so");
   EXPECT_EQ(to_json(c.tags), R"({"nofailover":false,"own":"1"})");
 }
 
@@ -168,7 +172,10 @@ TEST(Config, IllTypedKeysAreErrors) {
            Case{"aurum: {profil: fast}",
                 "aurum.profil is not a known key (in patroni.yml) (hint: Did you "
                 "mean \"profile\"?)"},
-           Case{"aurum: {xyzzy_q: 1}", "Known keys here: profile, run_dir."},
+           Case{"aurum: {xyzzy_q: 1}", "Known keys here: profile, run_dir, fence."},
+           Case{"aurum: {fence: {read: on}}", "aurum.fence.read is not a known key"},
+           Case{"aurum: {fence: {wait: 2h}}", "aurum.fence.wait: 7200 is not between 0 and 3600"},
+           Case{"aurum: {fence: {library: fence.so}}", "aurum.fence.library: must be"},
            Case{"consul: {host: x}", "consul is not supported yet"},
            Case{"citus: {group: 0, database: d}", "citus is not supported yet"},
            Case{"name: a/b", "name: must not contain \"/\""},

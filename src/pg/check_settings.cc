@@ -47,18 +47,40 @@ std::vector<std::pair<std::string, std::string>> refused_settings(std::string_vi
   return out;
 }
 
-runtime::Task<Result<std::vector<std::pair<std::string, std::string>>>> ask_server_program(
-    std::string program, std::string data_dir, std::string config_file, Settings settings) {
+namespace {
+
+/// `postgres -C NAME`: starts nothing, and prints the value that these files give.
+runtime::Task<Result<runtime::ProcessEnd>> ask_for(std::string program, std::string data_dir,
+                                                   std::string config_file, std::string name) {
   runtime::ProcessSpec spec;
   spec.argv = {std::move(program),
                "-D",
                std::move(data_dir),
                "--config-file=" + std::move(config_file),
                "-C",
-               "data_directory"};
+               std::move(name)};
   spec.env = child_environment();
   spec.timeout = kCheckTimeout;
-  auto end = co_await runtime::run_process(std::move(spec));
+  co_return co_await runtime::run_process(std::move(spec));
+}
+
+fs::path check_file(const CheckPlan& plan) {
+  return plan.config_dir / (plan.base_name + ".check.conf");
+}
+
+runtime::Task<void> remove_quietly(runtime::Pool& pool, fs::path file) {
+  co_await runtime::in_pool(pool, [file] {
+    std::error_code ec;
+    return fs::remove(file, ec);
+  });
+}
+
+}  // namespace
+
+runtime::Task<Result<std::vector<std::pair<std::string, std::string>>>> ask_server_program(
+    std::string program, std::string data_dir, std::string config_file, Settings settings) {
+  auto end = co_await ask_for(std::move(program), std::move(data_dir), std::move(config_file),
+                              "data_directory");
   if (!end) co_return fail(end.error());
   if (end->ok()) co_return std::vector<std::pair<std::string, std::string>>{};
   auto refused = refused_settings(end->err, settings);
@@ -69,7 +91,7 @@ runtime::Task<Result<std::vector<std::pair<std::string, std::string>>>> ask_serv
 runtime::Task<std::vector<model::Finding>> drop_unusable(CheckPlan plan, WantedSettings& wanted,
                                                          runtime::Pool& pool) {
   std::vector<model::Finding> findings;
-  const auto file = plan.config_dir / (plan.base_name + ".check.conf");
+  const auto file = check_file(plan);
   for (int round = 0; round < kRoundsMax; ++round) {
     auto written = co_await runtime::in_pool(
         pool, [file, text = plan.render(wanted), mode = file_mode(plan.data_dir)] {
@@ -91,11 +113,25 @@ runtime::Task<std::vector<model::Finding>> drop_unusable(CheckPlan plan, WantedS
       wanted.file.erase(name);
     }
   }
-  co_await runtime::in_pool(pool, [file] {
-    std::error_code ec;
-    return std::filesystem::remove(file, ec);
-  });
+  co_await remove_quietly(pool, file);
   co_return findings;
+}
+
+runtime::Task<Result<std::string>> value_by_files(CheckPlan plan, const WantedSettings& wanted,
+                                                  std::string name, runtime::Pool& pool) {
+  const auto file = check_file(plan);
+  auto written = co_await runtime::in_pool(
+      pool, [file, text = plan.render(wanted), mode = file_mode(plan.data_dir)] {
+        return write_file(file, text, mode);
+      });
+  if (!written) co_return fail(written.error());
+  auto end = co_await ask_for(plan.program, plan.data_dir.string(), file.string(), name);
+  co_await remove_quietly(pool, file);
+  if (!end) co_return fail(end.error());
+  if (!end->ok()) co_return fail(Code::invalid, tool_reason(*end));
+  std::string value = end->out;
+  while (value.ends_with('\n')) value.pop_back();
+  co_return value;
 }
 
 }  // namespace aurum::pg

@@ -32,4 +32,9 @@ struct CheckPlan {
 runtime::Task<std::vector<model::Finding>> drop_unusable(CheckPlan plan, WantedSettings& wanted,
                                                          runtime::Pool& pool);
 
+/// What a setting would be by the files of `plan` with these settings, all includes and
+/// postgresql.auto.conf counted (`postgres -C`).
+runtime::Task<Result<std::string>> value_by_files(CheckPlan plan, const WantedSettings& wanted,
+                                                  std::string name, runtime::Pool& pool);
+
 }  // namespace aurum::pg

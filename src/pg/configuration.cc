@@ -164,6 +164,7 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   auto kept = co_await runtime::in_pool(pool_, [plan] { return keep_base(plan); });
   if (!kept) co_return fail(kept.error().within("configuration of PostgreSQL"));
   co_await check_settings(out.wanted, render);
+  co_await add_fence(out.wanted, render);
   const WantedSettings as_configured = out.wanted;
 
   if ((!target.primary && starting) || plan.recovering) {

@@ -71,7 +71,10 @@ Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const Postmaste
   if (!login.options.contains("gssencmode")) out.emplace_back("gssencmode", "disable");
   out.emplace_back("application_name",
                    purpose == Purpose::heartbeat ? "Patroni heartbeat" : "aurum");
-  out.emplace_back("options", purpose == Purpose::heartbeat ? kHeartbeatOptions : kWorkOptions);
+  std::string options = purpose == Purpose::heartbeat ? kHeartbeatOptions : kWorkOptions;
+  // We must see a server that is fenced.
+  if (config_->aurum.fence.reads) options += " -c aurum.fence_reads=off";
+  out.emplace_back("options", std::move(options));
   co_return out;
 }
 

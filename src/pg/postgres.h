@@ -13,6 +13,7 @@
 #include "model/config.h"
 #include "model/postgres.h"
 #include "pg/bounded.h"
+#include "pg/check_settings.h"
 #include "pg/launcher.h"
 #include "pg/names.h"
 #include "pg/postmaster.h"
@@ -51,6 +52,8 @@ class Postgres {
            const model::LocalConfig& config, Launcher& launcher, runtime::Logger& log);
   /// After SIGHUP; takes effect with the next configure() or start().
   void reconfigure(const model::LocalConfig& config) { config_ = &config; }
+  /// Servers are started with the commit fence, where it is installed, reading this lease page.
+  void use_lease_page(const std::filesystem::path& page) { lease_page_ = page.string(); }
 
   /// One observation, never longer than `timeout`. Keeps one connection ('Patroni heartbeat'), also
   /// to a server that hangs. On a primary an insert position that is not flushed counts as a hang
@@ -156,6 +159,10 @@ class Postgres {
   /// Takes out what the server would refuse.
   Task<void> check_settings(WantedSettings& wanted,
                             std::function<std::string(const WantedSettings&)> render);
+  // commit_fence.cc
+  Task<void> add_fence(WantedSettings& wanted,
+                       std::function<std::string(const WantedSettings&)> render);
+  Task<Result<std::string>> users_libraries(const WantedSettings& wanted, CheckPlan plan);
   Task<Status> write_passfile(std::vector<model::Upstream> upstreams);
   Task<Status> write_local_passfile(const PostmasterPid& server);
   std::filesystem::path config_dir() const;
@@ -210,6 +217,10 @@ class Postgres {
   Instant reloaded_{};                ///< when the server was told to reload
   Settings checked_;                  ///< what the users set, as check_settings() saw it last
   std::string refused_hba_;           ///< text of a pg_hba.conf that the server does not take
+  std::string lease_page_;            ///< "" = no fence
+  std::string fence_missing_;         ///< why, as it was told last
+  std::string libraries_of_;          ///< the files' state that libraries_ is of
+  std::string libraries_;             ///< what the user's files preload
   std::vector<std::string> refused_;  ///< of those, what the server does not take
 };
 

@@ -155,7 +155,12 @@ Status Cluster::prepare() {
   if (!folders) return folders;
   auto bin_dir = find_postgres_bin_dir(plan_);
   if (!bin_dir) return fail(bin_dir.error());
-  postgres_bin_dir_ = *bin_dir;
+  programs_.postgres_bin_dir = *bin_dir;
+  if (const auto fence = find_fence(*bin_dir); !fence.empty()) {
+    auto library = reachable(fence);
+    if (!library) return fail(library.error());
+    programs_.fence_library = *library;
+  }
   auto etcd = find_etcd(plan_);
   if (etcd) etcd = reachable(*etcd);
   if (!etcd) return fail(etcd.error());
@@ -183,7 +188,7 @@ Status Cluster::prepare() {
   agent_command_[0] = *program;
 
   for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
-    auto config = agent_config(plan_, secrets_, i, postgres_bin_dir_);
+    auto config = agent_config(plan_, secrets_, i, programs_);
     if (!config) return fail(config.error());
     auto written = write(config_of(i), *config);
     if (!written) return written;

@@ -155,7 +155,7 @@ class Cluster {
   Secrets secrets_;
   std::vector<std::string> agent_command_;
   std::string etcd_program_;
-  std::string postgres_bin_dir_;
+  Programs programs_;
 };
 
 }  // namespace aurum::stack

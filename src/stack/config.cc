@@ -120,7 +120,7 @@ Result<std::string> json_to_yaml(std::string_view text) {
 }
 
 Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::size_t index,
-                                 const std::string& postgres_bin_dir) {
+                                 const Programs& programs) {
   const NodePlan& node = plan.nodes.at(index);
   const std::string rest = fmt::format("{}:{}", node.host, node.rest_port);
   const std::string postgres = fmt::format("{}:{}", node.host, node.postgres_port);
@@ -149,7 +149,7 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   doc["postgresql"] = {{"listen", postgres},
                        {"connect_address", postgres},
                        {"data_dir", (plan.dir / "data" / node.name).string()},
-                       {"bin_dir", postgres_bin_dir},
+                       {"bin_dir", programs.postgres_bin_dir},
                        {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
                        {"authentication",
                         {{"superuser", role("postgres", secrets.superuser)},
@@ -157,6 +157,8 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
                          {"rewind", role("rewinder", secrets.rewind)}}},
                        {"parameters", {{"unix_socket_directories", ""}}},
                        {"pg_hba", hba}};
+  if (plan.own_agent() && !programs.fence_library.empty())
+    doc["aurum"] = {{"fence", {{"library", programs.fence_library}}}};
   if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
   return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();
 }

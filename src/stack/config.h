@@ -23,9 +23,15 @@ Result<Secrets> make_secrets();
 std::string to_json(const Secrets& secrets);
 Result<Secrets> secrets_from_json(std::string_view text);
 
-/// The agent's patroni.yml for node `index` (PATRONI_COMPAT §3.2), the same for every agent.
+/// Where the programs of a stack stand.
+struct Programs {
+  std::string postgres_bin_dir;
+  std::string fence_library;  ///< "" = none is named: the agent takes what is installed
+};
+/// The agent's patroni.yml for node `index` (PATRONI_COMPAT §3.2), the same for every agent but for
+/// the `aurum` section.
 Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::size_t index,
-                                 const std::string& postgres_bin_dir);
+                                 const Programs& programs);
 
 /// Arguments of etcd, without the program.
 std::vector<std::string> etcd_arguments(const Plan& plan, const Secrets& secrets,

@@ -82,6 +82,9 @@ bool port_busy(const std::string& host, std::uint16_t port);
 Result<std::string> own_program();
 Result<std::string> find_etcd(const Plan& plan);
 Result<std::string> find_postgres_bin_dir(const Plan& plan);
+/// aurum_fence.so of the build that own_program() is of, for these programs of PostgreSQL; "" =
+/// there is none.
+std::string find_fence(const std::string& postgres_bin_dir);
 /// First line of `program --version` as "3.5.30", "15.20"; "" if it does not say.
 std::string program_version(const std::string& program);
 

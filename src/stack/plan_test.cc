@@ -88,7 +88,7 @@ TEST(Config, overrides_are_merged_and_the_sync_mode_is_written) {
   auto plan = default_plan("/base").value();
   plan.sync = "strict";
   plan.overrides = R"({"tags":{"nofailover":true},"postgresql":{"pg_hba":null}})";
-  const auto yaml = agent_config(plan, Secrets{"s", "r", "w", "t", "k"}, 1, "/pg/bin");
+  const auto yaml = agent_config(plan, Secrets{"s", "r", "w", "t", "k"}, 1, {"/pg/bin", ""});
   ASSERT_TRUE(yaml);
   for (const char* part :
        {"name: node-2\n", "synchronous_mode_strict: true\n", "nofailover: true\n",

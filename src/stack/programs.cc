@@ -142,6 +142,17 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
   return fail(Code::not_found, "PostgreSQL is not installed", "apt-get install postgresql-15.");
 }
 
+std::string find_fence(const std::string& postgres_bin_dir) {
+  const auto program = own_program();
+  if (!program) return {};
+  const auto version = program_version((fs::path(postgres_bin_dir) / "postgres").string());
+  const auto major = version.substr(0, version.find_first_not_of("0123456789"));
+  std::error_code ec;
+  const auto library =
+      fs::weakly_canonical(*program, ec).parent_path() / "fence" / major / "aurum_fence.so";
+  return !major.empty() && fs::is_regular_file(library, ec) ? library.string() : std::string();
+}
+
 std::string program_version(const std::string& program) {
   // The path comes from our own search, but may hold blanks.
   std::string quoted = "'";
