@@ -168,7 +168,7 @@ TEST(Config, IllTypedKeysAreErrors) {
            Case{"aurum: {profil: fast}",
                 "aurum.profil is not a known key (in patroni.yml) (hint: Did you "
                 "mean \"profile\"?)"},
-           Case{"aurum: {xyzzy_q: 1}", "Known keys here: profile, run_dir."},
+           Case{"aurum: {xyzzy_q: 1}", "Known keys here: profile, run_dir, backup."},
            Case{"consul: {host: x}", "consul is not supported yet"},
            Case{"citus: {group: 0, database: d}", "citus is not supported yet"},
            Case{"name: a/b", "name: must not contain \"/\""},
