@@ -1,7 +1,6 @@
 #include "agent/lease_keeper.h"
 
 #include <algorithm>
-#include <future>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -196,22 +195,6 @@ Task<bool> LeaseKeeper::renew(Duration ttl, Renewing what) {
   else
     post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
   co_return ours->succeeded;
-}
-
-void LeaseKeeper::revoke(Duration limit) {
-  auto done = std::make_shared<std::promise<void>>();
-  auto future = done->get_future();
-  {
-    const std::lock_guard lock(mutex_);
-    renewing_ = {};
-    ttl_ = Duration{0};
-  }
-  asio::post(io_, [this, done, limit] {
-    if (lease_ == 0) return done->set_value();
-    asio::co_spawn(io_, store_->revoke(std::exchange(lease_, 0), limit),
-                   [done](std::exception_ptr, Status) { done->set_value(); });
-  });
-  future.wait_for(limit);
 }
 
 }  // namespace aurum::agent

@@ -52,9 +52,6 @@ class LeaseKeeper {
   void set_page(const core::SetLeasePage& page);
   /// PostgreSQL proved at `at` that it is alive and can write.
   void proof(Instant at) { proof_at_ns_.store(at.ns, std::memory_order_relaxed); }
-  /// Gives the lease back at the end of an orderly stop, so that member key and lease end now.
-  /// Blocks at most `limit`.
-  void revoke(Duration limit);
 
  private:
   struct Renewing {

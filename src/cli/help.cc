@@ -87,6 +87,7 @@ Try it on this machine
   aurum stack kill                    a power cut for its leader
   aurum stack down                    end it, keep its data
   aurum bench failover                how long writes stop, and what is lost
+  aurum sim                           its decisions through thousands of faults
 
 Called by the name patroni it is `aurum agent`, as patronictl `aurum ctl`.
   aurum COMMAND --help                examples and options of a command

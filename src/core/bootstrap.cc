@@ -72,8 +72,8 @@ void Core::found_cluster() {
       s_.bootstrapping = false;
       return wake_at(now_);
     }
-    if (s_.lease == 0 || writing("found cluster") || !s_.write_backoff.may_try(now_))
-      return wake_at(s_.write_backoff.not_before);
+    if (s_.lease == 0 || writing("found cluster")) return;
+    if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
     leader_lease_asked_ = s_.lease;
     write("found cluster",
           {.when = {{.key = "leader"},
@@ -83,10 +83,13 @@ void Core::found_cluster() {
   }
   keep_renewing();
   if (!running()) {
-    if (s_.start_failed) {
+    // It has been writable, and "finish bootstrap" may have come true: it is kept whatever happens
+    // (founding_scenario_test: a_new_cluster_that_has_written_is_never_taken_back).
+    if (s_.start_failed && !s_.post_bootstrapped) {
       s_.bootstrap_failed = "the new cluster could not be started";
       return take_back_bootstrap();
     }
+    if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
     // What a custom method restored may have to read an archive first.
     const Duration limit =
         s_.config.bootstrap.is_custom() ? Duration(std::chrono::hours(24)) : Duration(seconds(60));

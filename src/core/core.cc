@@ -106,6 +106,7 @@ void Core::decide_ready() {
 
 /// It runs and does not talk to us: not yet, or not with our login.
 void Core::decide_silent() {
+  if (s_.facts->probe_timed_out && leader_key_is_mine() && !s_.lead.held) let_go_hung();
   if (!s_.facts->login_refused) return result("PostgreSQL is starting up");
   const std::string text = fmt::format("PostgreSQL runs, and refuses user \"{}\": {}",
                                        s_.config.pg.superuser.username, s_.facts->probe_error);

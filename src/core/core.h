@@ -107,6 +107,7 @@ class Core {
   void bind_leader_to_lease();
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
+  bool sync_claimed();
   void promote();
   model::Txn as_leader(std::vector<model::Write> then) const;
   void lead_store();
@@ -121,6 +122,7 @@ class Core {
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
   void demote_gracefully(const std::string& why);
   void release_leader(const std::string& why);
+  void let_go_hung();
   void decide_shutdown();
   void decide_paused();  ///< pause.cc
   void lead_paused();

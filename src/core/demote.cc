@@ -115,6 +115,27 @@ void Core::release_leader(const std::string& why) {
   write("release leader", std::move(txn));
 }
 
+/// Leadership is lost, and a server that answers nothing does not even die. The lock would stay
+/// ours as long as this agent lives: it is bound to the lease that keeps the member key
+/// (node_failures_scenario_test: F16_a_server_that_can_not_even_be_killed_costs_its_node_the_lock).
+void Core::let_go_hung() {
+  if (s_.job || writing("release leader") || !s_.dcs_error.empty()) return;
+  if (!s_.hung_since || s_.dynamic.pause) return;
+  // Only behind a page that refuses everything: then all its processes have been sent their kill.
+  if (s_.page != PageState::leased) {
+    if (now_ - *s_.hung_since < s_.timing.hang_limit / 2) return;
+    return lose_leadership("PostgreSQL answers nothing, and the leader lock bears my name");
+  }
+  if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
+  s_.race_backoff.failed(now_, milliseconds(500), seconds(2));
+  warn("release.hung", "releasing the leader lock: PostgreSQL hangs, and can not be killed");
+  s_.no_race_before = std::max(s_.no_race_before, now_ + s_.timing.ttl);
+  write("release leader", {.when = {{.key = "leader",
+                                     .what = Compare::What::mod_revision,
+                                     .number = s_.view->leader->mod_revision}},
+                           .then = {{.what = Write::What::erase, .key = "leader"}}});
+}
+
 void Core::decide_shutdown() {
   if (s_.exiting) return;
   if (s_.job) {

@@ -112,14 +112,23 @@ void Core::acquire(const std::string& why) {
 
 void Core::claim_sync(model::Txn& txn) {
   const model::SyncKey& sync = s_.view->sync;
-  if (s_.dynamic.synchronous_mode == model::SyncMode::off || sync.leader.empty()) return;
+  // What an earlier try read says nothing about this one (sync_scenario_test:
+  // a_failed_promotion_gives_back_no_right_…).
+  s_.former_sync.reset();
+  // Whatever it says, what we know of it must not be old (sync_scenario_test: an_old_read_of_…).
+  txn.when.push_back(
+      {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
+  if (sync.leader.empty()) return;
+  if (s_.dynamic.synchronous_mode == model::SyncMode::off) {
+    // Switched off, and its key is still there: nobody keeps its promise from now on.
+    s_.sync_asked.clear();
+    return txn.then.push_back({.what = model::Write::What::erase, .key = "sync"});
+  }
   if (sync.leader == s_.name() && sync.members.empty()) return;
   // In the same breath as the lock: from the first acknowledged commit on nobody else has all rows,
   // and a server that is about to be promoted waits for nobody yet.
   s_.former_sync = sync;
   s_.sync_asked.clear();
-  txn.when.push_back(
-      {.key = "sync", .what = Compare::What::mod_revision, .number = sync.mod_revision});
   txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});
 }
 
@@ -161,9 +170,15 @@ void Core::bind_leader_to_lease() {
                            .what = Compare::What::mod_revision,
                            .number = s_.view->leader->mod_revision}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
-  // A primary goes on with the standbys it has; a standby that will be promoted waits for nobody.
-  const bool standby = running() ? accepting() && s_.facts->in_recovery : data_in_recovery();
-  if (standby) {
+  // A primary goes on with the standbys it has, if our idea of them is not old (sync_scenario_test:
+  // an_old_read_of_the_key_…). A standby that will be promoted waits for nobody, and a server that
+  // says nothing may be one.
+  const bool known = s_.facts->control.has_value() && !s_.end_unseen;
+  const bool primary = running() ? is_primary() : known && !data_in_recovery();
+  if (primary) {
+    txn.when.push_back(
+        {.key = "sync", .what = Compare::What::mod_revision, .number = s_.view->sync.mod_revision});
+  } else {
     claim_sync(txn);
     claim_timeline(txn);
   }

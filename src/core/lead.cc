@@ -41,9 +41,10 @@ void Core::keep_renewing() {
 model::PgTarget Core::primary_target() const {
   model::PgTarget target;
   target.primary = true;
-  if (s_.dynamic.synchronous_mode == SyncMode::off) return target;
-  // Start from what the key promises: nothing less may be acknowledged than it says.
+  // Start from what the key promises: nothing less may be acknowledged than it says. Also when the
+  // mode was switched off a moment ago: the key goes first (sync_scenario_test).
   const bool mine = s_.view && s_.view->sync.leader == s_.name();
+  if (s_.dynamic.synchronous_mode == SyncMode::off && !mine) return target;
   std::vector<std::string> names = mine ? s_.view->sync.members : std::vector<std::string>{};
   // A write of the key that is under way, or was not answered, may come true at any moment.
   for (const std::string& name : s_.sync_asked) {
@@ -77,7 +78,19 @@ void Core::decide_lead() {
   result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
 }
 
+/// A standby that is promoted waits for nobody yet, so by then the key must promise nothing. As a
+/// rule that was written together with the lock. Not so where the server was a primary when the
+/// lock was asked for (sync_scenario_test: a_server_started_as_a_standby_while_…).
+bool Core::sync_claimed() {
+  const model::SyncKey& key = s_.view->sync;
+  if (s_.former_sync || key.leader != s_.name() || key.members.empty()) return true;
+  result("waiting for the sync key to say that I alone have every acknowledged commit");
+  if (may_write("sync")) write_sync_key(model::SyncKey{.leader = s_.name()});
+  return false;
+}
+
 void Core::promote() {
+  if (!sync_claimed()) return;
   if (!s_.promote_backoff.may_try(now_)) return wake_at(s_.promote_backoff.not_before);
   info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
                               s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
@@ -163,7 +176,10 @@ void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*key)});
   else
     txn.then.push_back({.what = Write::What::erase, .key = "sync"});
-  s_.sync_asked = key ? key->members : std::vector<std::string>{};
+  // One that got no answer may be what the key says now; it counts until a later one is answered
+  // (sync_scenario_test: every_write_of_the_key_that_got_no_answer_…).
+  if (!s_.sync_unsettled) s_.sync_asked.clear();
+  if (key) s_.sync_asked.insert(s_.sync_asked.end(), key->members.begin(), key->members.end());
   write("sync", std::move(txn));
 }
 

@@ -53,7 +53,13 @@ void Core::lead_paused() {
 }
 
 void Core::leave_maintenance() {
-  if (s_.dynamic.pause || s_.page != PageState::maintenance) return;
+  if (s_.dynamic.pause) return;
+  const auto& initialize = s_.view->initialize;
+  const bool known = initialize && !initialize->empty();
+  // What a former agent left says may be `maintenance` (live_changes_scenario_test:
+  // a_primary_without_the_lock_stops_when_its_new_agent_sees_that_the_pause_is_over).
+  const bool left = !s_.page && known && is_primary() && !leader_key_is_mine();
+  if (s_.page != PageState::maintenance && !left) return;
   info("pause.end", "no longer paused");
   if (s_.lead.held) return set_page(PageState::leased, s_.lead.epoch, s_.lead.deadline);
   if (!running() && !s_.job) return set_page(PageState::idle);

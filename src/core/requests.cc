@@ -63,6 +63,8 @@ void Core::on(const Request& e) {
 
 void Core::start_restart(const RestartRequest& request, RequestId waiting) {
   if (s_.stopping || s_.exiting) return reply(waiting, 503, "restart failed");
+  // It would start what nobody leads yet as a standby, and leave it one (founding_scenario_test).
+  if (s_.bootstrapping) return reply(waiting, 503, "bootstrap already in progress");
   if (s_.job && running_action().empty() && !s_.restart_next) {
     s_.restart_next = {request, waiting};  // the job under way takes milliseconds
     return;
@@ -120,17 +122,10 @@ void Core::decide_requests() {
 void Core::configure_if_needed() {
   const bool current = s_.applied_dynamic == s_.dynamic_tree && !s_.reload_asked;
   if (s_.job || current || !s_.start_backoff.may_try(now_)) return;
-  // Also the first configuration of a server that this agent found running (adoption).
-  model::PgTarget target;
-  if (s_.applied)
-    target = *s_.applied;
-  else if (is_primary())
-    target = primary_target();
-  else if (leader_is_other())
-    return;  // follow decides upon the upstream first
-  else
-    return;
-  configure(target);
+  // Also the first configuration of a server that this agent found running (adoption): a primary's
+  // once the lock proves that what we read is not old; a replica's when its upstream is decided.
+  if (s_.applied) return configure(*s_.applied);
+  if (is_primary() && s_.lead.held) configure(primary_target());
 }
 
 void Core::configure(const model::PgTarget& target) {

@@ -18,6 +18,11 @@ void add(Totals& totals, const sim::RunOptions& options, const sim::RunResult& r
   totals.steps += result.steps;
   totals.acknowledged += result.acknowledged;
   totals.failovers += static_cast<std::uint64_t>(result.failovers);
+  const auto longest = [&](Totals::Longest& most, Duration time) {
+    if (time > most.time) most = {time, options.seed};
+  };
+  longest(totals.writer_after, result.writer_after);
+  longest(totals.healthy_after, result.healthy_after);
   for (const auto& [kind, times] : result.faults)
     totals.faults[kind] += static_cast<std::uint64_t>(times);
   for (const auto& [kind, times] : result.excused)

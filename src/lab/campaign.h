@@ -26,6 +26,11 @@ struct Totals {
   std::uint64_t steps = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t failovers = 0;
+  /// The longest after the last fault, and whose.
+  struct Longest {
+    Duration time{};
+    std::uint64_t seed = 0;
+  } writer_after, healthy_after;
   std::map<std::string, std::uint64_t> faults, excused;
   std::vector<sim::RunOptions> failed;  ///< in order of their seeds
 

@@ -49,6 +49,10 @@ std::string totals_table(const Totals& t) {
       "hours per minute", t.hours_per_minute(), "core events per second",
       seconds_taken > 0 ? static_cast<double>(t.steps) / seconds_taken : 0, "new leaders",
       t.failovers, "writes acknowledged", t.acknowledged, "failed", t.failed.size());
+  text +=
+      fmt::format("  {:<24}{:>12.1f}  seed {}\n  {:<24}{:>12.1f}  seed {}\n",
+                  "writer after, most s", to_seconds(t.writer_after.time), t.writer_after.seed,
+                  "healthy after, most s", to_seconds(t.healthy_after.time), t.healthy_after.seed);
   text += fmt::format("faults\n{}  {:<24}{:>12}\n", rows(t.faults), "all", t.faults_begun());
   if (!t.excused.empty()) text += "excused, see docs/SIMULATION.md\n" + rows(t.excused);
   return text;
@@ -81,6 +85,8 @@ std::string totals_json(const Campaign& campaign, const Totals& t) {
   root.set("events", static_cast<std::int64_t>(t.steps));
   root.set("new_leaders", static_cast<std::int64_t>(t.failovers));
   root.set("acknowledged", static_cast<std::int64_t>(t.acknowledged));
+  root.set("writer_after_seconds_most", to_seconds(t.writer_after.time));
+  root.set("healthy_after_seconds_most", to_seconds(t.healthy_after.time));
   root.set("faults", counts(t.faults));
   root.set("excused", counts(t.excused));
   model::Value failed = model::Value::array();

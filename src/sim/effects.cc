@@ -17,25 +17,32 @@ constexpr Duration kCallTimeout = milliseconds(1500);
 }  // namespace
 
 template <class AtStore, class Then>
-void World::call_store(Node& n, AtStore at_store, Then then) {
+void World::call_store(Node& n, Queue::Process process, AtStore at_store, Then then) {
+  const auto answer = [this, &n, process](Duration in, Action what) {
+    process == Queue::Process::loop ? at_agent(n, in, std::move(what))
+                                    : at_lease_thread(n, in, std::move(what));
+  };
   if (!store_reached(n))
-    return at_agent(n, milliseconds(300), [then = std::move(then)]() mutable { then(false); });
-  at(jitter(milliseconds(0), milliseconds(2)),
-     [this, &n, life = n.life, at_store = std::move(at_store), then = std::move(then)]() mutable {
-       const bool arrived = store_reached(n);
-       if (arrived) at_store();
-       const bool answered = arrived && store_reached(n);
-       const Duration wait =
-           answered ? jitter(milliseconds(0), milliseconds(2)) : Duration(kCallTimeout);
-       if (!n.core || n.life != life) return;
-       at_agent(n, wait, [answered, then = std::move(then)]() mutable { then(answered); });
-     });
+    return answer(milliseconds(300), [then = std::move(then)]() mutable { then(false); });
+  at(trip(n), [this, &n, answer, life = n.life, at_store = std::move(at_store),
+               then = std::move(then)]() mutable {
+    const bool arrived = request_arrives(n);
+    if (arrived) at_store();
+    const bool answered = arrived && answer_arrives(n);
+    const Duration wait = answered ? trip(n) : Duration(kCallTimeout);
+    if (!n.core || n.life != life) return;
+    // The client gives up in the end, whatever is still on its way.
+    answer(std::min<Duration>(wait, kCallTimeout),
+           [answered = answered && wait < kCallTimeout, then = std::move(then)]() mutable {
+             then(answered);
+           });
+  });
 }
 
 void World::run(Node& n, const ReadDcs&) {
-  auto view = std::make_shared<std::shared_ptr<const model::ClusterView>>();
+  auto view = std::make_shared<Snapshot>();
   call_store(
-      n, [this, view] { *view = store.snapshot(); },
+      n, Queue::Process::loop, [this, &n, view] { *view = read_by(n); },
       [this, &n, view, sent = clock(n)](bool answered) {
         if (answered) return post_snapshot(n, *view, sent, Duration{0});
         step(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
@@ -55,9 +62,13 @@ void World::run(Node& n, const WriteDcs& w) {
     const Error none{Code::unavailable, "no endpoint reachable", ""};
     return post(n, DcsWritten{w.id, fail(none)}, milliseconds(300));
   }
+  if (n.double_requests > 0) {
+    --n.double_requests;
+    at(jitter(milliseconds(5), seconds(3)), [this, txn = w.txn] { store.txn(txn); });
+  }
   auto done = std::make_shared<model::TxnDone>();
   call_store(
-      n, [this, done, txn = w.txn] { *done = store.txn(txn); },
+      n, Queue::Process::loop, [this, done, txn = w.txn] { *done = store.txn(txn); },
       [this, &n, done, lost, unknown, id = w.id](bool answered) {
         if (!answered) return step(n, DcsWritten{id, fail(unknown)});
         if (lost) return post(n, DcsWritten{id, fail(unknown)}, kCallTimeout);
@@ -78,7 +89,7 @@ void World::grant_lease(Node& n) {
   const Duration ttl = n.lease_wanted;
   auto lease = std::make_shared<model::LeaseId>(0);
   call_store(
-      n, [this, lease, ttl] { *lease = store.grant(ttl, now_); },
+      n, Queue::Process::loop, [this, lease, ttl] { *lease = store.grant(ttl, now_); },
       [this, &n, lease, ttl, sent = clock(n)](bool answered) {
         if (ttl != n.lease_wanted) return;
         if (!answered) return at_agent(n, milliseconds(200), [this, &n] { grant_lease(n); });
@@ -94,7 +105,8 @@ void World::keep_lease(Node& n, model::LeaseId lease) {
     if (n.lease != lease) return;
     auto kept = std::make_shared<bool>(false);
     call_store(
-        n, [this, kept, lease] { *kept = store.keep_alive(lease, now_); },
+        n, Queue::Process::loop,
+        [this, &n, kept, lease] { *kept = store.keep_alive(lease, now_) || n.keepalive_lies; },
         [this, &n, lease, kept, sent = clock(n)](bool answered) {
           if (n.lease != lease) return;
           if (answered && !*kept) {
@@ -121,35 +133,39 @@ void World::run(Node& n, const StopRenewing&) {
 
 void World::renew(Node& n, int renewal) {
   if (n.renewal != renewal) return;
-  at_agent(n, n.renewing.interval, [this, &n, renewal] { renew(n, renewal); });
+  at_lease_thread(n, n.renewing.interval, [this, &n, renewal] { renew(n, renewal); });
   const StartRenewing what = n.renewing;
   const bool proven =
       what.proof_max_age == Duration{0} || clock(n) - n.proof_at <= what.proof_max_age;
   if (!proven) return;
   auto ours = std::make_shared<bool>(false);
   call_store(
-      n,
+      n, Queue::Process::lease_thread,
       [this, &n, ours, what] {
         const auto* leader = store.find("leader");
-        *ours = store.keep_alive(what.lease, now_) && leader != nullptr &&
-                leader->value == n.name && leader->lease == what.lease;
+        const bool kept = store.keep_alive(what.lease, now_) || n.keepalive_lies;
+        *ours = kept && leader != nullptr && leader->value == n.name && leader->lease == what.lease;
       },
       [this, &n, ours, what, renewal, sent = clock(n)](bool answered) {
         if (!answered || n.renewal != renewal) return;
-        if (!*ours) return step(n, LeaderLost{what.epoch, "the leader key is not ours any more"});
+        if (!*ours)
+          return post(n, LeaderLost{what.epoch, "the leader key is not ours any more"},
+                      Duration{0});
         n.page.deadline = std::max(n.page.deadline, sent + n.renewing.valid_for);
-        at(n.page.deadline - clock(n), [] {});  // for the guard to look
-        step(n, LeaderRenewed{what.epoch, sent});
+        at(until(n, n.page.deadline), [] {});  // for the guard to look
+        post(n, LeaderRenewed{what.epoch, sent}, Duration{0});
       });
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
+  const bool refuses = page.state == PageState::leased && page.deadline == Instant{};
+  if (n.page.state == PageState::maintenance && refuses) n.left_maintenance = now_;
   n.page = {page.state, page.epoch, page.deadline};
   if (page.deadline == Instant{}) {
     n.renewing = {};
     ++n.renewal;
   }
-  at(n.page.deadline - clock(n), [] {});
+  at(until(n, n.page.deadline), [] {});
 }
 
 // ---------------------------------------------------------------------------------------- others
@@ -157,14 +173,25 @@ void World::run(Node& n, const SetLeasePage& page) {
 void World::run(Node& n, const AskPeers& ask) {
   for (const PeerUrl& url : ask.peers) {
     const auto it = nodes_.find(url.name);
-    const bool there = it != nodes_.end() && linked(n, *it->second) && it->second->core != nullptr;
+    const bool there = it != nodes_.end() && linked(n, *it->second) &&
+                       it->second->core != nullptr &&
+                       !it->second->paused(Queue::Process::loop, now_) && !lost(n);
     if (!there) {
       post(n, PeerAnswered{ask.round, url.name, std::nullopt}, ask.timeout);
       continue;
     }
     const Node& peer = *it->second;
-    at_agent(n, jitter(milliseconds(1), milliseconds(5)), [this, &n, &peer, ask, url] {
-      if (!peer.core) return step(n, PeerAnswered{ask.round, url.name, std::nullopt});
+    const Duration time = jitter(milliseconds(1), milliseconds(5)) + (n.delay + peer.delay) / 2;
+    const auto none = [this, &n, round = ask.round, name = url.name](Duration in) {
+      post(n, PeerAnswered{round, name, std::nullopt}, in);
+    };
+    if (time >= ask.timeout) {
+      none(ask.timeout);
+      continue;
+    }
+    at_agent(n, time, [this, &n, &peer, none, round = ask.round, name = url.name] {
+      if (!linked(n, peer)) return none(seconds(1));
+      if (!peer.core) return none(Duration{0});  // refused
       const model::PgFacts facts = observe(peer);
       model::PeerStatus status;
       status.running = facts.accepting;
@@ -172,7 +199,7 @@ void World::run(Node& n, const AskPeers& ask) {
       status.timeline = facts.timeline;
       status.position = facts.position();
       status.tags = peer.core->state().tags;
-      step(n, PeerAnswered{ask.round, url.name, status});
+      step(n, PeerAnswered{round, name, status});
     });
   }
 }
@@ -191,7 +218,7 @@ void World::run(Node& n, const CancelJob& cancel) {
 }
 
 void World::run(Node& n, const KillPg&) {
-  at(milliseconds(2), [this, &n] { kill_server(n); });
+  at_server(n, milliseconds(2), [this, &n] { kill_server(n); });
 }
 
 void World::run(Node& n, const Reply& reply) { n.replies.push_back(reply); }
@@ -204,10 +231,20 @@ void World::run(Node& n, const Callback& callback) {
   n.callbacks.push_back(fmt::format("{} {}", callback.action, model::to_string(callback.role)));
 }
 
-void World::run(Node& n, const WakeAt& wake) {
-  at_agent(n, wake.at - clock(n), [this, &n, asked = n.wake_asked = ++wakes_] {
-    if (n.wake_asked == asked) step(n, Tick{wall()});
-  });
+/// A core asks anew at every step: one look is queued, at the earliest of the times asked for.
+void World::run(Node& n, const WakeAt& asked) {
+  n.wake_at = asked.at;
+  if (n.wake_queued <= n.wake_at) return;
+  n.wake_queued = n.wake_at;
+  at_agent(n, until(n, n.wake_at), [this, &n] { wake(n); });
+}
+
+void World::wake(Node& n) {
+  if (clock(n) < n.wake_queued) return;  // an earlier look took its place
+  n.wake_queued = kNever;
+  if (clock(n) >= n.wake_at) return step(n, Tick{wall()});
+  n.wake_queued = n.wake_at;
+  at_agent(n, until(n, n.wake_at), [this, &n] { wake(n); });
 }
 
 void World::run(Node& n, const Exit& exit) {
@@ -220,7 +257,7 @@ void World::run(Node& n, const Exit& exit) {
   at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
   if (!restart_agents_) return;
   at(seconds(3), [this, &n, life = n.life + 1] {
-    if (n.up && !n.core && n.life == life) start_agent(n);
+    if (n.up && n.member && !n.core && n.life == life) start_agent(n);
   });
 }
 

@@ -32,7 +32,7 @@ TEST_F(Failover, an_agent_that_is_back_within_ttl_adopts_its_server_and_nothing_
   EXPECT_TRUE(old_primary().said("adopt"));
 }
 
-TEST_F(Failover, the_guard_kills_when_the_agent_stays_away_and_another_node_takes_over) {  // F15
+TEST_F(Failover, F15_the_guard_kills_when_the_agent_stays_away_and_another_node_takes_over) {
   begin();
   w().kill_agent(old_primary());
   EXPECT_TRUE(
@@ -80,7 +80,7 @@ TEST_F(Failover, a_leader_that_alone_lost_the_store_is_replaced) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Failover, an_isolated_leader_is_replaced_and_rejoins) {  // F2, F19
+TEST_F(Failover, F02_an_isolated_leader_is_replaced_and_rejoins) {  // F19
   begin();
   old_primary().reaches_store = old_primary().reaches_peers = false;
   EXPECT_TRUE(
@@ -92,7 +92,7 @@ TEST_F(Failover, an_isolated_leader_is_replaced_and_rejoins) {  // F2, F19
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Failover, a_hung_server_is_killed_and_the_cluster_recovers) {  // F16
+TEST_F(Failover, F16_a_hung_server_is_killed_and_the_cluster_recovers) {
   begin();
   old_primary().pg.hung = true;
   EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(15)))
@@ -100,7 +100,7 @@ TEST_F(Failover, a_hung_server_is_killed_and_the_cluster_recovers) {  // F16
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Failover, a_crash_loop_ends_with_the_lock_given_to_a_healthy_replica) {  // F36
+TEST_F(Failover, F36_a_crash_loop_ends_with_the_lock_given_to_a_healthy_replica) {
   begin({.nodes = 3, .seed = 5, .dcs = dcs({{"primary_start_timeout", 20}, {"ttl", 10}})});
   for (int i = 0; i < 40 && w().leader() == old_primary().name; ++i) {
     w().kill_server(old_primary());
@@ -121,7 +121,7 @@ TEST_F(Failover, a_server_that_can_not_start_gives_the_lock_away_when_its_budget
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Failover, promotions_that_fail_give_the_lock_to_others_and_wait_longer_each_time) {  // F35
+TEST_F(Failover, F35_promotions_that_fail_give_the_lock_to_others_and_wait_longer_each_time) {
   begin();
   replica(0).pg.failing_promotions = 3;
   replica(1).pg.failing_promotions = 3;
@@ -134,7 +134,7 @@ TEST_F(Failover, promotions_that_fail_give_the_lock_to_others_and_wait_longer_ea
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Failover, a_former_primary_never_takes_the_lock_on_an_old_timeline) {  // F1
+TEST_F(Failover, F01_a_former_primary_never_takes_the_lock_on_an_old_timeline) {
   begin({.nodes = 3, .seed = 1, .dcs = dcs({{"check_timeline", true}})});
   Node& away = old_primary();
   away.reaches_store = away.reaches_peers = false;
@@ -163,7 +163,7 @@ TEST_F(Failover, a_lost_reply_to_taking_the_lock_is_settled_by_reading) {
   }
 }
 
-TEST_F(Failover, writes_that_land_seconds_later_break_nothing) {  // F27
+TEST_F(Failover, F27_writes_that_land_seconds_later_break_nothing) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     begin({.nodes = 3, .seed = seed});
     for (Node* n : w().nodes()) n->delay_requests = 4;
@@ -198,7 +198,7 @@ TEST_F(Failover, events_told_twice_change_nothing) {
   EXPECT_EQ(old_primary().pg.pid, pid);
 }
 
-TEST_F(Failover, a_copy_that_broke_off_is_cleared_and_made_anew) {  // F24
+TEST_F(Failover, F24_a_copy_that_broke_off_is_cleared_and_made_anew) {
   begin({.nodes = 2, .seed = 3});
   Node& n = replica();
   w().power_off(n);
@@ -227,7 +227,7 @@ TEST_F(Failover, without_pg_rewind_a_diverged_node_is_copied_anew) {
   EXPECT_TRUE(old_primary().said("rejoin.recover"));
 }
 
-TEST_F(Failover, a_rewind_that_fails_twice_ends_in_a_copy) {  // F33
+TEST_F(Failover, F33_a_rewind_that_fails_twice_ends_in_a_copy) {
   begin();
   old_primary().pg.failing_rewinds = 5;
   old_primary().reaches_peers = false;
@@ -240,7 +240,7 @@ TEST_F(Failover, a_rewind_that_fails_twice_ends_in_a_copy) {  // F33
   EXPECT_TRUE(old_primary().said("rejoin.clone"));
 }
 
-TEST_F(Failover, after_a_power_cycle_any_subset_that_holds_all_rows_leads_again) {  // F63
+TEST_F(Failover, F63_after_a_power_cycle_any_subset_that_holds_all_rows_leads_again) {
   for (unsigned subset = 1; subset < 8; ++subset) {
     begin({.nodes = 3, .seed = subset});
     for (Node* n : w().nodes()) w().power_off(*n);

@@ -17,5 +17,33 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
   }
 }
 
+TEST(Cluster, a_restart_asked_for_during_the_founding_is_refused) {
+  World w({.nodes = 1});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.data == model::DataDir::ready; }, seconds(10)));
+  w.request(n, Request{1, RestartRequest{}});
+  EXPECT_TRUE(w.run_until_healthy()) << w.describe();
+  ASSERT_EQ(n.replies.size(), 1u);
+  EXPECT_EQ(n.replies.front().status, 503);
+}
+
+TEST(Cluster, a_new_cluster_that_has_written_is_never_taken_back) {
+  World w({.nodes = 1});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return w.writer() != nullptr; }, seconds(10)));
+  w.cut_store(true);  // "finish bootstrap" gets no answer
+  w.run_for(seconds(2));
+  n.pg.disk_full = true;  // the server crashes, and can not be started
+  w.run_for(seconds(1));
+  ASSERT_FALSE(n.pg.alive);
+  n.pg.disk_full = false;
+  w.cut_store(false);
+  EXPECT_TRUE(w.run_until_healthy()) << w.describe();
+  EXPECT_EQ(w.initdbs, 1);
+  EXPECT_EQ(w.lost_unguarded, 0);
+}
+
 }  // namespace
 }  // namespace aurum::sim

@@ -1,120 +1,314 @@
-// Faults of random runs: how each begins, and how it is undone.
+// Faults of random runs: how each begins, and how it is undone. Those of operators are in
+// operators.cc.
+
+#include <algorithm>
 
 #include "sim/world.h"
 
 namespace aurum::sim {
 
+using Process = Queue::Process;
+
+namespace {
+
+/// A promotion, start or stop that takes longer is not slow but broken.
+constexpr Duration kSlowest = seconds(15);
+
+}  // namespace
+
 Node* World::target(const Fault& fault) {
-  const auto all = nodes();
-  const auto index = static_cast<std::size_t>(std::max(fault.node, 0)) % all.size();
+  const auto index = static_cast<std::size_t>(std::max(fault.node, 0)) % order_.size();
   if (fault.node == kLeader) {
     const auto it = nodes_.find(leader());
-    return it != nodes_.end() ? it->second.get() : all[fault.detail % all.size()];
+    return it != nodes_.end() ? it->second.get() : order_[fault.detail % order_.size()];
   }
   if (fault.node == kReplica) {
     const auto some = replicas();
-    return some.empty() ? all[fault.detail % all.size()] : some[fault.detail % some.size()];
+    return some.empty() ? order_[fault.detail % order_.size()] : some[fault.detail % some.size()];
   }
-  return all[index];
+  return order_[index];
+}
+
+/// Some other node than `n`; itself when it is alone.
+Node& World::other_than(const Node& n, std::uint64_t detail) {
+  const std::size_t all = order_.size();
+  const std::size_t step = all > 1 ? 1 + detail % (all - 1) : 0;
+  return *order_[(static_cast<std::size_t>(n.index) + step) % all];
+}
+
+void World::undo_later(const Fault& fault, Action what) {
+  at(fault.lasts, [this, what = std::move(what), heals = heals_]() mutable {
+    if (heals_ == heals) what();
+  });
+}
+
+void World::start_again_later(const Fault& fault, Node& n) {
+  undo_later(fault, [this, &n] {
+    if (n.up && n.member && !n.core) start_agent(n);
+  });
+}
+
+void World::pause(Node& n, std::initializer_list<Process> processes, Duration span) {
+  for (const Process p : processes) {
+    Instant& until = n.paused_until[static_cast<std::size_t>(p)];
+    until = std::max(until, now_ + span);
+  }
+  at(span, [] {});  // for the guard to look
+}
+
+/// Everything of the machine stands still, its clock (CLOCK_BOOTTIME) goes on.
+void World::freeze(Node& n, Duration span) {
+  pause(n, {Process::loop, Process::lease_thread, Process::server, Process::guard}, span);
+  n.pg.frozen = true;
+  at(span - Duration(1), [this, &n, heals = heals_] {
+    if (heals_ != heals || !n.pg.frozen) return;
+    thaw(n);
+  });
+}
+
+void World::thaw(Node& n) {
+  n.pg.frozen = false;
+  n.thawed_at = now_;
+  n.paused_until.fill(now_);
 }
 
 void World::inject(const Fault& fault) {
   Node& n = *target(fault);
-  const auto undo = [&](auto what) {
-    at(fault.lasts, [this, what, heals = heals_] {
-      if (heals_ == heals) what();
-    });
-  };
-  const auto restart_later = [&] {
-    undo([this, &n] {
-      if (n.up && !n.core) start_agent(n);
-    });
-  };
-  switch (fault.kind) {
-    case FaultKind::kill_server:
-      if (!n.pg.alive) return;
-      kill_server(n);
-      break;
-    case FaultKind::hang_server:
-      if (!n.pg.alive || n.pg.hung) return;
-      n.pg.hung = true;
-      undo([&n, pid = n.pg.pid] {
-        if (n.pg.pid == pid) n.pg.hung = false;
-      });
-      break;
-    case FaultKind::kill_agent:
-      if (!n.core) return;
-      kill_agent(n);
-      restart_later();
-      break;
-    case FaultKind::stop_agent:
-      if (!n.core) return;
-      stop_agent(n);
-      restart_later();
-      break;
-    case FaultKind::power_off:
-      if (!n.up) return;
-      power_off(n);
-      undo([this, &n] {
-        if (!n.up) power_on(n);
-      });
-      break;
-    case FaultKind::cut_from_store:
-      n.reaches_store = false;
-      undo([&n] { n.reaches_store = true; });
-      break;
-    case FaultKind::cut_from_peers:
-      n.reaches_peers = false;
-      undo([&n] { n.reaches_peers = true; });
-      break;
-    case FaultKind::cut_store:
-      cut_store(true);
-      undo([this] { cut_store(false); });
-      break;
-    case FaultKind::lose_replies:
-      n.lose_replies = 2;
-      break;
-    case FaultKind::delay_requests:
-      n.delay_requests = 2;
-      break;
-    case FaultKind::expire_lease:
-      // Only where the loss can be seen: a lease that ends early under a dead agent is the store's
-      // lie (F4), which no lock can survive.
-      if (!n.core || !n.reaches_store || !n.reaches_peers) return;
-      expire_lease(n);
-      break;
-    case FaultKind::failing_jobs:
-      n.pg.failing_promotions = 1;
-      n.pg.failing_rewinds = static_cast<int>(fault.detail % 3);
-      n.pg.failing_clones = static_cast<int>(fault.detail / 3 % 2);
-      break;
-    case FaultKind::switchover:
-      if (leader().empty()) return;
-      request_failover({.leader = leader()});
-      break;
-    case FaultKind::restart:
-      if (!n.core) return;
-      request(n, Request{0, RestartRequest{}});
-      break;
-  }
-  ++faults_begun[std::string(name_of(fault.kind))];
+  if (!n.member || !begin(fault, n)) return;
+  ++faults_begun[static_cast<std::size_t>(fault.kind)];
   trace_as(TraceEntry::Kind::fault, n.name, fault.text());
 }
 
-void World::heal() {
+bool World::begin(const Fault& fault, Node& n) {
+  using K = FaultKind;
+  if (fault.kind < K::cut_from_store) return begin_process(fault, n);
+  if (fault.kind < K::cut_store) return begin_network(fault, n);
+  if (fault.kind < K::failing_jobs) return begin_store(fault, n);
+  if (fault.kind < K::switchover) return begin_disk(fault, n);
+  return begin_operator(fault, n);
+}
+
+bool World::begin_process(const Fault& fault, Node& n) {
+  const bool server = n.up && n.pg.alive && !n.pg.frozen;
+  switch (fault.kind) {
+    case FaultKind::kill_server:
+      if (server) kill_server(n);
+      return server;
+    case FaultKind::hang_server:
+    case FaultKind::pause_postmaster:
+    case FaultKind::pause_backends: {
+      bool Postgres::* const flag = fault.kind == FaultKind::hang_server ? &Postgres::hung
+                                    : fault.kind == FaultKind::pause_postmaster
+                                        ? &Postgres::postmaster_paused
+                                        : &Postgres::backends_paused;
+      if (!server || n.pg.*flag) return false;
+      n.pg.*flag = true;
+      undo_later(fault, [&n, flag, pid = n.pg.pid] {
+        if (n.pg.pid == pid) n.pg.*flag = false;
+      });
+      return true;
+    }
+    case FaultKind::kill_agent:
+      if (!n.core) return false;
+      kill_agent(n);
+      start_again_later(fault, n);
+      return true;
+    case FaultKind::stop_agent:
+      if (!n.core) return false;
+      stop_agent(n);
+      start_again_later(fault, n);
+      return true;
+    case FaultKind::pause_agent:
+      pause(n, {Process::loop, Process::lease_thread}, fault.lasts);
+      return true;
+    case FaultKind::pause_lease_thread:
+      pause(n, {Process::lease_thread}, fault.lasts);
+      return true;
+    case FaultKind::pause_guard:
+      pause(n, {Process::guard}, fault.lasts);
+      return true;
+    case FaultKind::freeze:
+      if (!n.up || n.pg.frozen) return false;
+      freeze(n, fault.lasts);
+      return true;
+    case FaultKind::power_off:
+      if (!n.up) return false;
+      power_off(n);
+      undo_later(fault, [this, &n] {
+        if (!n.up && n.member) power_on(n);
+      });
+      return true;
+    default:
+      cycle_power(fault);
+      return true;
+  }
+}
+
+/// All at once; some come back together, the others later.
+void World::cycle_power(const Fault& fault) {
+  for (Node* n : order_) {
+    if (!n->up) continue;
+    power_off(*n);
+    const bool first = (fault.detail >> n->index & 1) != 0;
+    at(first ? milliseconds(500) : fault.lasts, [this, n, heals = heals_] {
+      if (heals_ == heals && !n->up && n->member) power_on(*n);
+    });
+  }
+}
+
+bool World::begin_network(const Fault& fault, Node& n) {
+  Node& other = other_than(n, fault.detail);
+  const std::uint32_t to_other = 1u << other.index, to_n = 1u << n.index;
+  switch (fault.kind) {
+    case FaultKind::cut_from_store:
+      n.reaches_store = false;
+      undo_later(fault, [&n] { n.reaches_store = true; });
+      return true;
+    case FaultKind::one_way_from_store: {
+      bool Node::* const flag = fault.detail % 2 != 0 ? &Node::mute_to_store : &Node::deaf_to_store;
+      n.*flag = true;
+      undo_later(fault, [&n, flag] { n.*flag = false; });
+      return true;
+    }
+    case FaultKind::cut_from_peers:
+      n.reaches_peers = false;
+      undo_later(fault, [&n] { n.reaches_peers = true; });
+      return true;
+    case FaultKind::cut_between:
+      if (&other == &n) return false;
+      n.mute_to |= to_other;
+      other.mute_to |= to_n;
+      undo_later(fault, [&n, &other, to_other, to_n] {
+        n.mute_to &= ~to_other;
+        other.mute_to &= ~to_n;
+      });
+      return true;
+    case FaultKind::one_way_between:
+      if (&other == &n) return false;
+      n.mute_to |= to_other;
+      undo_later(fault, [&n, to_other] { n.mute_to &= ~to_other; });
+      return true;
+    case FaultKind::slow_node:
+      n.delay = milliseconds(static_cast<std::int64_t>(10 + fault.detail % 1200));
+      undo_later(fault, [&n] { n.delay = {}; });
+      return true;
+    default:
+      n.loss = static_cast<int>(50 + fault.detail % 600);
+      undo_later(fault, [&n] { n.loss = 0; });
+      return true;
+  }
+}
+
+bool World::begin_store(const Fault& fault, Node& n) {
+  switch (fault.kind) {
+    case FaultKind::cut_store:
+      cut_store(true);
+      undo_later(fault, [this] { cut_store(false); });
+      return true;
+    case FaultKind::no_quorum:
+      store.lose_leader();
+      undo_later(fault, [this] { store.elect_leader(now_); });
+      return true;
+    case FaultKind::lose_replies:
+      n.lose_replies = 2;
+      return true;
+    case FaultKind::delay_requests:
+      n.delay_requests = 2;
+      return true;
+    case FaultKind::double_requests:
+      n.double_requests = 2;
+      return true;
+    case FaultKind::expire_lease:
+      // Only where the loss is seen at once: a lease that ends early under a dead or paused agent
+      // is the store's lie (F4), which no lock can survive.
+      if (!n.core || n.paused(Process::loop, now_) || n.pg.frozen || !n.reaches_store ||
+          n.mute_to_store || n.deaf_to_store || n.watch_stalled || n.stale > 0 || n.delay.count() ||
+          n.loss > 0 || store_cut_ || store.leaderless())
+        return false;
+      expire_lease(n);
+      return true;
+    case FaultKind::stale_reads:
+      n.stale = 1 + fault.detail % 30;
+      undo_later(fault, [&n] { n.stale = 0; });
+      return true;
+    case FaultKind::stall_watch:
+      n.watch_stalled = true;
+      undo_later(fault, [&n] { n.watch_stalled = false; });
+      return true;
+    default:
+      n.keepalive_lies = true;
+      undo_later(fault, [&n] { n.keepalive_lies = false; });
+      return true;
+  }
+}
+
+bool World::begin_disk(const Fault& fault, Node& n) {
+  const auto slow = [&](Duration Postgres::* what) {
+    n.pg.*what = std::min<Duration>(fault.lasts, kSlowest);
+    undo_later(fault, [&n, what] { n.pg.*what = {}; });
+  };
+  switch (fault.kind) {
+    case FaultKind::failing_jobs:
+      n.pg.failing_promotions = static_cast<int>(fault.detail % 3);
+      n.pg.failing_rewinds = static_cast<int>(fault.detail / 3 % 3);
+      n.pg.failing_clones = static_cast<int>(fault.detail / 9 % 3);
+      n.pg.failing_starts = static_cast<int>(fault.detail / 27 % 3);
+      return true;
+    case FaultKind::disk_full:
+      n.pg.disk_full = true;
+      undo_later(fault, [&n] { n.pg.disk_full = false; });
+      return true;
+    case FaultKind::slow_promotion:
+      slow(&Postgres::slow_promotion);
+      return true;
+    case FaultKind::slow_start:
+      slow(&Postgres::slow_start);
+      return true;
+    case FaultKind::late_promotion:
+      n.pg.late_promotions = 1;
+      return true;
+    default:
+      slow(&Postgres::slow_stop);
+      return true;
+  }
+}
+
+void World::heal_node(Node& n) {
+  n.reaches_store = n.reaches_peers = true;
+  n.mute_to_store = n.deaf_to_store = n.watch_stalled = n.keepalive_lies = false;
+  n.lose_replies = n.delay_requests = n.double_requests = n.loss = 0;
+  n.mute_to = 0;
+  n.stale = 0;
+  n.delay = {};
+  Postgres& pg = n.pg;
+  pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
+  pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
+  pg.late_promotions = 0;
+  pg.slow_promotion = pg.slow_start = pg.slow_stop = {};
+  if (pg.frozen) thaw(n);
+  n.paused_until.fill(now_);
+  n.member = true;
+}
+
+void World::heal(std::uint32_t stay_off) {
   ++heals_;
   trace_as(TraceEntry::Kind::fault, "", "every fault is undone");
   cut_store(false);
-  for (Node* n : nodes()) {
-    n->reaches_store = n->reaches_peers = true;
-    n->lose_replies = n->delay_requests = 0;
-    n->pg.failing_promotions = n->pg.failing_rewinds = n->pg.failing_clones = 0;
-    n->pg.hung = false;
+  if (store.leaderless()) store.elect_leader(now_);
+  end_operations();
+  for (Node* n : order_) {
+    heal_node(*n);
+    if ((stay_off >> n->index & 1) != 0) {
+      if (n->up) power_off(*n);
+      continue;
+    }
     if (!n->up)
       power_on(*n);
     else if (!n->core)
       start_agent(*n);
   }
+  // What waited for a paused process is done now.
+  queue_.hurry(now_, [](const Queue::Item& item) { return item.held_by_pause; });
 }
 
 }  // namespace aurum::sim

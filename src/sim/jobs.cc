@@ -12,6 +12,13 @@ namespace aurum::sim {
 
 using model::DataDir;
 
+namespace {
+
+/// How often a stop that a paused server does not hear is looked at.
+constexpr Duration kLook = milliseconds(500);
+
+}  // namespace
+
 void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
   if (!n.core || n.life != life || n.jobs.erase(id) == 0) return;
   probe(n);
@@ -33,6 +40,7 @@ void World::job(Node& n, JobId id, const InitDb&) {
     pg.founding = true;
     pg.system_identifier = fmt::format("{}", 7'000'000'000 + next_branch_);
     pg.wal = {{{next_branch_++, 1, model::Lsn{0}}}, model::Lsn{0x1000000}};
+    pg.flushed = pg.wal.end;
     pg.control_state = "shut down";
     pg.checkpoint = model::Lsn{0x1000000 - kCheckpointRecord};
     pg.checkpoint_timeline = 1;
@@ -52,9 +60,7 @@ void World::job(Node& n, JobId id, const Clone& clone) {
   if (n.pg.data != DataDir::empty)
     violation(Rule::data_care, n.name + " copies into a directory with data");
   n.pg.data = DataDir::incomplete;
-  const auto usable = [this, &n](const Node& from) {
-    return linked(n, from) && from.pg.alive && from.pg.accepting && !from.pg.hung;
-  };
+  const auto usable = [this, &n](const Node& from) { return linked(n, from) && from.pg.answers(); };
   Node* from = nullptr;
   for (const auto& source : clone.sources) {
     Node& candidate = node(source.name);
@@ -68,7 +74,8 @@ void World::job(Node& n, JobId id, const Clone& clone) {
     }
     n.pg.data = DataDir::ready;
     n.pg.system_identifier = from->pg.system_identifier;
-    n.pg.wal = from->pg.wal;
+    n.pg.copy_wal(from->pg);
+    n.pg.flushed = n.pg.wal.end;
     n.pg.roles = from->pg.roles;
     n.pg.slots.clear();
     // As pg_basebackup leaves it: pg_control of the source, and a backup_label beside it.
@@ -83,13 +90,13 @@ void World::job(Node& n, JobId id, const Clone& clone) {
 /// The server is there at once, and answers later. It goes on without the agent.
 void World::launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then) {
   Postgres& pg = n.pg;
-  const auto later = [this, then](Duration in, Status status) {
-    at(in, [then, status] { then(status); });
+  const auto later = [this, &n, then](Duration in, Status status) {
+    at_server(n, in, [then, status] { then(status); });
   };
   if (pg.alive) return later(milliseconds(2), fail(Code::exists, "it runs already"));
   if (pg.data != DataDir::ready) return later(milliseconds(2), fail(Code::invalid, "no data"));
-  if (pg.failing_starts > 0) {
-    --pg.failing_starts;
+  if (pg.failing_starts > 0 || pg.disk_full) {
+    pg.failing_starts = std::max(0, pg.failing_starts - 1);
     return later(milliseconds(50), fail(Code::io, "could not start"));
   }
   const bool standby_data = pg.control_state == "in archive recovery" ||
@@ -100,7 +107,8 @@ void World::launch(Node& n, const model::PgTarget& target, std::function<void(St
   const int pid = pg.pid = next_pid_++;
   pg.alive = true;
   pg.accepting = pg.hung = false;
-  at(jitter(milliseconds(50), milliseconds(250)), [&n, pid, target, then, this] {
+  const Duration time = jitter(milliseconds(50), milliseconds(250)) + pg.slow_start;
+  at_server(n, time, [&n, pid, target, then, this] {
     if (!n.up || !n.pg.alive || n.pg.pid != pid)
       return then(fail(Code::io, "it ended while starting"));
     n.pg.backup_label = false;
@@ -117,24 +125,32 @@ void World::job(Node& n, JobId id, const StartPg& start) {
 
 void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then) {
   Postgres& pg = n.pg;
-  if (!pg.alive) return at(milliseconds(2), then);
+  if (!pg.alive) return at_server(n, milliseconds(2), then);
   const int pid = pg.pid;
-  const bool clean = mode != model::StopMode::immediate && !pg.hung && pg.accepting;
-  const Duration time = pg.hung ? timeout
-                        : clean ? jitter(milliseconds(30), milliseconds(120))
+  if ((pg.hung || pg.postmaster_paused) && timeout > kLook) {
+    // It hears nothing of the signal until it goes on.
+    return at_server(n, kLook,
+                     [this, &n, mode, left = timeout - kLook, then] { halt(n, mode, left, then); });
+  }
+  const bool deaf = pg.hung || pg.postmaster_paused;
+  const bool clean = mode != model::StopMode::immediate && !deaf && pg.accepting;
+  const Duration time = deaf    ? timeout + seconds(1)
+                        : clean ? jitter(milliseconds(30), milliseconds(120)) + pg.slow_stop
                                 : Duration(milliseconds(10));
   const bool in_time = time <= timeout;
-  pg.accepting = false;  // its sessions end first
+  // Its sessions end first; of an immediate stop nobody hears before the signal.
+  if (mode != model::StopMode::immediate) pg.accepting = false;
   pg.shutting_down = clean;
-  at(std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
-    if (n.pg.alive && n.pg.pid == pid) {
+  at_server(n, std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
+    const bool stuck = n.pg.hung && n.pg.unkillable;
+    if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
         for (Node* s : nodes()) {
           if (s->pg.streaming && s->pg.streams_from == n.name && linked(*s, n) &&
               s->pg.wal.is_prefix_of(n.pg.wal))
-            s->pg.wal = n.pg.wal;
+            s->pg.copy_wal(n.pg);
         }
       } else {
         n.pg.crash();
@@ -146,12 +162,15 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
 }
 
 void World::job(Node& n, JobId id, const StopPg& stop) {
-  halt(n, stop.mode, stop.timeout,
-       [this, &n, id, life = n.life] { end_job(n, life, id, JobResult{}); });
+  halt(n, stop.mode, stop.timeout, [this, &n, id, life = n.life] {
+    if (n.pg.alive) return end_job(n, life, id, fail(Code::timeout, "it does not end"));
+    end_job(n, life, id, JobResult{});
+  });
 }
 
 void World::job(Node& n, JobId id, const RestartPg& restart) {
   halt(n, model::StopMode::fast, restart.timeout, [this, &n, id, life = n.life, restart] {
+    if (n.life != life || !n.jobs.contains(id)) return;  // it is the agent that starts it again
     launch(n, restart.target, [this, &n, id, life](Status status) {
       end_job(n, life, id, status ? Result<JobResult>(JobResult{}) : fail(status.error()));
     });
@@ -169,20 +188,32 @@ void World::job(Node& n, JobId id, const Configure& configure) {
 
 void World::job(Node& n, JobId id, const Promote& promote) {
   const int pid = n.pg.pid;
-  at(jitter(milliseconds(40), milliseconds(150)), [this, &n, id, pid, promote, life = n.life] {
+  const Duration time = jitter(milliseconds(40), milliseconds(150)) + n.pg.slow_promotion;
+  at_server(n, time, [this, &n, id, pid, promote, life = n.life] {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
+    if (there && n.pg.late_promotions > 0) {
+      --n.pg.late_promotions;
+      at_server(n, jitter(milliseconds(1), seconds(1)), [this, &n, pid, promote] {
+        if (n.pg.alive && n.pg.accepting && n.pg.pid == pid) promote_server(n, promote);
+      });
+      return end_job(n, life, id, fail(Code::timeout, "no answer to the promotion in time"));
+    }
     if (!there || n.pg.failing_promotions > 0) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
-    if (n.pg.in_recovery)
-      n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+    promote_server(n, promote);
     end_job(n, life, id, JobResult{});
   });
 }
 
+void World::promote_server(Node& n, const Promote& promote) {
+  if (n.pg.in_recovery)
+    n.pg.promote(next_branch_++, std::max(n.pg.wal.timeline(), promote.above) + 1);
+}
+
 void World::job(Node& n, JobId id, const Checkpoint&) {
-  at_agent(n, milliseconds(200), [this, &n, id] {
+  at_agent(n, milliseconds(200) + n.pg.slow_calls, [this, &n, id] {
     if (n.pg.writable()) {
       n.pg.checkpoint = n.pg.wal.end;
       n.pg.checkpoint_timeline = n.pg.wal.timeline();
@@ -194,12 +225,12 @@ void World::job(Node& n, JobId id, const Checkpoint&) {
 void World::job(Node& n, JobId id, const Inspect& inspect) {
   at_agent(n, milliseconds(5), [this, &n, id, from = inspect.upstream.name] {
     const Node& up = node(from);
-    if (!linked(n, up) || !up.pg.alive || !up.pg.accepting || up.pg.hung)
+    if (!linked(n, up) || !up.pg.answers())
       return end_job(n, n.life, id, fail(Code::unavailable, "connection refused"));
     model::UpstreamState state;
     state.system_identifier = up.pg.system_identifier;
     state.timeline = up.pg.wal.timeline();
-    state.position = up.pg.wal.end;
+    state.position = up.pg.in_recovery ? up.pg.wal.end : up.pg.flushed;
     state.in_recovery = up.pg.in_recovery;
     state.history = up.pg.wal.history();
     end_job(n, n.life, id, JobResult{state});
@@ -215,12 +246,13 @@ void World::job(Node& n, JobId id, const Rewind& rewind) {
   at_agent(n, milliseconds(300), [this, &n, id, from = rewind.source.name] {
     if (!n.jobs.contains(id)) return;
     const Node& up = node(from);
-    const bool there = linked(n, up) && up.pg.alive && up.pg.accepting && !up.pg.hung;
+    const bool there = linked(n, up) && up.pg.answers();
     if (!there || !n.pg.rewindable || n.pg.failing_rewinds > 0) {
       if (n.pg.failing_rewinds > 0) --n.pg.failing_rewinds;
       return end_job(n, n.life, id, fail(Code::io, "pg_rewind failed"));
     }
-    n.pg.wal = up.pg.wal;
+    n.pg.copy_wal(up.pg);
+    n.pg.flushed = n.pg.wal.end;
     n.pg.control_state = "in archive recovery";
     n.pg.checkpoint = n.pg.wal.end;
     n.pg.checkpoint_timeline = n.pg.wal.timeline();
@@ -242,7 +274,7 @@ void World::job(Node& n, JobId id, const ClearData&) {
 }
 
 void World::job(Node& n, JobId id, const ChangeSlots& change) {
-  at_agent(n, milliseconds(10), [this, &n, id, change] {
+  at_agent(n, milliseconds(10) + n.pg.slow_calls, [this, &n, id, change] {
     for (const auto& name : change.drop)
       std::erase_if(n.pg.slots, [&](const model::Slot& s) { return s.name == name; });
     for (const auto& name : change.create) {
@@ -261,7 +293,7 @@ void World::job(Node& n, JobId id, const ChangeSlots& change) {
 }
 
 void World::job(Node& n, JobId id, const ReadHistory&) {
-  at_agent(n, milliseconds(5),
+  at_agent(n, milliseconds(5) + n.pg.slow_calls,
            [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });
 }
 

@@ -72,7 +72,7 @@ TEST_F(Operators, a_clean_stop_of_the_leader_hands_over_first) {
   w().stop_agent(old_primary());
   const Duration outage =
       seconds_to([&] { return w().writer() && w().writer() != &old_primary(); }, seconds(10));
-  EXPECT_LT(outage, seconds(1));
+  EXPECT_LT(outage, seconds(1)) << w().describe();
   w().run_for(seconds(5));
   ASSERT_TRUE(old_primary().exited.has_value());
   EXPECT_EQ(old_primary().exited->first, 0);

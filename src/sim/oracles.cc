@@ -13,6 +13,10 @@ namespace {
 
 /// How long a guard may take from the deadline to the last process's death.
 constexpr Duration kGuardReaction = milliseconds(5);
+/// A busy cluster of five takes in a few hundred a second.
+constexpr int kStepsPerSecondMost = 5'000;
+/// And an agent that has just learnt that it leads no more.
+constexpr Duration kDemotion = milliseconds(100);
 
 }  // namespace
 
@@ -22,53 +26,149 @@ void World::violation(Rule rule, std::string what) {
 }
 
 void World::guards() {
-  for (Node* n : nodes()) {
+  for (Node* n : order_) {
     const bool late = n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
-    if (!n->up || !n->pg.alive || !late || n->kill_pending) continue;
+    if (!late || !n->up || !n->pg.alive || n->kill_pending ||
+        n->paused(Queue::Process::guard, now_))
+      continue;
     n->kill_pending = true;
-    at(kGuardReaction - milliseconds(1), [this, n] {
-      n->kill_pending = false;
-      const bool still = n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
-      if (!n->up || !still || !n->pg.alive) return;
-      ++n->guard_kills;
-      kill_server(*n);
-    });
+    queue_.put(now_ + kGuardReaction - milliseconds(1),
+               {.what =
+                    [this, n] {
+                      n->kill_pending = false;
+                      const bool still =
+                          n->page.state == PageState::leased && clock(*n) >= n->page.deadline;
+                      if (!n->up || !still || !n->pg.alive) return;
+                      ++n->guard_kills;
+                      kill_server(*n);
+                    },
+                .node = n,
+                .life = n->boot,
+                .process = Queue::Process::guard});
   }
 }
 
+void World::check_calm() {
+  if (now_ >= calm_until_) {
+    calm_until_ = now_ + seconds(1);
+    steps_at_ = steps;
+  }
+  if (spins_ || steps - steps_at_ <= kStepsPerSecondMost) return;
+  spins_ = true;  // and the world stands still: such a run would never end
+  violation(Rule::calm, fmt::format("{} events within a second", steps - steps_at_));
+}
+
 void World::check() {
+  check_calm();
   check_writers();
-  const Node* n = writer();
+  const Node* n = nullptr;
+  for (const Node* each : order_) {
+    if (each->pg.writable() && excuse(*each) == nullptr) n = each;
+  }
   if (n == nullptr) return;
   check_sync(*n);
   if (!n->pg.roles && store.view().initialize == n->pg.system_identifier)
     violation(Rule::initdb,
               n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
-  if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
+  if (n->name != last_writer_ || branch != last_branch_) {
+    if (branch > newest_branch_) check_fit_to_lead(*n);
+    check_rows(*n);
+  }
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
 }
 
-void World::check_writers() {
-  std::string writers;
-  int count = 0;
-  for (const auto& [name, n] : nodes_) {
-    if (!n->pg.writable()) continue;
-    writers += " " + name;
-    ++count;
-    const bool leased = n->page.state == PageState::leased &&
-                        clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
-    const bool excused = n->page.state == PageState::maintenance || n->kill_pending;
-    if (!leased && !excused)
-      violation(Rule::lease_page,
-                fmt::format("{} is writable, and its lease page does not allow it", name));
-  }
-  if (count > 1) violation(Rule::one_writer, "two servers are writable at once:" + writers);
+bool World::page_allows(const Node& n) const {
+  return n.page.state == PageState::maintenance ||
+         (n.page.state == PageState::leased && clock(n) < n.page.deadline);
 }
 
+const char* World::excuse(const Node& n) const {
+  // docs/decisions/0006: a machine that was frozen past its deadline is writable from its thaw to
+  // the guard's next look. The commit fence will close that.
+  if (now_ - n.thawed_at <= kGuardReaction && n.thawed_at.ns >= 0) return "thaw_window";
+  // A maintenance page outlives the pause while its agent is dead or hears nothing of the store:
+  // the guard allows, and the others may elect.
+  const bool unheard = !n.core || now_ - n.heard_at > kHearing || now_ - n.hears_since < kDemotion;
+  if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
+    return "maintenance_unheard";
+  if (now_ - n.left_maintenance < kGuardReaction) return "maintenance_unheard";
+  // Likewise an agent that found such a page beside a silent server: it does not know the page yet.
+  if (n.page.state == PageState::maintenance && n.core && !n.core->state().page &&
+      leader() != n.name)
+    return "maintenance_unheard";
+  // Nobody but a stopped guard could have ended it.
+  const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];
+  if (guard_on.ns > 0 && now_ < guard_on + kGuardReaction) return "guard_paused";
+  return nullptr;
+}
+
+void World::check_writers() {
+  int count = 0;
+  const Node* excused_one = nullptr;
+  for (Node* n : order_) {
+    if (!n->pg.writable() || !may_acknowledge(*n)) continue;
+    check_lock(*n);
+    ++count;
+    const bool in_time = n->page.state == PageState::leased &&
+                         clock(*n) <= std::max(n->page.deadline, Instant{}) + kGuardReaction;
+    if (in_time || n->page.state == PageState::maintenance || n->kill_pending) continue;
+    if (excuse(*n) == nullptr) {
+      violation(Rule::lease_page,
+                fmt::format("{} is writable, and its lease page does not allow it", n->name));
+    }
+  }
+  if (count <= 1) return;
+  std::string writers;
+  for (const Node* n : order_) {
+    if (!n->pg.writable() || !may_acknowledge(*n)) continue;
+    writers += " " + n->name;
+    if (excuse(*n) != nullptr) excused_one = n;
+  }
+  if (excused_one == nullptr)
+    return violation(Rule::one_writer, "two servers are writable at once:" + writers);
+  // Once for each time, not for each event.
+  if (now_ - two_excused_ > seconds(1)) ++excused[excuse(*excused_one)];
+  two_excused_ = now_;
+}
+
+/// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted.
+void World::check_lock(Node& n) {
+  if (leader() == n.name) {
+    n.lied_until = {};
+    return;
+  }
+  const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
+  if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
+  if (excuse(n) != nullptr) return;
+  violation(Rule::lock, fmt::format("{} is writable, and the lock is {}", n.name,
+                                    leader().empty() ? "free" : "held by " + leader()));
+}
+
+void World::check_fit_to_lead(const Node& n) {
+  newest_branch_ = n.pg.wal.path.back().branch;
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  if (model::tag_nofailover(self))
+    violation(Rule::fit_to_lead, n.name + " was promoted, and is tagged nofailover");
+  const model::ClusterView& view = store.view();
+  const model::DynamicConfig config = model::read_dynamic_config(view.config);
+  if (config.synchronous_mode != model::SyncMode::off || n.pg.wal.path.size() < 2) return;
+  const model::Lsn end = n.pg.wal.path.back().begin;
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (view.status.optime && view.status.optime->value > end.value + lag)
+    violation(Rule::fit_to_lead,
+              fmt::format("{} was promoted at {}, more than {} behind {}", n.name,
+                          model::to_string(end), lag, model::to_string(*view.status.optime)));
+}
+
+/// (e) The key promises no more than the server waits for.
 void World::check_sync(const Node& n) {
+  if (sync_checked_ == store.revision() && sync_names_checked_ == n.pg.sync_names) return;
+  sync_checked_ = store.revision();
+  sync_names_checked_ = n.pg.sync_names;
   const model::SyncKey& key = store.view().sync;
   if (key.leader != n.name) return;
   const auto names = parse_sync_names(n.pg.sync_names);
@@ -77,6 +177,28 @@ void World::check_sync(const Node& n) {
       violation(Rule::sync_key, fmt::format("the sync key promises {}, and {} waits for '{}'",
                                             member, n.name, n.pg.sync_names));
   }
+}
+
+/// (g) What is acknowledged on a timeline comes before all that is acknowledged on a newer one.
+void World::check_acknowledged(const Node& n) {
+  const model::Timeline timeline = n.pg.wal.timeline();
+  if (timeline < newest_acknowledged_) {
+    if (const char* why = excuse(n)) {
+      ++excused[why];
+      return;
+    }
+    violation(Rule::timeline, fmt::format("{} acknowledges on timeline {} after {}", n.name,
+                                          timeline, newest_acknowledged_));
+  }
+  newest_acknowledged_ = timeline;
+  // Of a cluster that is founded: before, whoever loses the race throws its initdb away.
+  const auto* initialize = store.find("initialize");
+  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
+  const int branch = n.pg.wal.path.back().branch;
+  if (branch_of_.emplace(timeline, branch).first->second == branch) return;
+  violation(Rule::timeline, fmt::format("{} acknowledges on timeline {}, which another promotion "
+                                        "made before",
+                                        n.name, timeline));
 }
 
 void World::check_rows(const Node& new_writer) {

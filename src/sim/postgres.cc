@@ -32,7 +32,8 @@ model::History Wal::history() const {
 
 void Postgres::start(const model::PgTarget& with, int new_pid, std::string at) {
   alive = accepting = true;
-  hung = streaming = shutting_down = false;
+  hung = streaming = shutting_down = postmaster_paused = backends_paused = false;
+  flushed = wal.end;
   streams_from.clear();
   in_recovery = !with.primary;
   pid = new_pid;
@@ -48,7 +49,9 @@ void Postgres::shut_down_cleanly() {
     checkpoint_timeline = wal.timeline();
     wal.end.value += kCheckpointRecord;
     control_state = "shut down";
+    flushed = wal.end;
   } else {
+    flushed = wal.end;
     control_state = "shut down in recovery";
   }
   alive = accepting = streaming = hung = shutting_down = false;
@@ -68,7 +71,19 @@ void Postgres::promote(int branch, model::Timeline timeline) {
   checkpoint = wal.end;
   checkpoint_timeline = wal.timeline();
   wal.end.value += kCheckpointRecord;
+  flushed = wal.end;
   control_state = "in production";
+}
+
+void Postgres::lose_unflushed(Lsn end) {
+  if (data != model::DataDir::ready || end >= wal.end) return;
+  wal.end = std::max(end, wal.path.back().begin);
+  checkpoint = std::min(checkpoint, wal.end);
+}
+
+void Postgres::copy_wal(const Postgres& from) {
+  if (wal.path != from.wal.path) wal.path = from.wal.path;
+  wal.end = from.flushed;
 }
 
 std::optional<model::ControlData> Postgres::control() const {

@@ -39,7 +39,8 @@ struct Postgres {
   bool founding = false;  ///< made by initdb, post_bootstrap has not ended
   bool roles = false;     ///< they were made
   std::string system_identifier;
-  Wal wal;
+  Wal wal;  ///< as written; a power cut leaves what was flushed
+  model::Lsn flushed;
   std::string control_state = "shut down";
   model::Lsn checkpoint;
   model::Timeline checkpoint_timeline = 0;
@@ -57,21 +58,35 @@ struct Postgres {
   std::string sync_names;  ///< in force
   std::vector<model::Slot> slots;
   std::string streams_from;  ///< name of the member it streams from now; "" if none
+  model::Lsn told_flushed;   ///< what the member it streams from knows of `flushed`
 
   // Faults.
   int failing_promotions = 0;
+  int late_promotions = 0;  ///< nobody waits so long: they come true after they failed
   int failing_starts = 0;
   int failing_rewinds = 0;
   int failing_clones = 0;
+  bool frozen = false;             ///< the whole machine stands still
+  bool postmaster_paused = false;  ///< no new connection, no orderly stop
+  bool backends_paused = false;    ///< between the last check of a commit and its acknowledgement
+  bool disk_full = false;
+  Duration slow_promotion{}, slow_start{}, slow_stop{};
   bool rewindable = true;
+  bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
+  Duration slow_calls{};      ///< what slots, checkpoints and the like take more
   bool backup_label = false;  ///< a copy that was not started yet
 
-  bool writable() const { return alive && accepting && !in_recovery && !hung; }
+  bool writable() const { return alive && accepting && !in_recovery && !hung && !frozen; }
+  /// Whether a new connection gets an answer.
+  bool answers() const { return alive && accepting && !hung && !frozen && !postmaster_paused; }
   void start(const model::PgTarget& with, int new_pid, std::string at);
   /// The end of a clean stop of a primary: its last record.
   void shut_down_cleanly();
-  /// Kill, crash or power loss.
+  /// Kill or crash: the operating system still has what was written.
   void crash();
+  void lose_unflushed(model::Lsn end);  ///< power loss: what lies behind `end` is gone
+  /// Takes over another one's WAL, as far as that one has flushed it.
+  void copy_wal(const Postgres& from);
   void promote(int branch, model::Timeline timeline);
   std::optional<model::ControlData> control() const;
 };

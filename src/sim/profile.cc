@@ -67,6 +67,7 @@ model::Value Shape::dcs() const {
   dcs.set("retry_timeout", spans.retry_timeout);
   dcs.set("synchronous_mode", mode != Profile::Mode::async);
   if (mode == Profile::Mode::strict) dcs.set("synchronous_mode_strict", true);
+  if (mode == Profile::Mode::async) dcs.set("maximum_lag_on_failover", 40'000);  // some seconds
   dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", use_pg_rewind);
   return dcs;
 }
@@ -84,6 +85,7 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   constexpr int kNodes[] = {1, 2, 2, 3, 3, 3, 3, 4, 5, 5};
   shape.nodes = profile.nodes != 0 ? profile.nodes : kNodes[nodes];
   shape.use_pg_rewind = random() % 3 != 0;
+  shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
   return shape;
 }
 

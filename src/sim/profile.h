@@ -29,6 +29,7 @@ struct Shape {
   Profile::Pace pace = Profile::Pace::fast;
   int nodes = 3;
   bool use_pg_rewind = true;
+  bool last_may_not_lead = false;  ///< the last node is tagged nofailover
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with

@@ -74,6 +74,7 @@ class Queue {
     Node* node = nullptr;
     int life = 0;
     Process process = Process::world;
+    bool held_by_pause = false;
   };
 
   bool empty() const { return heap_.empty(); }
@@ -90,6 +91,7 @@ class Queue {
   }
   /// Puts one back that can not happen yet, before all that was put in after it.
   void put_back(Instant at, std::uint64_t order, Item item) {
+    item.held_by_pause = true;
     push({at, order, store(std::move(item))});
   }
   /// What waits for a later time than `at` and was put back, now happens at `at`.

@@ -11,9 +11,11 @@ namespace aurum::sim {
 
 namespace {
 
-/// Whoever is to write again after the last fault: the longest of what may have to run out, one
-/// after another (a lease, a pause after failed promotions, a start), by the profile's spans.
-Duration recovery_bound(const Shape&) { return seconds(150); }
+/// What may have to run out one after another before somebody writes: leases, pauses after failed
+/// promotions, starts; by the ttl in force.
+Duration writer_bound(World& w) { return 3 * w.ttl() + seconds(30); }
+/// And until everybody else streams from it: recoveries, rewinds and copies with their back-offs.
+Duration health_bound(World& w) { return 3 * w.ttl() + seconds(90); }
 
 void let_faults_happen(World& w, const std::vector<Fault>& plan, const RunOptions& options) {
   for (std::size_t i = 0; i < plan.size() && w.violations.empty(); ++i) {
@@ -25,13 +27,59 @@ void let_faults_happen(World& w, const std::vector<Fault>& plan, const RunOption
   if (w.violations.empty()) w.run_for((Instant{} + options.faulty) - w.now());
 }
 
-/// (c) and (d): with every fault undone the cluster is whole again.
-void demand_recovery(World& w, const Shape& shape) {
-  w.heal();
-  const Duration bound = recovery_bound(shape);
-  if (w.run_until([&] { return !w.violations.empty() || w.healthy(); }, bound)) return;
-  w.violation(w.writer() == nullptr ? Rule::recovery : Rule::end_state,
-              fmt::format("not healthy {} s after the last fault", to_seconds(bound)));
+bool somebody_may_lead(World& w, std::uint32_t off) {
+  return std::any_of(w.nodes().begin(), w.nodes().end(),
+                     [&](const Node* n) { return (off >> n->index & 1) == 0 && w.may_lead(*n); });
+}
+
+/// Some nodes that stay off at first, so that the others must do without them; 0 where these could
+/// not be expected to.
+std::uint32_t minority(World& w, std::uint64_t seed) {
+  const auto all = w.nodes().size();
+  if (seed % 3 != 0 || all < 3) return 0;
+  std::uint32_t off = 0;
+  for (std::size_t i = 0; i < (all - 1) / 2; ++i)
+    off |= 1u << (seed / 3 + i * (1 + seed % 2)) % all;
+  return somebody_may_lead(w, off) ? off : 0;
+}
+
+/// (c) and (d): with every fault undone there is a writer within the bound, and the cluster is
+/// whole again.
+void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
+  const std::uint32_t off = minority(w, options.seed);
+  w.heal(off);
+  const Instant healed = w.now();
+  const auto wait_for = [&](const auto& holds, Duration bound, Rule rule, const char* what) {
+    const bool came = w.run_until([&] { return !w.violations.empty() || holds(); }, bound);
+    if (!came)
+      w.violation(rule,
+                  fmt::format("{} {} s after the last fault{}", what, to_seconds(w.now() - healed),
+                              off != 0 ? ", a minority being off" : ""));
+    return w.violations.empty();
+  };
+  const auto led = [&] {
+    const Node* writer = w.writer();
+    return writer != nullptr && w.leader() == writer->name;
+  };
+  // A late write of the one that is off may have made it the only one with every acknowledged row:
+  // then nobody else may lead, and that is right.
+  const auto settled = [&] { return led() || (off != 0 && !somebody_may_lead(w, off)); };
+  const auto unfounded = [&] { return !w.store.view().initialize; };
+  const bool settles =
+      w.run_until([&] { return !w.violations.empty() || settled(); }, writer_bound(w));
+  if (!settles && unfounded()) {
+    // An agent that ended before its new cluster was registered left a directory that nobody may
+    // lead with. Its agent says so, and ends.
+    ++w.excused["founding_interrupted"];
+    return;
+  }
+  if (!wait_for(settled, Duration{0}, Rule::recovery, "no writer")) return;
+  if (led()) result.writer_after = w.now() - healed;
+  if (off != 0) w.heal();
+  const Instant all_on = w.now();
+  const auto healthy = [&] { return w.healthy(); };
+  if (!wait_for(healthy, health_bound(w), Rule::end_state, "not healthy")) return;
+  result.healthy_after = w.now() - all_on;
 }
 
 std::vector<std::string> last_notes(World& w) {
@@ -56,13 +104,24 @@ RunResult run(const RunOptions& options) {
            .seed = options.seed,
            .dcs = result.shape.dcs(),
            .trace = options.trace,
+           .fence = options.fence,
+           .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
+  if (result.shape.last_may_not_lead) {
+    model::Value& tags = w.nodes().back()->config.tags;
+    if (!tags.is_object()) tags = model::Value::object();
+    tags.set("nofailover", true);
+  }
   for (Node* n : w.nodes()) w.start_agent(*n);
   let_faults_happen(w, result.plan, options);
-  if (w.violations.empty()) demand_recovery(w, result.shape);
+  if (w.violations.empty()) demand_recovery(w, options, result);
   result.violations = w.violations;
   result.simulated = w.now() - Instant{};
-  result.faults = w.faults_begun;
+  for (int kind = 0; kind < kFaultKinds; ++kind) {
+    if (const int times = w.faults_begun[static_cast<std::size_t>(kind)]; times > 0)
+      result.faults[std::string(name_of(static_cast<FaultKind>(kind)))] = times;
+  }
+  result.excused = w.excused;
   result.steps = w.steps;
   result.digest = w.digest;
   result.last_event = w.last_event();

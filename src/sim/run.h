@@ -21,6 +21,7 @@ struct RunOptions {
   FaultMix faults;
   Duration faulty = seconds(60);  ///< how long faults begin
   std::vector<int> without;       ///< numbers of faults of the plan to leave out (--shrink)
+  bool fence = false;             ///< with the commit fence, which is not built yet
   bool trace = false;             ///< fill RunResult::trace
 };
 
@@ -30,7 +31,8 @@ struct RunResult {
   Shape shape;
   std::vector<Fault> plan;  ///< with those of `without`
   Duration simulated{};
-  std::map<std::string, int> faults;    ///< begun, by kind
+  Duration writer_after{}, healthy_after{};  ///< the last fault
+  std::map<std::string, int> faults;         ///< begun, by kind
   std::map<std::string, int> excused;   ///< broken rules that docs/SIMULATION.md excuses, by name
   std::uint64_t steps = 0;              ///< events that cores took in
   std::uint64_t digest = 0;             ///< of all of them: equal only for equal runs

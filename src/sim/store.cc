@@ -9,6 +9,13 @@ namespace aurum::sim {
 using model::Compare;
 using model::Write;
 
+namespace {
+
+/// etcd's, with its default election timeout.
+constexpr Duration kLeastLease = seconds(2);
+
+}  // namespace
+
 const model::KeyValue* Store::find(const std::string& key) const {
   const auto it = keys_.find(key);
   return it == keys_.end() ? nullptr : &it->second;
@@ -64,6 +71,7 @@ model::TxnDone Store::txn(const model::Txn& txn) {
 }
 
 model::LeaseId Store::grant(Duration ttl, Instant now) {
+  ttl = std::max<Duration>(ttl, kLeastLease);
   leases_[++next_lease_] = {ttl, now + ttl};
   next_end_ = std::min(next_end_, now + ttl);
   return next_lease_;
@@ -89,7 +97,7 @@ void Store::revoke(model::LeaseId lease) {
 }
 
 void Store::expire(Instant now) {
-  if (now < next_end_) return;
+  if (now < next_end_ || leaderless_) return;
   std::vector<model::LeaseId> ended;
   for (const auto& [id, lease] : leases_) {
     if (now >= lease.ends) ended.push_back(id);
@@ -138,6 +146,15 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
 
 }  // namespace
 
+void Store::elect_leader(Instant now) {
+  leaderless_ = false;
+  next_end_ = kNever;
+  for (auto& [id, lease] : leases_) {
+    lease.ends = std::max(lease.ends, now + lease.ttl);
+    next_end_ = std::min(next_end_, lease.ends);
+  }
+}
+
 const model::ClusterView& Store::view() const {
   for (const std::string& key : changed_) take_over(view_, key, find(key));
   changed_.clear();
@@ -145,14 +162,12 @@ const model::ClusterView& Store::view() const {
   return view_;
 }
 
-std::shared_ptr<const model::ClusterView> Store::snapshot() const {
-  if (!snapshot_ || snapshot_->revision != revision_)
-    snapshot_ = std::make_shared<const model::ClusterView>(view());
-  return snapshot_;
-}
-
 void Store::put(const std::string& key, const std::string& value) {
   txn({.when = {}, .then = {{.key = key, .value = value}}});
+}
+
+void Store::put_off(const std::string& key) {
+  txn({.when = {}, .then = {{.what = Write::What::erase, .key = key}}});
 }
 
 }  // namespace aurum::sim

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,14 +21,18 @@ class Store {
   bool keep_alive(model::LeaseId lease, Instant now);  ///< false: there is no such lease
   void revoke(model::LeaseId lease);
   void expire(Instant now);  ///< drops leases that ended, and their keys
+  /// Without a leader of its own it answers nothing and lets no lease go; a new one gives every
+  /// lease its whole time again.
+  void lose_leader() { leaderless_ = true; }
+  void elect_leader(Instant now);
+  bool leaderless() const { return leaderless_; }
 
   const model::ClusterView& view() const;
-  /// The same, to be kept: one copy for all who ask at one revision.
-  std::shared_ptr<const model::ClusterView> snapshot() const;
   model::Revision revision() const { return revision_; }
   const model::KeyValue* find(const std::string& key) const;
   /// As an operator writes, without condition.
   void put(const std::string& key, const std::string& value);
+  void put_off(const std::string& key);  ///< likewise: erases it
 
  private:
   struct Lease {
@@ -43,10 +46,10 @@ class Store {
   std::map<std::string, model::KeyValue> keys_;
   std::map<model::LeaseId, Lease> leases_;
   model::LeaseId next_lease_ = 1000;
+  bool leaderless_ = false;
   Instant next_end_ = kNever;        ///< no lease ends before
   mutable model::ClusterView view_;  ///< as of its revision; brought up to date when asked for
   mutable std::set<std::string> changed_;  ///< keys, since then
-  mutable std::shared_ptr<const model::ClusterView> snapshot_;
 };
 
 }  // namespace aurum::sim

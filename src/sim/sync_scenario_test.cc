@@ -61,7 +61,7 @@ TEST_F(Sync, with_all_standbys_gone_writes_go_on_unless_strict) {
   }
 }
 
-TEST_F(Sync, only_a_recorded_standby_takes_over) {  // F22
+TEST_F(Sync, F22_only_a_recorded_standby_takes_over) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     begin_sync(4, seed);
     const std::string standby = sync().members.front();
@@ -115,7 +115,7 @@ TEST_F(Sync, a_failed_promotion_gives_the_right_to_lead_back) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-TEST_F(Sync, writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {  // F27
+TEST_F(Sync, F27_writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     begin_sync(3, seed);
     Node& standby = w().node(sync().members.front());
@@ -149,6 +149,125 @@ TEST_F(Sync, a_late_write_of_the_key_by_a_former_agent_promises_nothing) {
   w().run_for(seconds(10));
   EXPECT_TRUE(old_primary().said("reclaim"));
   EXPECT_TRUE(sync().members.empty()) << w().describe();
+}
+
+TEST_F(Sync, with_the_mode_switched_off_the_key_goes_before_the_names) {
+  begin_sync();
+  w().kill_agent(old_primary());
+  w().kill_server(old_primary());
+  w().set_config("synchronous_mode", false);
+  w().start_agent(old_primary());
+  EXPECT_TRUE(w().run_until([&] { return sync().leader.empty(); }, seconds(10))) << w().describe();
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, a_lock_taken_with_the_mode_switched_off_takes_the_key_away) {
+  begin_sync(3, 1, true);
+  w().store.lose_leader();
+  EXPECT_TRUE(w().run_until(
+      [&] { return old_primary().pg.accepting && old_primary().pg.in_recovery; }, seconds(30)))
+      << w().describe();
+  w().run_for(seconds(4));  // it does not stand again so soon after giving up
+  model::Value config = w().store.view().config;
+  config.set("synchronous_mode", false);
+  w().store.put("config", model::to_json(config));
+  w().store.elect_leader(w().now());
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+  EXPECT_TRUE(sync().leader.empty());
+}
+
+TEST_F(Sync, a_server_that_says_nothing_may_be_a_standby_and_takes_the_lock_as_one) {
+  begin_sync(3, 1, true);
+  w().store.lose_leader();
+  EXPECT_TRUE(w().run_until(
+      [&] { return old_primary().pg.accepting && old_primary().pg.in_recovery; }, seconds(30)))
+      << w().describe();
+  old_primary().pg.hung = true;
+  w().run_for(seconds(1));
+  w().store.elect_leader(w().now());
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
+TEST_F(Sync, F06_an_old_read_of_the_key_gives_no_leadership) {
+  for (std::size_t revisions = 2; revisions < 40; ++revisions) {
+    begin_sync(3, revisions);
+    w().kill_agent(old_primary());
+    old_primary().stale = revisions;
+    w().run_for(seconds(1));
+    if (revisions % 2 == 0) old_primary().pg.hung = true;
+    w().start_agent(old_primary());
+    w().run_for(seconds(12));
+    old_primary().stale = 0;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, every_write_of_the_key_that_got_no_answer_is_reckoned_with) {
+  for (std::int64_t ms = 100; ms < 4000; ms += 100) {
+    begin_sync(2, 1, true);
+    Node& standby = w().node(sync().members.front());
+    w().power_off(standby);
+    ASSERT_TRUE(w().run_until([&] { return sync().members.empty(); }, seconds(10)));
+    w().power_on(standby);
+    ASSERT_TRUE(
+        w().run_until([&] { return old_primary().pg.sync_names == standby.name; }, seconds(10)));
+    old_primary().deaf_to_store = true;  // what it writes is done, and it never hears so
+    ASSERT_TRUE(w().run_until([&] { return sync().has(standby.name); }, seconds(5)));
+    w().run_for(milliseconds(ms));
+    w().kill_server(old_primary());
+    w().run_for(seconds(1));
+    old_primary().deaf_to_store = false;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, a_server_started_as_a_standby_while_the_lock_came_back_claims_the_key_first) {
+  for (std::int64_t ms = 0; ms < 400; ms += 5) {
+    begin_sync(3, 1, true);
+    w().kill_agent(old_primary());
+    w().kill_server(old_primary());
+    w().start_agent(old_primary());
+    old_primary().delay = milliseconds(200);
+    ASSERT_TRUE(w().run_until([&] { return old_primary().said("reclaim"); }, seconds(10)));
+    w().run_for(milliseconds(ms));
+    w().deliver(old_primary(), DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
+    w().run_for(seconds(2));
+    old_primary().delay = {};
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
+  int tried = 0;
+  for (std::size_t revisions = 1; revisions < 20; ++revisions) {
+    begin_sync(2);
+    Node& next = w().node(sync().members.front());
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return next.pg.writable(); }, seconds(20)));
+    w().run_for(seconds(1));
+    w().kill_agent(next);
+    w().kill_server(next);
+    next.stale = revisions;  // as if nobody led yet
+    next.notes.clear();
+    w().start_agent(next);
+    if (w().run_until([&] { return next.said("race"); }, seconds(2))) {
+      ++tried;
+      next.reaches_store = false;
+      w().run_for(seconds(2));
+      next.stale = 0;
+      next.pg.failing_promotions = 1;
+      next.reaches_store = true;
+    }
+    next.stale = 0;
+    w().run_for(seconds(1));
+    w().power_on(old_primary());
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+  EXPECT_GT(tried, 0);
 }
 
 }  // namespace

@@ -24,6 +24,12 @@ const char* name_of(Rule rule) {
       return "timeline";
     case Rule::data_care:
       return "data_care";
+    case Rule::lock:
+      return "lock";
+    case Rule::fit_to_lead:
+      return "fit_to_lead";
+    case Rule::calm:
+      return "calm";
   }
   return "?";
 }

@@ -18,6 +18,9 @@ enum class Rule {
   initdb,         ///< (f) no initdb while `initialize` or data exists, none left half done
   timeline,       ///< (g) acknowledged timelines never go back
   data_care,      ///< jobs meet the data they may be run on
+  lock,           ///< who is writable holds the lock, in the store and not only by its own clock
+  fit_to_lead,    ///< no nofailover member leads, nor one that lags more than allowed
+  calm,           ///< no core spins
 };
 const char* name_of(Rule rule);
 

@@ -9,16 +9,29 @@
 
 namespace aurum::sim {
 
+namespace {
+
+/// How far back a member of the store may be that serves old reads.
+constexpr std::size_t kRevisionsKept = 40;
+
+}  // namespace
+
 bool Node::said(const std::string& event) const {
   return std::any_of(notes.begin(), notes.end(), [&](const Note& n) { return n.event == event; });
 }
 
 World::World(WorldOptions options)
-    : random_(options.seed), tracing_(options.trace), restart_agents_(options.restart_agents) {
+    : random_(options.seed),
+      tracing_(options.trace),
+      fence_(options.fence),
+      restart_agents_(options.restart_agents) {
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
+    n->index = i - 1;
     n->clock_ahead = seconds(1000) * i;
+    // Rates differ from the store's by less than 1 %, which is what the lease rules allow.
+    if (options.drifting_clocks) n->clock_ppm = static_cast<std::int64_t>(random(19'001)) - 9'500;
     n->config.name = n->name;
     n->config.scope = "world";
     n->config.pg.connect_address = fmt::format("10.0.0.{}:5432", i);
@@ -48,17 +61,48 @@ void World::at_agent(Node& n, Duration in, Action what) {
       {.what = std::move(what), .node = &n, .life = n.life, .process = Queue::Process::loop});
 }
 
+void World::at_lease_thread(Node& n, Duration in, Action what) {
+  queue_.put(now_ + std::max<Duration>(in, Duration{0}), {.what = std::move(what),
+                                                          .node = &n,
+                                                          .life = n.life,
+                                                          .process = Queue::Process::lease_thread});
+}
+
+void World::at_server(Node& n, Duration in, Action what) {
+  queue_.put(
+      now_ + std::max<Duration>(in, Duration{0}),
+      {.what = std::move(what), .node = &n, .life = n.boot, .process = Queue::Process::server});
+}
+
+Duration World::until(const Node& n, Instant local) const {
+  const Duration ahead = local - clock(n);
+  if (ahead <= Duration{0}) return Duration{0};
+  const std::int64_t rate = 1'000'000 + n.clock_ppm;
+  const std::int64_t whole = ahead.count() / rate, rest = ahead.count() % rate;
+  return Duration(whole * 1'000'000 + rest * 1'000'000 / rate) + std::chrono::microseconds(2);
+}
+
 Duration World::jitter(Duration least, Duration most) {
   return least + Duration(static_cast<std::int64_t>(
                      random(static_cast<std::uint64_t>((most - least).count()) + 1)));
 }
 
 bool World::step_queue(Instant until) {
-  if (queue_.empty() || queue_.next() > until) return false;
+  if (spins_ || queue_.empty() || queue_.next() > until) return false;
   now_ = queue_.next();
   std::uint64_t order = 0;
   Queue::Item item = queue_.take(order);
-  if (item.node != nullptr && (!item.node->core || item.node->life != item.life)) return true;
+  if (item.node != nullptr) {
+    const bool of_agent =
+        item.process == Queue::Process::loop || item.process == Queue::Process::lease_thread;
+    if (of_agent && (!item.node->core || item.node->life != item.life)) return true;
+    if (!of_agent && item.node->boot != item.life) return true;
+    const Instant paused = item.node->paused_until[static_cast<std::size_t>(item.process)];
+    if (paused > now_) {
+      queue_.put_back(paused, order, std::move(item));
+      return true;
+    }
+  }
   store.expire(now_);
   item.what();
   publish();
@@ -93,6 +137,8 @@ void World::start_agent(Node& n) {
   ensure(n.up && !n.core, "an agent is started once on a running host");
   ++n.life;
   n.exited.reset();
+  n.heard_at = {};
+  n.wake_queued = kNever;
   n.jobs.clear();
   n.lease = 0;
   n.renewing = {};
@@ -112,17 +158,21 @@ void World::kill_agent(Node& n) {
 void World::stop_agent(Node& n) { post(n, StopRequested{}, Duration{0}); }
 
 void World::kill_server(Node& n) {
-  if (!n.pg.alive) return;
+  if (!n.pg.alive || (n.pg.hung && n.pg.unkillable)) return;
   n.pg.crash();
   server_ended(n, "signal 9");
 }
 
 void World::power_off(Node& n) {
   kill_agent(n);
+  ++n.boot;
+  n.kill_pending = false;
   n.pg.crash();
+  n.pg.lose_unflushed(n.pg.flushed);
+  n.pg.frozen = false;
+  n.paused_until = {};
   n.up = false;
   n.page = {};
-  if (n.pg.data == model::DataDir::ready) return;
 }
 
 void World::power_on(Node& n) {
@@ -130,9 +180,15 @@ void World::power_on(Node& n) {
   start_agent(n);
 }
 
-void World::expire_lease(Node& n) { store.revoke(n.lease); }
+void World::expire_lease(Node& n) {
+  n.lied_until = now_ + n.lease_ttl;
+  store.revoke(n.lease);
+}
 
 void World::set_config(const std::string& key, model::Value value) {
+  if (store.leaderless()) {  // the operator tries again
+    return at(seconds(1), [this, key, value = std::move(value)] { set_config(key, value); });
+  }
   model::Value config = store.view().config;
   config.set(key, std::move(value));
   store.put("config", model::to_json(config));
@@ -145,23 +201,28 @@ void World::request_failover(const model::FailoverRequest& request) {
 void World::request(Node& n, Request what) { post(n, std::move(what), Duration{0}); }
 
 void World::post(Node& n, Event event, Duration in) {
-  at_agent(n, in, [this, &n, event = std::move(event)] { step(n, event); });
+  at_agent(n, in, [this, &n, event = std::move(event)]() mutable { step(n, std::move(event)); });
 }
 
 /// As post(), without a copy of the view for everybody.
-void World::post_snapshot(Node& n, std::shared_ptr<const model::ClusterView> view, Instant sent_at,
-                          Duration in) {
-  at_agent(n, in, [this, &n, view = std::move(view), sent_at] {
-    auto& snapshot = std::get<DcsSnapshot>(snapshot_);
-    if (snapshot.view.revision != view->revision) snapshot.view = *view;
-    snapshot.sent_at = sent_at;
-    step(n, snapshot_);
+void World::post_snapshot(Node& n, Snapshot snapshot, Instant sent_at, Duration in) {
+  at_agent(n, in, [this, &n, snapshot = std::move(snapshot), sent_at] {
+    snapshot->now = clock(n);
+    snapshot->wall = wall();
+    std::get<DcsSnapshot>(snapshot->event).sent_at = sent_at;
+    if (n.stale == 0) {
+      if (now_ - n.heard_at > kHearing) n.hears_since = now_;
+      n.heard_at = now_;
+    }
+    step_with(n, *snapshot);
   });
 }
 
-void World::step(Node& n, const Event& event) {
-  const auto effects = n.core->step({clock(n), wall(), event});
-  note_step(n, event, effects.size());
+void World::step(Node& n, Event event) { step_with(n, {clock(n), wall(), std::move(event)}); }
+
+void World::step_with(Node& n, const Input& input) {
+  const auto effects = n.core->step(input);
+  note_step(n, input.event, effects.size());
   const int life = n.life;
   for (const Effect& effect : effects) {
     if (n.life != life || !n.core) return;
@@ -195,17 +256,28 @@ std::string World::last_event() const {
 void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
+  if (revisions_.size() == kRevisionsKept) revisions_.erase(revisions_.begin());
+  revisions_.push_back(std::make_shared<Input>(Input{{}, {}, DcsSnapshot{store.view(), {}}}));
   for (Node* n : nodes()) {
-    if (n->core && store_reached(*n))
-      post_snapshot(*n, store.snapshot(), clock(*n), jitter(milliseconds(1), milliseconds(3)));
+    if (n->core && !n->watch_stalled && answer_arrives(*n))
+      post_snapshot(*n, read_by(*n), clock(*n), milliseconds(1) + trip(*n));
   }
 }
 
+/// What the store's member that it talks to has.
+const World::Snapshot& World::read_by(const Node& n) {
+  publish();
+  return revisions_[revisions_.size() - 1 - std::min(n.stale, revisions_.size() - 1)];
+}
+
 void World::watch_loop(Node& n) {
-  if (store_reached(n))
-    post_snapshot(n, store.snapshot(), clock(n), milliseconds(1));
-  else
+  if (n.watch_stalled) {
+    // Nothing says that it ended.
+  } else if (request_arrives(n) && answer_arrives(n)) {
+    post_snapshot(n, read_by(n), clock(n), trip(n));
+  } else {
     post(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}}, milliseconds(100));
+  }
   at_agent(n, jitter(milliseconds(700), milliseconds(1000)), [this, &n] { watch_loop(n); });
 }
 
@@ -236,7 +308,7 @@ model::PgFacts World::observe(const Node& n) const {
     f.received_lsn = f.replayed_lsn = pg.wal.end;
     f.replication_state = pg.streaming ? "streaming" : "";
   } else {
-    f.flush_lsn = pg.wal.end;
+    f.flush_lsn = pg.flushed;
   }
   const auto named = [&](const std::string& s) {
     return pg.sync_names == "*" || pg.sync_names.find(s) != std::string::npos;
@@ -247,16 +319,17 @@ model::PgFacts World::observe(const Node& n) const {
     sender.application_name = name;
     sender.state = "streaming";
     sender.sync_state = named(name) ? "sync" : "async";
-    sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn = other->pg.wal.end;
+    sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn =
+        other->pg.told_flushed;
     f.senders.push_back(sender);
   }
   return f;
 }
 
 void World::probe(Node& n) {
-  const model::PgFacts facts = observe(n);
-  if (facts.accepting) n.proof_at = clock(n);
-  step(n, PgProbed{facts});
+  PgProbed probed{observe(n)};
+  if (probed.facts.accepting) n.proof_at = clock(n);
+  step(n, std::move(probed));
 }
 
 void World::probe_loop(Node& n) {
@@ -300,8 +373,34 @@ std::string World::leader() const {
   return kv == nullptr ? "" : kv->value;
 }
 
-bool World::linked(const Node& a, const Node& b) const {
-  return a.up && b.up && a.reaches_peers && b.reaches_peers;
+bool World::passes(const Node& from, const Node& to) const {
+  return from.up && to.up && from.reaches_peers && to.reaches_peers &&
+         (from.mute_to >> to.index & 1) == 0;
+}
+
+void World::cut_between(Node& a, Node& b, bool cut) {
+  const auto set = [cut](Node& from, const Node& to) {
+    from.mute_to = cut ? from.mute_to | 1u << to.index : from.mute_to & ~(1u << to.index);
+  };
+  set(a, b);
+  set(b, a);
+}
+
+Duration World::ttl() const {
+  const model::Value* value = store.view().config.find("ttl");
+  return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
+}
+
+bool World::may_lead(const Node& n) const {
+  const model::SyncKey& sync = store.view().sync;
+  model::Member self;
+  self.tags = model::effective_tags(n.config.tags);
+  const auto& optime = store.view().status.optime;
+  const model::DynamicConfig config = model::read_dynamic_config(store.view().config);
+  const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  if (optime && !sync_mode_on() && n.pg.wal.end.value + lag < optime->value) return false;
+  return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
+         (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
 }
 
 bool World::healthy() {
