@@ -127,17 +127,18 @@ ArchiveState read_archive_state(const fs::path& state_dir, Way way) {
 
 int run_archive(const ArchiveCall& call) {
   ArchiveState state = read_archive_state(call.state_dir, call.way);
-  // A recovery to a point asks always: there is nobody who could be kept waiting.
-  const bool patient = moment_of(call) == Moment::restoring;
+  const Moment moment = moment_of(call);
+  // Only for somebody who waits. The archiver of a running server has its own pauses, and a
+  // recovery to a point must not end early.
+  const bool patient =
+      moment == Moment::restoring || (call.way == Way::push && moment == Moment::running);
   if (!patient && breaker_is_open(state, runtime::now())) {
     if (call.way == Way::push)
-      say(call,
-          fmt::format("the repository failed {} times and is left alone for {}: {}", state.failures,
-                      seconds_text(state.open_until - runtime::now()), state.error));
+      say(call, fmt::format("not asked, the repository failed {} times: {}", state.failures,
+                            state.error));
     return failed_code(call);
   }
-  if (call.way == Way::get && !patient && known_missing(state, call.file, runtime::now()))
-    return kNotThere;
+  if (!patient && known_missing(state, call.file, runtime::now())) return kNotThere;
 
   const auto end = run_bounded(pgbackrest_call(call));
   if (!end) return note_failed(call, state, end.error().text(), Failure::answered);
@@ -199,8 +200,14 @@ Status set_option(ArchiveCall& call, std::string_view name, std::string_view val
   return {};
 }
 
-/// In single quotes for the shell; '%' doubled for PostgreSQL.
+/// In single quotes for the shell where it needs them: pgBackRest writes a restore_command into
+/// postgresql.auto.conf without doubling quotes. '%' is doubled for PostgreSQL.
 std::string shell_word(std::string_view word) {
+  const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./").contains(c);
+  });
+  if (plain) return std::string(word);
   std::string out = "'";
   for (const char c : word) {
     if (c == '\'') out += "'\\'";

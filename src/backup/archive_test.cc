@@ -102,17 +102,22 @@ TEST_F(Archive, a_failed_push_keeps_the_file_and_is_told) {
   EXPECT_EQ(push(), kNotNow);
   EXPECT_EQ(push(), kNotNow);
   EXPECT_EQ(calls(), 3U);
-  // Three in a row: the fourth asks nobody.
+  // Three in a row: from now on nobody waits for it. The archiver of a running server does not
+  // wait.
   EXPECT_EQ(push(), kNotNow);
-  EXPECT_EQ(calls(), 3U);
+  EXPECT_EQ(calls(), 4U);
+  stopping();
+  EXPECT_EQ(push(), kGiveUp);
+  EXPECT_EQ(calls(), 4U);
   EXPECT_EQ(state(Way::push).failing_since, first.failing_since);
 }
 
-TEST_F(Archive, a_hanging_push_ends_at_its_deadline_and_the_next_at_once) {
+TEST_F(Archive, a_hanging_push_ends_at_its_deadline_and_is_not_tried_at_shutdown) {
   repository(kHang);
   EXPECT_LT(measured([&] { EXPECT_EQ(push(), kNotNow); }), seconds(3));
   EXPECT_EQ(state(Way::push).error, "it did not end in time");
-  EXPECT_EQ(push(), kNotNow);
+  stopping();
+  EXPECT_EQ(push(), kGiveUp);
   EXPECT_EQ(calls(), 1U);
 }
 
@@ -216,10 +221,10 @@ TEST_F(Archive, its_commands_are_read_as_they_are_written) {
   config.program = "/opt/pgbackrest";
   const auto commands = archive_commands(config, "/usr/bin/aurum", "/run/aurum/x");
   EXPECT_EQ(commands.archive_command,
-            "'/usr/bin/aurum' archive-push --config '/d a/it'\\''s 100%%/pgbackrest.conf' --stanza "
-            "'main' --state-dir '/run/aurum/x' --timeout 60 --stop-timeout 3 --program "
-            "'/opt/pgbackrest' \"%p\"");
-  EXPECT_THAT(commands.restore_command, HasSubstr("' archive-get --config '"));
+            "/usr/bin/aurum archive-push --config '/d a/it'\\''s 100%%/pgbackrest.conf' --stanza "
+            "main --state-dir /run/aurum/x --timeout 60 --stop-timeout 3 --program "
+            "/opt/pgbackrest \"%p\"");
+  EXPECT_THAT(commands.restore_command, HasSubstr("/usr/bin/aurum archive-get --config '"));
   EXPECT_THAT(commands.restore_command, HasSubstr("--timeout 30 "));
   EXPECT_TRUE(commands.restore_command.ends_with(" %f \"%p\""));
 }
