@@ -146,8 +146,8 @@ TEST_F(Backup, is_taken_listed_and_restored_and_a_dead_repository_delays_nobody)
   EXPECT_FALSE(good.failing()) << good.state.error;
   EXPECT_EQ(good.waiting, 0U);
 
-  sql(one_, "INSERT INTO t VALUES (1502); SELECT pg_switch_wal()");
-  const auto newest = sql(one_, "SELECT pg_walfile_name(pg_current_wal_lsn() - 1)");
+  sql(one_, "INSERT INTO t VALUES (1502)");  // committed before the switch
+  const auto newest = sql(one_, "SELECT pg_walfile_name(pg_switch_wal())");
   report_until([&](const auto& r) { return r.state.ok_file >= newest; });
   restore_to_two();
   const Instant until = runtime::now() + seconds(30);
