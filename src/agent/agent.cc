@@ -13,6 +13,8 @@
 #include "agent/peers.h"
 #include "agent/preflight.h"
 #include "agent/rest_tls.h"
+#include "backup/archive.h"
+#include "backup/pgbackrest_conf.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
 #include "fence/protocol.h"
@@ -176,11 +178,24 @@ Task<Status> Agent::connect_guard() {
   co_return Status{};
 }
 
+/// pgBackRest's file, and the commands that PostgreSQL archives and fetches WAL by. Without the
+/// file PostgreSQL runs on, and archiving fails loudly: no reason to leave a cluster without a
+/// member.
+void Agent::adopt_backup() {
+  if (!config_.aurum.backup) return;
+  const auto written = backup::write_pgbackrest_conf(config_, {});
+  if (!written) log_->error("backup", written.error().text());
+  auto commands = backup::archive_commands(*config_.aurum.backup, options_.program, run_dir_);
+  config_.pg.archive_command = std::move(commands.archive_command);
+  config_.pg.restore_command = std::move(commands.restore_command);
+}
+
 /// The guard, and with it PostgreSQL, which may be running since before us.
 Task<Status> Agent::ready_postgres() {
   if (postgres_) co_return Status{};
   auto guarded = co_await connect_guard();
   if (!guarded) co_return guarded;
+  adopt_backup();
   postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
   postgres_->use_lease_page(run_dir_ / fence::kPageName);
   callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
@@ -387,6 +402,7 @@ void Agent::reload() {
         "name, scope and postgresql.data_dir can not change while running: nothing was changed");
   }
   config_ = *loaded.config;
+  adopt_backup();
   postgres_->reconfigure(config_);
   callbacks_->reconfigure(config_);
   const auto options = server_options(config_.rest);

@@ -66,6 +66,7 @@ class Agent : public api::Node {
   // Start and stop (agent.cc).
   runtime::Task<void> start();
   runtime::Task<Status> connect_guard();
+  void adopt_backup();
   runtime::Task<Status> own_run_dir();
   runtime::Task<Status> reach_guard(Duration timeout);
   runtime::Task<Status> ready_postgres();

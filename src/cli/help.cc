@@ -73,6 +73,7 @@ On a database node
   aurum agent --validate-config F     is this file, and this machine, fit for it
   aurum guard --help                  the parent of PostgreSQL, which ends it
                                       with its lease; the agent starts it
+  aurum backup -c node.yml list       backups there are; also now, check, verify
 
 From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind

@@ -1,14 +1,19 @@
 // The one program: its first argument, or the name it is called by, says which part of it runs.
 
 #include <cstdio>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/commands.h"
+#include "backup/archive.h"
+#include "backup/commands.h"
 #include "cli/ctl.h"
 #include "cli/help.h"
 #include "fence/guard.h"
+#include "fence/run_dir.h"
 #include "lab/commands.h"
 #include "stack/commands.h"
 
@@ -45,6 +50,16 @@ int guard_main(int argc, char** argv) {
   return aurum::fence::run_guard(*options);
 }
 
+/// Where the agent of this member is, or would be, at home.
+aurum::Result<std::filesystem::path> find_run_dir(const aurum::model::LocalConfig& config) {
+  std::vector<std::filesystem::path> bases;
+  if (!config.aurum.run_dir.empty()) bases.push_back(config.aurum.run_dir);
+  auto dir = aurum::fence::choose_run_dir(
+      config.scope, aurum::model::guard_name(config.name, config.pg.data_dir), bases);
+  if (!dir) return aurum::fail(dir.error());
+  return dir->path;
+}
+
 std::string_view base_name(std::string_view path) {
   const auto slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -59,9 +74,13 @@ int main(int argc, char** argv) {
   if (called == "patronictl") return cli::ctl_main(argc, argv, "patronictl");
 
   const std::string_view command = argc > 1 ? argv[1] : "--help";
+  // PostgreSQL runs these for every WAL file.
+  if (command == "archive-push") return backup::archive_main(backup::Way::push, argc - 1, argv + 1);
+  if (command == "archive-get") return backup::archive_main(backup::Way::get, argc - 1, argv + 1);
   if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
   if (command == "guard") return guard_main(argc - 1, argv + 1);
+  if (command == "backup") return backup::backup_main(argc - 1, argv + 1, find_run_dir);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
   if (command == "sim") return lab::sim_main(argc - 1, argv + 1);

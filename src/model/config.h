@@ -104,6 +104,9 @@ struct PgConfig {
   std::filesystem::path pgpass;
   Login superuser, replication, rewind;
   Value parameters, pg_hba, pg_ident, recovery_conf;  ///< local part, null when absent
+  /// What archives and fetches WAL where the user set nothing of the kind; the agent fills them in
+  /// when `aurum.backup` is there. "" = none.
+  std::string archive_command, restore_command;
   std::string custom_conf;
   Value callbacks;
   std::string pre_promote, before_stop;
@@ -147,12 +150,51 @@ struct FenceConfig {
   friend bool operator==(const FenceConfig&, const FenceConfig&) = default;
 };
 
+/// Where pgBackRest keeps backups and WAL: one of `aurum.backup.repositories`.
+struct BackupRepository {
+  std::string type = "posix";  ///< posix | cifs | s3 | azure | gcs | sftp
+  std::string path;
+  /// A pgBackRest server that holds the repository, by TLS; what concerns the storage is then said
+  /// in that host's own file. "" = this node reaches it itself.
+  std::string host;
+  int host_port = 0;  ///< 0 = pgBackRest's own default
+  std::string host_config;
+  bool bundle = false, block = false;
+  std::string cipher_pass;  ///< "" = not encrypted, else AES-256
+  /// 0 = not set. With retention_full_type "time", retention_full is in days.
+  int retention_full = 0, retention_diff = 0, retention_archive = 0;
+  std::string retention_full_type = "count";
+  /// Any other option of pgBackRest without "repoN-": "s3-bucket". Secrets came from files.
+  std::map<std::string, std::string> options;
+  friend bool operator==(const BackupRepository&, const BackupRepository&) = default;
+};
+
+/// `aurum.backup`: what pgBackRest shall do for this cluster.
+struct BackupConfig {
+  std::string stanza;                  ///< default: the scope
+  std::string program = "pgbackrest";  ///< searched in PATH when it has no '/'
+  std::filesystem::path work_dir;      ///< our pgbackrest.conf, locks, spool, logs; beside data_dir
+  std::filesystem::path include;       ///< the user's part of pgbackrest.conf; "" = none
+  std::string compress = "lz4";
+  std::optional<int> compress_level;
+  int process_max = 1;
+  bool archive_async = false;
+  std::string tls_ca_file, tls_cert_file, tls_key_file;  ///< of this node, between pgBackRest hosts
+  /// How long PostgreSQL waits for pgBackRest, and how long while it is being stopped or promoted.
+  int archive_push_timeout_s = 60, archive_get_timeout_s = 30, archive_stop_timeout_s = 3;
+  std::vector<BackupRepository> repositories;  ///< never empty after a good load
+
+  std::filesystem::path config_file() const { return work_dir / "pgbackrest.conf"; }
+  friend bool operator==(const BackupConfig&, const BackupConfig&) = default;
+};
+
 /// The `aurum:` section; unknown keys in it are errors.
 struct AurumConfig {
   std::string profile;  ///< "", fast | default | patroni
   std::filesystem::path
       run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
   FenceConfig fence;
+  std::optional<BackupConfig> backup;
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 

@@ -108,8 +108,9 @@ std::vector<std::string_view> names_below(std::span<const Key> keys, std::string
 
 class Checker {
  public:
-  Checker(std::span<const Key> keys, const std::vector<std::string>& free_keys, Findings& findings)
-      : keys_(keys), free_(free_keys), findings_(findings) {}
+  Checker(std::span<const Key> keys, const std::vector<std::string>& free_keys, Findings& findings,
+          Unknown unknown)
+      : keys_(keys), free_(free_keys), findings_(findings), unknown_(unknown) {}
 
   void check(const Value& section, const std::string& prefix) {
     for (const auto& [name, value] : section.as_object()) {
@@ -149,7 +150,7 @@ class Checker {
   void unknown(const std::string& prefix, const std::string& name, const std::string& path) {
     const auto names = names_below(keys_, prefix);
     const auto near = nearest(name, names);
-    if (prefix == "aurum" || prefix.starts_with("aurum.")) {
+    if (unknown_ == Unknown::error || prefix == "aurum" || prefix.starts_with("aurum.")) {
       const std::string known =
           std::accumulate(names.begin(), names.end(), std::string(), [](std::string all, auto n) {
             return all.empty() ? std::string(n) : all + ", " + std::string(n);
@@ -166,6 +167,7 @@ class Checker {
   std::span<const Key> keys_;
   const std::vector<std::string>& free_;
   Findings& findings_;
+  Unknown unknown_;
 };
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -221,8 +223,8 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
 }
 
 void check_keys(const Value& tree, std::span<const Key> keys,
-                const std::vector<std::string>& free_keys, Findings& findings) {
-  if (tree.is_object()) Checker(keys, free_keys, findings).check(tree, "");
+                const std::vector<std::string>& free_keys, Findings& findings, Unknown unknown) {
+  if (tree.is_object()) Checker(keys, free_keys, findings, unknown).check(tree, "");
 }
 
 void check_types(const Value& tree, std::span<const Key> keys, Findings& findings) {
@@ -279,6 +281,30 @@ std::int64_t Reader::bytes(std::string_view path, std::int64_t otherwise) const 
 Value Reader::value(std::string_view path) const {
   const Value* value = find(path);
   return value == nullptr ? Value() : *value;
+}
+
+std::string word(const Reader& reader, std::string_view path,
+                 std::initializer_list<std::string_view> words, Findings& findings) {
+  const std::string_view otherwise = *words.begin();
+  std::string text = reader.text(path, otherwise);
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (std::ranges::find(words, std::string_view(text)) != words.end()) return text;
+  std::string known;
+  for (auto w : words)
+    if (!w.empty()) known += (known.empty() ? "" : ", ") + std::string(w);
+  findings.error(path, fmt::format("\"{}\" is none of the possible values", text.substr(0, 40)),
+                 fmt::format("Use one of: {}.", known));
+  return std::string(otherwise);
+}
+
+int bounded(const Reader& reader, std::string_view path, int otherwise, int min, int max,
+            bool seconds, Findings& findings) {
+  const auto value = seconds ? reader.seconds(path, otherwise) : reader.integer(path, otherwise);
+  if (value < min || value > max)
+    findings.error(path, fmt::format("{} is not between {} and {}", value, min, max));
+  return static_cast<int>(std::clamp<std::int64_t>(value, min, max));
 }
 
 void set_at(Value& tree, std::string_view path, Value value) {

@@ -151,6 +151,21 @@ constexpr auto kLocal = std::to_array<Key>({
     {"aurum.fence.reads", boolean},
     {"aurum.fence.wait", seconds},
     {"aurum.fence.library", text},
+    {"aurum.backup.stanza", text},
+    {"aurum.backup.program", text},
+    {"aurum.backup.work_dir", text},
+    {"aurum.backup.include", text},
+    {"aurum.backup.compress", text},
+    {"aurum.backup.compress_level", integer},
+    {"aurum.backup.process_max", integer},
+    {"aurum.backup.archive_async", boolean},
+    {"aurum.backup.tls.ca_file", text},
+    {"aurum.backup.tls.cert_file", text},
+    {"aurum.backup.tls.key_file", text},
+    {"aurum.backup.archive_push_timeout", seconds},
+    {"aurum.backup.archive_get_timeout", seconds},
+    {"aurum.backup.archive_stop_timeout", seconds},
+    {"aurum.backup.repositories", list},
 });
 
 constexpr auto kDynamic = std::to_array<Key>({
@@ -192,9 +207,26 @@ constexpr auto kDynamic = std::to_array<Key>({
     {"postgresql.recovery_conf", map},
 });
 
+constexpr auto kRepository = std::to_array<Key>({
+    {"type", text},
+    {"path", text},
+    {"host", text},
+    {"host_port", integer},
+    {"host_config", text},
+    {"bundle", boolean},
+    {"block", boolean},
+    {"cipher_pass", secret},
+    {"retention.full", integer},
+    {"retention.full_type", text},
+    {"retention.diff", integer},
+    {"retention.archive", integer},
+    {"options", map},
+});
+
 }  // namespace
 
 std::span<const Key> local_keys() { return kLocal; }
+std::span<const Key> repository_keys() { return kRepository; }
 std::span<const Key> dynamic_keys() { return kDynamic; }
 
 const Key* find_key(std::span<const Key> keys, std::string_view path) {

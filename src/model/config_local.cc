@@ -10,31 +10,6 @@ namespace {
 
 constexpr int kRestPort = 8008, kPostgresPort = 5432, kEtcdPort = 2379;
 
-/// One of a few words; another one is an error that lists them.
-std::string word(const Reader& reader, std::string_view path,
-                 std::initializer_list<std::string_view> words, Findings& findings) {
-  const std::string_view otherwise = *words.begin();
-  std::string text = reader.text(path, otherwise);
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  if (std::ranges::find(words, std::string_view(text)) != words.end()) return text;
-  std::string known;
-  for (auto w : words)
-    if (!w.empty()) known += (known.empty() ? "" : ", ") + std::string(w);
-  findings.error(path, fmt::format("\"{}\" is none of the possible values", text.substr(0, 40)),
-                 fmt::format("Use one of: {}.", known));
-  return std::string(otherwise);
-}
-
-int bounded(const Reader& reader, std::string_view path, int otherwise, int min, int max,
-            bool seconds, Findings& findings) {
-  const auto value = seconds ? reader.seconds(path, otherwise) : reader.integer(path, otherwise);
-  if (value < min || value > max)
-    findings.error(path, fmt::format("{} is not between {} and {}", value, min, max));
-  return static_cast<int>(std::clamp<std::int64_t>(value, min, max));
-}
-
 void required(const std::string& value, std::string_view path, std::string_view hint,
               Findings& findings) {
   if (value.empty()) findings.error(path, "is not defined", std::string(hint));
@@ -421,6 +396,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
       word(reader, "aurum.profile", {"", "fast", "default", "patroni"}, findings);
   config.aurum.run_dir = reader.text("aurum.run_dir");
   config.aurum.fence = read_fence(reader, findings);
+  if (use == ConfigUse::agent) config.aurum.backup = read_backup(reader, config, findings);
   config.tags = reader.value("tags");
   return config;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,8 +32,9 @@ struct Key {
   Kind kind;
 };
 
-std::span<const Key> local_keys();    ///< patroni.yml (§3.2) with our `aurum` section
-std::span<const Key> dynamic_keys();  ///< the `config` key of the store (§3.4)
+std::span<const Key> local_keys();       ///< patroni.yml (§3.2) with our `aurum` section
+std::span<const Key> dynamic_keys();     ///< the `config` key of the store (§3.4)
+std::span<const Key> repository_keys();  ///< one of aurum.backup.repositories
 const Key* find_key(std::span<const Key> keys, std::string_view path);
 
 /// Collects findings; `source` ("patroni.yml") is named in each, `prefix` is put before each path.
@@ -71,11 +73,21 @@ class Reader {
   const Value& tree_;
 };
 
+/// What an unknown key is. Sections of our own are strict: nobody's old file has them.
+enum class Unknown { warning_but_for_aurum, error };
+/// One of a few words, the first is the default; another one is an error that lists them.
+std::string word(const Reader& reader, std::string_view path,
+                 std::initializer_list<std::string_view> words, Findings& findings);
+/// An integer, or a number of seconds, within bounds; otherwise an error.
+int bounded(const Reader& reader, std::string_view path, int otherwise, int min, int max,
+            bool seconds, Findings& findings);
+
 /// Types of all known keys (errors), and unknown keys: errors below `aurum`, else warnings; both
 /// name the nearest known key. `free_keys` are paths whose content is not looked at (methods that
 /// the file itself names).
 void check_keys(const Value& tree, std::span<const Key> keys,
-                const std::vector<std::string>& free_keys, Findings& findings);
+                const std::vector<std::string>& free_keys, Findings& findings,
+                Unknown unknown = Unknown::warning_but_for_aurum);
 /// The ill-typed values only, as warnings: a bad value in the store must not stop a cluster.
 void check_types(const Value& tree, std::span<const Key> keys, Findings& findings);
 

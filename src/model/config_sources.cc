@@ -71,8 +71,22 @@ Result<Value> read_config_tree(const fs::path& path) {
   return tree;
 }
 
-void read_secret_files(Value& tree, Findings& findings) {
-  for (const Key& key : local_keys()) {
+std::string read_secret_file(const fs::path& file, std::string_view path, Findings& findings) {
+  auto text = read_text_file(file);
+  if (!text) {
+    findings.error(path, text.error().message,
+                   "Create the file, readable for the agent's user, or correct the path.");
+    return {};
+  }
+  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+  if (text->empty())
+    findings.error(path, fmt::format("the file {} is empty", file.string()),
+                   "Write the password into it.");
+  return *text;
+}
+
+void read_secret_files(Value& tree, std::span<const Key> keys, Findings& findings) {
+  for (const Key& key : keys) {
     if (key.kind != Kind::secret) continue;
     const std::string file_key = std::string(key.path) + "_file";
     const Value* name = value_at(tree, file_key);
@@ -82,17 +96,7 @@ void read_secret_files(Value& tree, Findings& findings) {
                      "Keep one of the two.");
       continue;
     }
-    auto text = read_text_file(name->as_string());
-    if (!text) {
-      findings.error(file_key, text.error().message,
-                     "Create the file, readable for the agent's user, or correct the path.");
-      continue;
-    }
-    while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
-    if (text->empty())
-      findings.error(file_key, fmt::format("the file {} is empty", name->as_string()),
-                     "Write the password into it.");
-    set_at(tree, key.path, Value(std::move(*text)));
+    set_at(tree, key.path, Value(read_secret_file(name->as_string(), file_key, findings)));
   }
 }
 
@@ -168,7 +172,7 @@ Loaded loaded_from(Value tree, const Environment& env, ConfigUse use, const std:
   }
   check_keys(tree, local_keys(), free_sections(tree), findings);
   refuse_unsupported(tree, findings);
-  read_secret_files(tree, findings);
+  read_secret_files(tree, local_keys(), findings);
   LocalConfig config = read_local(tree, env, use, findings);
   config.raw = std::move(tree);
   const bool usable = std::ranges::none_of(

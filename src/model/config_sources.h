@@ -19,7 +19,10 @@ Result<Value> read_config_tree(const std::filesystem::path& path);
 void overlay_environment(Value& tree, const Environment& env, Findings& findings);
 
 /// Replaces `<secret>_file` by the content of the file it names (trailing newline cut).
-void read_secret_files(Value& tree, Findings& findings);
+void read_secret_files(Value& tree, std::span<const Key> keys, Findings& findings);
+/// The content of a file with one secret; empty after a finding at `path`.
+std::string read_secret_file(const std::filesystem::path& file, std::string_view path,
+                             Findings& findings);
 
 /// The methods that postgresql.create_replica_methods and bootstrap.method name, and every map with
 /// a `command`: their sections hold options of the user's own program.
@@ -30,6 +33,9 @@ std::vector<std::string> text_items(const Value& value);
 
 /// Values of the tree as the program uses them. Ill-typed ones were reported by check_keys(): they
 /// read as absent.
+/// `aurum.backup`; reads name, scope and data_dir of `config`.
+std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig& config,
+                                        Findings& findings);
 LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
                        Findings& findings);
 

@@ -62,6 +62,12 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
     if (!remote.recovery_min_apply_delay.empty())
       out["recovery_min_apply_delay"] = remote.recovery_min_apply_delay;
   }
+  // One of the user's in postgresql.parameters stands in the file already.
+  const auto* shared = dynamic.postgresql.find("parameters");
+  const bool own =
+      (shared && shared->find("restore_command")) || config.pg.parameters.find("restore_command");
+  if (!config.pg.restore_command.empty() && !own)
+    out.emplace("restore_command", config.pg.restore_command);
   if (major >= 16) out.erase("promote_trigger_file");
   for (const char* name : kRecoveryTargets) out[name] = "";
   out["recovery_target_timeline"] = "latest";

@@ -115,6 +115,25 @@ TEST(Recovery, a_promotion_changes_only_whom_it_follows) {
   EXPECT_EQ(primary, replica);
 }
 
+TEST(Recovery, fetches_from_our_archive_where_the_user_has_none) {
+  auto config = local();
+  const auto command = [&](const model::DynamicConfig& dynamic) {
+    auto out = recovery_settings(config, dynamic, {}, "", 15);
+    const auto at = out.find("restore_command");
+    return at == out.end() ? std::string("none") : at->second;
+  };
+  EXPECT_EQ(command({}), "none");
+  config.pg.restore_command = "ours";
+  EXPECT_EQ(command({}), "ours");
+  model::DynamicConfig dynamic;
+  dynamic.postgresql = yaml("{recovery_conf: {restore_command: theirs}}");
+  EXPECT_EQ(command(dynamic), "theirs");
+  dynamic.postgresql = yaml("{parameters: {restore_command: theirs}}");
+  EXPECT_EQ(command(dynamic), "none") << "it stands with the other parameters";
+  config.pg.parameters = yaml("{restore_command: theirs}");
+  EXPECT_EQ(command({}), "none");
+}
+
 TEST(Recovery, a_custom_bootstrap_recovers_as_its_section_says) {
   model::BootstrapConfig bootstrap;
   const auto with = [&](const char* section) {

@@ -125,6 +125,24 @@ void take_user_settings(WantedSettings& out, const model::Value* parameters, boo
 
 }  // namespace
 
+namespace {
+
+/// Archiving where the user has none of his own, and did not turn it off.
+void add_archiving(Settings& file, const model::PgConfig& pg) {
+  if (pg.archive_command.empty()) return;
+  for (const char* own : {"archive_command", "archive_library"})
+    if (const auto at = file.find(own); at != file.end() && !at->second.empty()) return;
+  if (const auto mode = file.find("archive_mode");
+      mode != file.end() && model::read_bool(model::Value(mode->second)) == false)
+    return;
+  file["archive_command"] = pg.archive_command;
+  file.emplace("archive_mode", "on");
+  // Without it the newest moment that can be recovered may be hours old on a quiet server.
+  file.emplace("archive_timeout", "60s");
+}
+
+}  // namespace
+
 std::optional<std::string> setting_text(const model::Value& value) {
   if (value.is_null()) return std::nullopt;
   if (value.is_bool()) return value.as_bool() ? "on" : "off";
@@ -147,6 +165,7 @@ WantedSettings wanted_settings(const model::LocalConfig& config,
   out.file["wal_retrieve_retry_interval"] = "100ms";
   take_user_settings(out, parameters, false);
   take_user_settings(out, &config.pg.parameters, true);
+  add_archiving(out.file, config.pg);
 
   for (const auto& owned : kOwned) {
     std::string value = owned.fallback;

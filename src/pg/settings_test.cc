@@ -55,6 +55,28 @@ TEST(Settings, have_patronis_defaults) {
   EXPECT_TRUE(out.findings.empty());
 }
 
+TEST(Settings, archive_where_the_user_does_not) {
+  struct Case {
+    const char *parameters, *command, *mode, *timeout;
+  };
+  for (const auto& c : {
+           Case{"{}", "ours", "on", "60s"},
+           Case{"{archive_mode: always, archive_timeout: 5min}", "ours", "always", "5min"},
+           Case{"{archive_mode: off}", "", "off", ""},
+           Case{"{archive_command: theirs}", "theirs", "", ""},
+           Case{"{archive_library: theirs}", "", "", ""},
+           Case{"{archive_library: '', archive_mode: on}", "ours", "on", "60s"},
+       }) {
+    Fixture f;
+    f.parameters(c.parameters);
+    f.local.pg.archive_command = "ours";
+    auto out = f.wanted().file;
+    EXPECT_EQ(out["archive_command"], c.command) << c.parameters;
+    EXPECT_EQ(out["archive_mode"], c.mode) << c.parameters;
+    EXPECT_EQ(out["archive_timeout"], c.timeout) << c.parameters;
+  }
+}
+
 TEST(Settings, owned_ones_are_checked) {
   struct Case {
     const char *name, *given, *used;

@@ -1,0 +1,219 @@
+// Scenario: a real PostgreSQL and a real pgBackRest with a repository on the same disk: the stanza
+// is made, WAL archived, backups taken; the repository dies and comes back; what was saved is
+// restored by pgBackRest's own command.
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+
+#include "backup/archive.h"
+#include "backup/archive_report.h"
+#include "backup/pgbackrest.h"
+#include "backup/pgbackrest_conf.h"
+#include "pg/programs.h"
+#include "pg/testing/servers.h"
+#include "runtime/users.h"
+
+namespace aurum::backup {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string aurum_program() {
+  if (const char* program = std::getenv("AURUM_PROGRAM")) return program;
+  return (fs::read_symlink("/proc/self/exe").parent_path() / "aurum").string();
+}
+
+class Backup : public pg::testing::PostgresSystem {
+ protected:
+  Backup() {
+    fs::create_directory(root_ / "run");
+    // Stands before the real one, to hang when the test wants it.
+    std::ofstream(root_ / "pgbackrest.sh") << "#!/bin/sh\n[ ! -e " << hang().string()
+                                           << " ] || exec sleep 600\nexec pgbackrest \"$@\"\n";
+    ::chmod((root_ / "pgbackrest.sh").c_str(), 0755);
+    for (auto* node : {&one_, &two_}) configure(*node);
+  }
+  ~Backup() override { ::chmod(repository().c_str(), 0755); }
+
+  void configure(pg::testing::Node& node) {
+    model::BackupConfig backup;
+    backup.stanza = "demo";
+    backup.program = (root_ / "pgbackrest.sh").string();
+    backup.work_dir = root_ / (node.config.name + ".pgbackrest");
+    backup.archive_push_timeout_s = 30;
+    backup.archive_stop_timeout_s = 1;
+    backup.repositories.push_back({.path = repository().string(),
+                                   .bundle = true,
+                                   .cipher_pass = "se cret",
+                                   .retention_full = 2});
+    node.config.aurum.backup = backup;
+    auto commands = archive_commands(backup, aurum_program(), root_ / "run");
+    node.config.pg.archive_command = commands.archive_command;
+    node.config.pg.restore_command = commands.restore_command;
+    const auto written = write_pgbackrest_conf(node.config, {});
+    ASSERT_TRUE(written) << written.error().text();
+  }
+  fs::path repository() const { return root_ / "repository"; }
+  fs::path hang() const { return root_ / "hang"; }
+  ArchiveReport report() { return read_archive_report(root_ / "run", one_.config.pg.data_dir); }
+  /// Waits for a condition on the archiving, at most 80 s: PostgreSQL's archiver pauses for 60 s.
+  ArchiveReport report_until(const std::function<bool(const ArchiveReport&)>& good) {
+    const Instant until = runtime::now() + seconds(80);
+    for (;;) {
+      auto now = report();
+      if (good(now) || runtime::now() > until) return now;
+      sql(one_, "SELECT pg_sleep(0.05)");
+    }
+  }
+  void stop_within(Duration limit) {
+    const Instant begin = runtime::now();
+    const auto stopped = wait(one_.pg.stop(model::StopMode::fast, seconds(40), false));
+    ASSERT_TRUE(stopped) << stopped.error().text();
+    EXPECT_LT(runtime::now() - begin, limit);
+  }
+  void start() {
+    const auto started = wait(one_.pg.start({.primary = true}, dynamic_, seconds(30)));
+    ASSERT_TRUE(started) << started.error().text();
+  }
+  void restore_to_two() {
+    const auto& backup = *two_.config.aurum.backup;
+    const auto end = wait(runtime::run_process(
+        {.argv = {"pgbackrest", "--config=" + backup.config_file().string(), "--stanza=demo",
+                  "--recovery-option=restore_command=" + two_.config.pg.restore_command,
+                  "restore"}}));
+    ASSERT_TRUE(end) << end.error().text();
+    ASSERT_TRUE(end->ok()) << end->reason();
+    const auto postgres = pg::find_pg_program(two_.config.pg, "postgres", 15);
+    ASSERT_TRUE(postgres);
+    const auto launched =
+        wait(two_.launcher.launch({*postgres, "-D", two_.config.pg.data_dir.string(), "-p",
+                                   std::to_string(two_.config.pg.port()), "-c",
+                                   "listen_addresses=127.0.0.1", "-c", "archive_mode=off"},
+                                  pg::postmaster_environment(), "/"));
+    ASSERT_TRUE(launched) << launched.error().text();
+  }
+};
+
+TEST_F(Backup, is_taken_listed_and_restored_and_a_dead_repository_delays_nobody) {
+  bootstrap();
+  Pgbackrest pgbackrest(one_.config);
+  auto made = wait(pgbackrest.ensure_stanza());
+  ASSERT_TRUE(made) << made.error().text();
+  made = wait(pgbackrest.ensure_stanza());
+  ASSERT_TRUE(made) << "a second time: " << made.error().text();
+
+  sql(one_, "CREATE TABLE t(i int); INSERT INTO t SELECT generate_series(1, 1000)");
+  double last = -1;
+  const auto full = wait(pgbackrest.take("full", [&last](double percent) { last = percent; }));
+  ASSERT_TRUE(full) << full.error().text();
+  EXPECT_EQ(full->type, "full");
+  EXPECT_GT(last, 90);
+  sql(one_, "INSERT INTO t SELECT generate_series(1001, 1500)");
+  const auto incr = wait(pgbackrest.take("incr", {}));
+  ASSERT_TRUE(incr) << incr.error().text();
+  EXPECT_EQ(incr->type, "incr");
+  const auto checked = wait(pgbackrest.check());
+  EXPECT_TRUE(checked) << checked.error().text();
+  const auto verified = wait(pgbackrest.verify());
+  EXPECT_TRUE(verified) << verified.error().text();
+  EXPECT_TRUE(wait(pgbackrest.expire()));
+
+  const auto catalogue = wait(pgbackrest.catalogue());
+  ASSERT_TRUE(catalogue);
+  ASSERT_EQ(catalogue->backups.size(), 2U);
+  EXPECT_EQ(catalogue->backups[0].label, full->label);
+  EXPECT_EQ(catalogue->databases.back().system_identifier, system_identifier_);
+  EXPECT_FALSE(report().failing());
+
+  // The repository fails: WAL stays, it is told, and a stop waits for nobody.
+  ASSERT_EQ(::chmod(repository().c_str(), 0), 0);
+  sql(one_, "INSERT INTO t VALUES (1501); SELECT pg_switch_wal()");
+  auto failing = report_until([](const auto& r) { return r.state.failures >= 3; });
+  EXPECT_GE(failing.state.failures, 3);
+  EXPECT_GT(failing.state.open_until, Instant{});
+  EXPECT_THAT(failing.state.error, HasSubstr("Permission denied"));
+  EXPECT_GE(failing.waiting, 1U);
+  EXPECT_EQ(failing.oldest_waiting, failing.state.failed_file);
+  stop_within(seconds(10));
+
+  // It is back: what waited is archived, nothing is missing.
+  ASSERT_EQ(::chmod(repository().c_str(), 0755), 0);
+  start();
+  auto good = report_until([](const auto& r) { return !r.failing() && r.waiting == 0; });
+  EXPECT_FALSE(good.failing()) << good.state.error;
+  EXPECT_EQ(good.waiting, 0U);
+
+  sql(one_, "INSERT INTO t VALUES (1502)");  // committed before the switch
+  const auto newest = sql(one_, "SELECT pg_walfile_name(pg_switch_wal())");
+  report_until([&](const auto& r) { return r.state.ok_file >= newest; });
+  restore_to_two();
+  const Instant until = runtime::now() + seconds(30);
+  while (sql(two_, "SELECT pg_is_in_recovery()") != "f" && runtime::now() < until) {
+  }
+  EXPECT_EQ(sql(two_, "SELECT count(*) FROM t"), "1502");
+  EXPECT_EQ(sql(two_, "SELECT timeline_id FROM pg_control_checkpoint()"), "2");
+}
+
+TEST_F(Backup, a_hanging_repository_delays_no_stop) {
+  bootstrap();
+  ASSERT_TRUE(wait(Pgbackrest(one_.config).ensure_stanza()));
+  std::ofstream(hang()) << "";
+  sql(one_, "SELECT pg_switch_wal()");
+  // FAILURES F38: without the deadline this would last for 600 s.
+  stop_within(seconds(10));
+  const auto left = report();
+  EXPECT_GE(left.waiting, 1U) << "the file is kept";
+  EXPECT_EQ(left.state.error, "it did not end in time");
+  fs::remove(hang());
+  start();
+  EXPECT_EQ(report_until([](const auto& r) { return r.waiting == 0; }).waiting, 0U);
+}
+
+TEST_F(Backup, a_repository_that_is_not_mounted_gets_no_new_stanza) {
+  bootstrap();
+  Pgbackrest pgbackrest(one_.config);
+  ASSERT_TRUE(wait(pgbackrest.ensure_stanza()));
+  fs::rename(repository(), root_ / "elsewhere");
+  const auto refused = wait(pgbackrest.take("full", {}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::not_found);
+  EXPECT_THAT(refused.error().text(), HasSubstr("Mount the repository."));
+  EXPECT_FALSE(fs::exists(repository()));
+
+  // Nor does another cluster's repository take our backups.
+  fs::rename(root_ / "elsewhere", repository());
+  auto initialised = wait(two_.pg.initdb(dynamic_));
+  ASSERT_TRUE(initialised) << initialised.error().text();
+  const auto stranger = wait(Pgbackrest(two_.config).ensure_stanza());
+  ASSERT_FALSE(stranger);
+  EXPECT_THAT(stranger.error().message, HasSubstr("the stanza belongs to another cluster"));
+}
+
+TEST_F(Backup, of_a_standby_makes_no_stanza) {
+  fs::create_directory(one_.config.pg.data_dir);
+  std::ofstream(one_.config.pg.data_dir / "standby.signal") << "";
+  const auto refused = wait(Pgbackrest(one_.config).ensure_stanza());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::rejected);
+}
+
+}  // namespace
+}  // namespace aurum::backup
+
+/// PostgreSQL refuses to run as root: everything happens as user postgres then.
+int main(int argc, char** argv) {
+  if (::geteuid() == 0) {
+    const auto postgres = aurum::runtime::find_user("postgres");
+    const auto became = postgres ? aurum::runtime::become_user(*postgres)
+                                 : aurum::Status(aurum::fail(postgres.error()));
+    if (!became || ::chdir("/tmp") != 0) {
+      std::cerr << "cannot become user postgres\n";
+      return 1;
+    }
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,129 @@
+// Scenario: `aurum.backup` of patroni.yml is understood, and each mistake in it has one clear line.
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "model/config.h"
+
+namespace aurum::model {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kBase = R"(
+name: n1
+scope: demo
+restapi: {listen: "127.0.0.1:8008"}
+etcd3: {hosts: ["127.0.0.1:2379"]}
+postgresql:
+  listen: 127.0.0.1:5432
+  data_dir: /data/pg/main
+  authentication: {replication: {username: r}}
+)";
+
+Loaded with(const std::string& backup) {
+  return parse_config(kBase + ("aurum: {backup: " + backup + "}\n"), {});
+}
+std::string errors(const Loaded& loaded) {
+  std::string out;
+  for (const auto& finding : loaded.findings)
+    if (finding.level == Finding::Level::error) out += finding.text() + "\n";
+  return out;
+}
+
+TEST(BackupConfig, is_off_unless_the_section_is_there) {
+  const auto loaded = parse_config(kBase, {});
+  ASSERT_TRUE(loaded.config) << errors(loaded);
+  EXPECT_FALSE(loaded.config->aurum.backup);
+}
+
+TEST(BackupConfig, has_defaults_that_need_a_path_only) {
+  const auto loaded = with("{repositories: [{path: /backup}]}");
+  ASSERT_TRUE(loaded.config) << errors(loaded);
+  const auto& backup = *loaded.config->aurum.backup;
+  EXPECT_EQ(backup.stanza, "demo");
+  EXPECT_EQ(backup.work_dir, "/data/pg/main.pgbackrest");
+  EXPECT_EQ(backup.config_file(), "/data/pg/main.pgbackrest/pgbackrest.conf");
+  EXPECT_EQ(backup.compress, "lz4");
+  EXPECT_EQ(backup.archive_push_timeout_s, 60);
+  ASSERT_EQ(backup.repositories.size(), 1U);
+  EXPECT_EQ(backup.repositories[0].type, "posix");
+}
+
+TEST(BackupConfig, reads_secrets_from_files) {
+  const auto dir = std::filesystem::path(::testing::TempDir());
+  std::ofstream(dir / "cipher") << "quite secret\n";
+  std::ofstream(dir / "s3") << "key\n";
+  const auto loaded =
+      with("{stanza: main, repositories: [{type: s3, path: /demo, cipher_pass_file: " +
+           (dir / "cipher").string() +
+           ", retention: {full: 14, full_type: time, diff: 3}, bundle: true,"
+           " options: {s3-bucket: b, s3-key-secret_file: " +
+           (dir / "s3").string() + ", storage-verify-tls: false}}]}");
+  ASSERT_TRUE(loaded.config) << errors(loaded);
+  const auto& repository = loaded.config->aurum.backup->repositories[0];
+  EXPECT_EQ(repository.cipher_pass, "quite secret");
+  EXPECT_EQ(repository.retention_full, 14);
+  EXPECT_EQ(repository.retention_full_type, "time");
+  const std::map<std::string, std::string> options{
+      {"s3-bucket", "b"}, {"s3-key-secret", "key"}, {"storage-verify-tls", "n"}};
+  EXPECT_EQ(repository.options, options);
+  EXPECT_EQ(to_json(loaded.config->raw).find("quite secret"), std::string::npos)
+      << "--print shows the tree as it was read";
+}
+
+TEST(BackupConfig, mistakes_have_one_clear_line) {
+  struct Case {
+    const char *backup, *line;
+  };
+  for (const auto& c : {
+           Case{"{}",
+                "aurum.backup.repositories is not defined (in patroni.yml) (hint: List "
+                "where backups are kept, for example [{path: /backup}].)"},
+           Case{"{repositories: []}", "aurum.backup.repositories is not defined"},
+           Case{"{repositories: /backup}", "aurum.backup.repositories: must be a list"},
+           Case{"{repositories: [/backup]}", "aurum.backup.repositories[1]: must be a map"},
+           Case{"{repositories: [{}]}", "aurum.backup.repositories[1].path is not defined"},
+           Case{"{repositories: [{path: b}]}", "[1].path: must be absolute"},
+           Case{"{repository: [{path: /b}]}",
+                "aurum.backup.repository is not a known key (in patroni.yml) (hint: Did you mean "
+                "\"repositories\"?)"},
+           Case{"{repositories: [{path: /b}, {path: /c, retention: {ful: 2}}]}",
+                "aurum.backup.repositories[2].retention.ful is not a known key (in patroni.yml) "
+                "(hint: Did you mean \"full\"?)"},
+           Case{"{repositories: [{path: /b, retention: {full: -1}}]}",
+                "[1].retention.full: -1 is not between 0 and"},
+           Case{"{repositories: [{path: /b, type: tape}]}", "[1].type: \"tape\" is none of"},
+           Case{"{repositories: [{path: /b, block: true}]}", "[1].block: needs bundle: true"},
+           Case{"{repositories: [{path: /b, cipher_pass_file: /nowhere/x}]}",
+                "[1].cipher_pass_file: cannot read /nowhere/x"},
+           Case{"{repositories: [{path: /b, options: {repo1-s3-bucket: b}}]}",
+                "options.repo1-s3-bucket: must not begin with \"repo\""},
+           Case{"{repositories: [{path: /b, options: {s3_bucket: b}}]}",
+                "options.s3_bucket is no option's name"},
+           Case{"{repositories: [{path: /b, options: {path: /c}}]}",
+                "options.path: has a key of its own"},
+           Case{"{repositories: [{path: /b, options: {s3-key: \"a\\nrepo1-path=/x\"}}]}",
+                "options.s3-key: must be one line"},
+           Case{"{repositories: [{path: \"/b\\nx=y\"}]}", "[1].path: must be one line"},
+           Case{"{repositories: [{host: r}]}", "[1].host: needs aurum.backup.tls"},
+           Case{"{tls: {cert_file: /c, key_file: /k}, repositories: [{host: r, path: /b}]}",
+                "[1].path: belongs into the pgbackrest.conf of the repository's host"},
+           Case{"{compress: rar, repositories: [{path: /b}]}", "compress: \"rar\" is none of"},
+           Case{"{stanza: a/b, repositories: [{path: /b}]}",
+                "aurum.backup.stanza: \"a/b\" is no name of a stanza"},
+           Case{"{archive_push_timeout: 0, repositories: [{path: /b}]}",
+                "aurum.backup.archive_push_timeout: 0 is not between 1 and 86400"},
+           Case{"{work_dir: x, repositories: [{path: /b}]}", "work_dir: must be absolute"},
+           Case{"[a]", "aurum.backup: must be a map"},
+       }) {
+    const auto loaded = with(c.backup);
+    EXPECT_FALSE(loaded.config) << c.backup;
+    EXPECT_THAT(errors(loaded), HasSubstr(c.line)) << c.backup;
+  }
+}
+
+}  // namespace
+}  // namespace aurum::model
