@@ -118,13 +118,14 @@ TEST_F(LiveChanges, a_lock_moved_to_a_shorter_lease_shortens_the_page_first) {
   w().run_for(seconds(20));  // the lock hangs on the long lease
   w().kill_agent(n);
   w().run_for(seconds(1));
+  n.notes.clear();
   w().start_agent(n);
-  n.lose_replies = 1000;
-  w().run_until([&] { return w().store.find("leader")->lease != 0 && n.said("reclaim"); },
-                seconds(5));
-  w().run_for(milliseconds(50));
-  w().kill_agent(n);
-  w().run_for(seconds(40));
+  ASSERT_TRUE(w().run_until([&] { return n.said("reclaim"); }, seconds(5)));
+  w().kill_agent(n);  // the write is on its way
+  w().run_for(seconds(3));
+  EXPECT_TRUE(n.pg.alive);
+  EXPECT_EQ(w().leader(), n.name);
+  w().run_for(seconds(30));
   EXPECT_FALSE(n.pg.alive);
 }
 
