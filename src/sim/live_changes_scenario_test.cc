@@ -112,21 +112,25 @@ TEST_F(LiveChanges, a_restart_asked_for_during_a_reload_waits_for_it) {
 // lease, and the page allowed writing for as long; bound to the short one, with the answer lost and
 // the agent gone again, it would be free long before the page's deadline.
 TEST_F(LiveChanges, a_lock_moved_to_a_shorter_lease_shortens_the_page_first) {
-  begin({.nodes = 1, .dcs = dcs({{"ttl", 5}})});
-  Node& n = old_primary();
-  w().set_config("ttl", 30);
-  w().run_for(seconds(20));  // the lock hangs on the long lease
-  w().kill_agent(n);
-  w().run_for(seconds(1));
-  n.notes.clear();
-  w().start_agent(n);
-  ASSERT_TRUE(w().run_until([&] { return n.said("reclaim"); }, seconds(5)));
-  w().kill_agent(n);  // the write is on its way
-  w().run_for(seconds(3));
-  EXPECT_TRUE(n.pg.alive);
-  EXPECT_EQ(w().leader(), n.name);
-  w().run_for(seconds(30));
-  EXPECT_FALSE(n.pg.alive);
+  for (int killed_after_ms = 0; killed_after_ms < 20; ++killed_after_ms) {
+    begin({.nodes = 1, .dcs = dcs({{"ttl", 5}})});
+    Node& n = old_primary();
+    w().set_config("ttl", 30);
+    w().run_for(seconds(20));  // the lock hangs on the long lease
+    w().kill_agent(n);
+    w().run_for(seconds(1));
+    n.notes.clear();
+    n.reaches_store = false;
+    w().start_agent(n);
+    w().run_for(seconds(1));
+    n.reaches_store = true;
+    ASSERT_TRUE(w().run_until([&] { return n.said("reclaim"); }, seconds(5)));
+    w().run_for(milliseconds(killed_after_ms));
+    w().kill_agent(n);
+    w().run_for(seconds(40));
+    EXPECT_FALSE(n.pg.alive);
+    ASSERT_TRUE(w().violations.empty()) << killed_after_ms << " ms: " << w().violations.front();
+  }
 }
 
 }  // namespace
