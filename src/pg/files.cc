@@ -70,6 +70,9 @@ Result<std::vector<fs::path>> entries_of(const fs::path& dir) {
   return out;
 }
 
+/// Where the new content of a file is written, before it takes its place.
+fs::path temporary_of(const fs::path& path) { return path.string() + ".aurum-tmp"; }
+
 }  // namespace
 
 Result<std::string> read_file(const fs::path& path) {
@@ -98,7 +101,7 @@ Result<bool> write_file(const fs::path& path, std::string_view content, mode_t m
   auto old = read_file(path);
   if (old && *old == content && ::stat(path.c_str(), &info) == 0 && (info.st_mode & 07777) == mode)
     return false;
-  const fs::path temporary = path.string() + ".aurum-tmp";
+  const fs::path temporary = temporary_of(path);
   ::unlink(temporary.c_str());
   {
     Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -140,6 +143,9 @@ model::DataDir inspect_data_dir(const fs::path& data_dir) {
                                                    : model::DataDir::foreign;
   if (entries->empty()) return model::DataDir::empty;
   if (is_there(data_dir / kMarker) || is_there(outer_marker(data_dir)))
+    return model::DataDir::incomplete;
+  // The marker is being written, or that was cut short: nothing else was there before it.
+  if (entries->size() == 1 && entries->front().filename() == temporary_of(kMarker))
     return model::DataDir::incomplete;
   if (is_there(data_dir / "PG_VERSION") && is_there(data_dir / "global" / "pg_control"))
     return model::DataDir::ready;

@@ -78,6 +78,18 @@ TEST_F(Files, what_stands_in_the_data_directory) {
   EXPECT_EQ(inspect_data_dir(dir_), DataDir::incomplete);
 }
 
+// Seen as foreign, an agent ended itself while it began its own clone.
+TEST_F(Files, a_directory_whose_marker_is_being_written_is_ours) {
+  const auto temporary = dir_ / (std::string(kMarker) + ".aurum-tmp");
+  put(temporary);
+  EXPECT_EQ(inspect_data_dir(dir_), DataDir::incomplete);
+  put(dir_ / "somebody's");
+  EXPECT_EQ(inspect_data_dir(dir_), DataDir::foreign);
+  fs::remove(dir_ / "somebody's");
+  make_database(dir_);
+  EXPECT_EQ(inspect_data_dir(dir_), DataDir::ready);
+}
+
 TEST_F(Files, clearing_refuses_what_is_not_ours) {
   put(dir_ / "holiday.jpg");
   auto refused = clear_directory(dir_, "test");
