@@ -64,9 +64,14 @@ void World::check() {
   const Node* n = nullptr;
   for (const Node* each : order_) {
     if (!each->pg.writable()) continue;
-    // At its promotion, whatever it is excused for: later the store tells of rows written since.
-    if (each->pg.wal.path.back().branch > newest_branch_) check_fit_to_lead(*each);
-    if (excuse(*each) == nullptr) n = each;
+    const bool excused_now = excuse(*each) != nullptr;
+    // At its promotion or never: later the store tells of rows written since, by itself or, when it
+    // was frozen in the middle, by another one.
+    if (each->pg.wal.path.back().branch > newest_branch_) {
+      if (!excused_now) check_fit_to_lead(*each);
+      newest_branch_ = each->pg.wal.path.back().branch;
+    }
+    if (!excused_now) n = each;
   }
   if (n == nullptr) return;
   check_sync(*n);
