@@ -134,7 +134,11 @@ View Cluster::observe(Duration timeout) const {
   for (std::size_t i = 0; i < view.nodes.size(); ++i) {
     if (view.nodes[i].role != "primary") continue;
     auto holds_lock = rest(i, "GET", "/leader", {}, timeout);
-    if (holds_lock && holds_lock->status == 200) view.leader = i;
+    if (!holds_lock || holds_lock->status != 200) continue;
+    // The founder writes the configuration last, when its roles are made: before that it leads, but
+    // nobody can log in.
+    auto founded = rest(i, "GET", "/config", {}, timeout);
+    if (founded && founded->status == 200) view.leader = i;
   }
   view.trouble = trouble_of(view);
   return view;
