@@ -142,6 +142,8 @@ class Core {
   bool is_primary() const { return accepting() && !s_.facts->in_recovery; }
   bool leader_is_other() const;
   bool leader_key_is_mine() const;
+  Instant lease_end() const;    ///< until when the member's lease, as kept last, warrants writing
+  bool lease_is_fresh() const;  ///< it lasts long enough to hang the lock on it
   RaceView race_view() const;
   std::optional<model::Upstream> upstream_of(const std::string& member) const;
   std::optional<model::Upstream> wanted_upstream() const;  ///< replicatefrom, else the leader

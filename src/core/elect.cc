@@ -89,8 +89,12 @@ void Core::conclude_race() {
   acquire("healthiest member");
 }
 
+Instant Core::lease_end() const { return s_.lease_sent_at + valid_for(s_.lease_ttl); }
+
+bool Core::lease_is_fresh() const { return lease_end() > now_ + milliseconds(100); }
+
 void Core::acquire(const std::string& why) {
-  if (s_.lease_sent_at + valid_for(s_.lease_ttl) <= now_ + milliseconds(100)) {
+  if (!lease_is_fresh()) {
     return result("waiting for a fresh lease before taking the lock");
   }
   info("race", fmt::format("taking the leader lock ({})", why));
@@ -154,7 +158,7 @@ void Core::reclaim() {
     s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
     return release_leader("again: the key still bears my name");
   }
-  if (s_.lease_sent_at + valid_for(s_.lease_ttl) <= now_ + milliseconds(100)) return;
+  if (!lease_is_fresh()) return;
   // Our name, written by a former instance of this agent, or by a write of ours whose answer got
   // lost. Writing it anew gives this instance an epoch of its own, so that late renewals of the
   // former one fail their compare.
@@ -186,7 +190,7 @@ void Core::bind_leader_to_lease() {
   // it of a former agent and a longer ttl: so it gives way first (live_changes_scenario_test:
   // a_lock_moved_to_a_shorter_lease_shortens_the_page_first).
   const Duration span = valid_for(s_.lease_ttl);
-  const Instant end = s_.lease_sent_at + span;
+  const Instant end = lease_end();
   if (s_.lead.held && span < s_.lead.valid_for) {
     s_.lead.valid_for = span;
     s_.lead.deadline = std::min(s_.lead.deadline, end);
@@ -209,7 +213,7 @@ void Core::become_leader(std::uint64_t epoch) {
                        .epoch = epoch,
                        .lease = leader_lease_asked_,
                        .valid_for = span,
-                       .deadline = s_.lease_sent_at + span,
+                       .deadline = lease_end(),
                        .since = since,
                        .promoted = promoted,
                        .taken_on_request = requested};

@@ -61,8 +61,7 @@ model::PgTarget Core::primary_target() const {
 void Core::decide_lead() {
   keep_renewing();
   // A new lease (the old one is too short or too long now): the lock moves over to it.
-  if (s_.lease != 0 && s_.lease != s_.lead.lease && s_.dcs_error.empty() &&
-      s_.lease_sent_at + valid_for(s_.lease_ttl) > now_ + milliseconds(100) &&
+  if (s_.lease != 0 && s_.lease != s_.lead.lease && s_.dcs_error.empty() && lease_is_fresh() &&
       may_write("reclaim leader") && leader_key_is_mine())
     bind_leader_to_lease();
   if (s_.facts->in_recovery) return promote();

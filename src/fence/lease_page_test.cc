@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temp_dir.h"
 #include "fence/protocol.h"
 #include "fence/run_dir.h"
 
@@ -19,12 +20,7 @@ namespace fs = std::filesystem;
 
 class InTempDir : public ::testing::Test {
  protected:
-  InTempDir() {
-    std::string name = "/dev/shm/aurum-page-test-XXXXXX";
-    dir_ = ::mkdtemp(name.data());
-  }
-  ~InTempDir() override { fs::remove_all(dir_); }
-  fs::path dir_;
+  aurum::testing::TempDir dir_{"/dev/shm"};
 };
 class LeasePageFile : public InTempDir {
  protected:
@@ -43,7 +39,8 @@ TEST_F(LeasePageFile, is_private_and_shared_between_its_mappings) {
   ASSERT_TRUE(writer);
   (*writer)->deadline_ns = 42;
   EXPECT_EQ((*owner)->deadline_ns.load(), 42);
-  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), {}), 1);  // nothing left of its making
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_.path()), {}),
+            1);  // nothing left of its making
 }
 
 TEST_F(LeasePageFile, an_existing_page_keeps_what_it_says) {

@@ -1,10 +1,10 @@
 // Scenario: `aurum.backup` of patroni.yml is understood, and each mistake in it has one clear line.
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temp_dir.h"
 #include "model/config.h"
 
 namespace aurum::model {
@@ -53,7 +53,7 @@ TEST(BackupConfig, has_defaults_that_need_a_path_only) {
 }
 
 TEST(BackupConfig, reads_secrets_from_files) {
-  const auto dir = std::filesystem::path(::testing::TempDir());
+  const aurum::testing::TempDir dir;
   std::ofstream(dir / "cipher") << "quite secret\n";
   std::ofstream(dir / "s3") << "key\n";
   const auto loaded =

@@ -45,7 +45,7 @@ TEST_F(Files, a_write_replaces_as_one_and_tells_whether_it_changed) {
   ASSERT_TRUE(first);
   EXPECT_TRUE(*first);
   EXPECT_EQ(*read_file(root_ / "f"), "new");
-  struct stat info {};
+  struct stat info{};
   ::stat((root_ / "f").c_str(), &info);
   EXPECT_EQ(info.st_mode & 0777, 0640U);
   EXPECT_FALSE(*write_file(root_ / "f", "new", 0640));

@@ -18,8 +18,8 @@ namespace {
 
 using model::DataDir;
 using ::testing::AllOf;
-using ::testing::HasSubstr;
 using testing::free_port;
+using ::testing::HasSubstr;
 using testing::PostgresSystem;
 
 TEST_F(PostgresSystem, a_new_cluster_a_replica_a_failover_and_the_old_primary_comes_back) {

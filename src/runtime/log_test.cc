@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temp_dir.h"
 #include "runtime/clock.h"
 #include "runtime/log_format.h"
 #include "runtime/log_output.h"
@@ -25,22 +26,12 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 namespace fs = std::filesystem;
 
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "aurum-log-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempDir() { fs::remove_all(path_); }
-  std::string path() const { return path_.string(); }
+struct LogDir : aurum::testing::TempDir {
   std::string read(const std::string& file) const {
     std::stringstream text;
-    text << std::ifstream(path_ / file).rdbuf();
+    text << std::ifstream(*this / file).rdbuf();
     return text.str();
   }
-
- private:
-  fs::path path_;
 };
 
 std::string render(const LogSettings& settings, std::string_view text,
@@ -106,7 +97,7 @@ TEST(log_format, json_is_valid_utf8_whatever_comes) {
 }
 
 TEST(logger, filters_by_level_and_writes_to_the_directory) {
-  TempDir dir;
+  LogDir dir;
   {
     auto logger = make_logger({.level = "WARNING", .dir = dir.path()});
     ASSERT_TRUE(logger) << logger.error().text();
@@ -118,7 +109,7 @@ TEST(logger, filters_by_level_and_writes_to_the_directory) {
 
 // A process that ends by _exit loses what is still queued; its last lines are the reason why.
 TEST(logger, everything_is_written_after_draining) {
-  TempDir dir;
+  LogDir dir;
   LogSettings settings;
   settings.dir = dir.path();
   auto logger = make_logger(settings);
@@ -130,7 +121,7 @@ TEST(logger, everything_is_written_after_draining) {
 }
 
 TEST(logger, rotates_by_size_and_keeps_only_the_backups) {
-  TempDir dir;
+  LogDir dir;
   {
     auto logger =
         make_logger({.format = "%(message)s", .dir = dir.path(), .file_size = 10, .file_num = 2});
@@ -140,11 +131,11 @@ TEST(logger, rotates_by_size_and_keeps_only_the_backups) {
   EXPECT_EQ(dir.read("patroni.log"), "line8\n");
   EXPECT_EQ(dir.read("patroni.log.1"), "line7\n");
   EXPECT_EQ(dir.read("patroni.log.2"), "line6\n");
-  EXPECT_FALSE(fs::exists(dir.path() + "/patroni.log.3"));
+  EXPECT_FALSE(fs::exists(dir / "patroni.log.3"));
 }
 
 TEST(logger, a_second_run_appends) {
-  TempDir dir;
+  LogDir dir;
   for (int run = 0; run < 2; ++run) {
     auto logger = make_logger({.format = "%(message)s", .dir = dir.path()});
     ASSERT_TRUE(logger);
@@ -164,7 +155,7 @@ TEST(logger, wrong_settings_are_errors) {
 }
 
 TEST(logger, is_used_by_many_threads_at_once) {
-  TempDir dir;
+  LogDir dir;
   {
     auto logger =
         make_logger({.format = "%(message)s", .dir = dir.path(), .max_queue_size = 100'000});

@@ -97,10 +97,10 @@ bool World::begin_process(const Fault& fault, Node& n) {
     case FaultKind::hang_server:
     case FaultKind::pause_postmaster:
     case FaultKind::pause_backends: {
-      bool Postgres::*const flag = fault.kind == FaultKind::hang_server ? &Postgres::hung
-                                   : fault.kind == FaultKind::pause_postmaster
-                                       ? &Postgres::postmaster_paused
-                                       : &Postgres::backends_paused;
+      bool Postgres::* const flag = fault.kind == FaultKind::hang_server ? &Postgres::hung
+                                    : fault.kind == FaultKind::pause_postmaster
+                                        ? &Postgres::postmaster_paused
+                                        : &Postgres::backends_paused;
       if (!server || n.pg.*flag) return false;
       n.pg.*flag = true;
       undo_later(fault, [&n, flag, pid = n.pg.pid] {
@@ -165,7 +165,7 @@ bool World::begin_network(const Fault& fault, Node& n) {
       undo_later(fault, [&n] { n.reaches_store = true; });
       return true;
     case FaultKind::one_way_from_store: {
-      bool Node::*const flag = fault.detail % 2 != 0 ? &Node::mute_to_store : &Node::deaf_to_store;
+      bool Node::* const flag = fault.detail % 2 != 0 ? &Node::mute_to_store : &Node::deaf_to_store;
       n.*flag = true;
       undo_later(fault, [&n, flag] { n.*flag = false; });
       return true;
@@ -243,7 +243,7 @@ bool World::begin_store(const Fault& fault, Node& n) {
 }
 
 bool World::begin_disk(const Fault& fault, Node& n) {
-  const auto slow = [&](Duration Postgres::*what) {
+  const auto slow = [&](Duration Postgres::* what) {
     n.pg.*what = std::min<Duration>(fault.lasts, kSlowest);
     undo_later(fault, [&n, what] { n.pg.*what = {}; });
   };

@@ -50,7 +50,7 @@ struct Node {
   } page;
   bool kill_pending = false;
   Instant left_maintenance{-1'000'000'000};  ///< for a page that refuses
-  Instant lied_until;                        ///< the store ended its lease, which would have lasted so long
+  Instant lied_until;  ///< the store ended its lease, which would have lasted so long
   int guard_kills = 0;
 
   // The agent. `life` tells its instances apart: what a former one began can not reach this one.

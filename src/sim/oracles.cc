@@ -155,7 +155,6 @@ void World::check_lock(Node& n) {
 }
 
 void World::check_fit_to_lead(const Node& n) {
-  newest_branch_ = n.pg.wal.path.back().branch;
   model::Member self;
   self.tags = model::effective_tags(n.config.tags);
   if (model::tag_nofailover(self))

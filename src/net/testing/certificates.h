@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/ensure.h"
+#include "base/testing/temp_dir.h"
 
 /// Throw-away authorities and certificates for tests of TLS.
 namespace aurum::net::testing {
@@ -85,9 +86,6 @@ inline void write_key(const Identity& who, const std::filesystem::path& to,
 class CertificateDir {
  public:
   CertificateDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "aurum-certs-XXXXXX").string();
-    ensure(::mkdtemp(pattern.data()) != nullptr, "a temporary directory can be made");
-    dir_ = pattern;
     Identity ca = make_identity("test authority", nullptr, 1);
     Identity server = make_identity("localhost", &ca, 2);
     Identity client = make_identity("alice", &ca, 3);
@@ -101,16 +99,10 @@ class CertificateDir {
     write_certificate(stranger, dir_ / "stranger.crt");
     write_key(stranger, dir_ / "stranger.key");
   }
-  ~CertificateDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
-  CertificateDir(const CertificateDir&) = delete;
-  CertificateDir& operator=(const CertificateDir&) = delete;
   std::string path(const std::string& name) const { return (dir_ / name).string(); }
 
  private:
-  std::filesystem::path dir_;
+  aurum::testing::TempDir dir_;
 };
 
 }  // namespace aurum::net::testing

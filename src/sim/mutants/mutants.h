@@ -10,10 +10,10 @@ namespace aurum::sim {
 
 struct Mutant {
   std::string_view name;
-  std::string_view breaks;   ///< the promise, in a sentence
-  std::string_view profile;  ///< of the runs that catch it
-  std::string_view faults;   ///< the fault mix of these runs
-  int seeds = 0;             ///< one of the seeds 1..seeds catches it
+  std::string_view breaks;    ///< the promise, in a sentence
+  std::string_view profile;   ///< of the runs that catch it
+  std::string_view faults;    ///< the fault mix of these runs
+  int seeds = 0;              ///< one of the seeds 1..seeds catches it
   std::string_view scenario;  ///< or this test of src/sim does
 };
 
