@@ -65,8 +65,7 @@ model::Lsn World::confirmed(const Node& primary) const {
   };
   for (const Node* n : order_) any = std::max(any, by(*n));
   if (names == "*") return any;
-  for (const std::string& name : parse_sync_names(names))
-    all = std::min(all, by(*nodes_.at(name)));
+  for (const std::string& name : parse_sync_names(names)) all = std::min(all, by(*nodes_.at(name)));
   return all;
 }
 
