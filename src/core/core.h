@@ -222,6 +222,8 @@ class Core {
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
   Instant published_at_;
   Instant status_at_;
+  std::optional<std::pair<model::Timeline, model::Timeline>>
+      history_read_;  ///< a timeline, and the one before it by its history file
   Instant slots_at_;
   bool slots_due_ = true;  ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl

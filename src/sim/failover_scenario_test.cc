@@ -134,6 +134,19 @@ TEST_F(Failover, F35_promotions_that_fail_give_the_lock_to_others_and_wait_longe
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+// Each of the failed ones took a number, so the history of the last one does not end right before it.
+TEST_F(Failover, a_gap_in_the_timelines_is_told_to_the_store_once) {
+  begin();
+  replica(0).pg.failing_promotions = replica(1).pg.failing_promotions = 1;
+  w().power_off(old_primary());
+  EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(300)));
+  ASSERT_GT(timeline(), 2U) << w().describe();
+  w().run_for(seconds(10));
+  const auto told = w().store.view().history_revision;
+  w().run_for(seconds(20));
+  EXPECT_EQ(w().store.view().history_revision, told);
+}
+
 TEST_F(Failover, F01_a_former_primary_never_takes_the_lock_on_an_old_timeline) {
   begin({.nodes = 3, .seed = 1, .dcs = dcs({{"check_timeline", true}})});
   Node& away = old_primary();
