@@ -18,7 +18,7 @@ using model::Write;
 void Core::check_deadline() {
   if (!s_.lead.held) return;
   if (now_ >= s_.lead.deadline) {
-    if (s_.dynamic.pause) {
+    if (s_.dynamic.pause && s_.page == PageState::maintenance) {
       warn("lead.expired",
            "the leader lease was not renewed in time; paused: PostgreSQL stays as it is");
       emit(StopRenewing{});
@@ -29,7 +29,7 @@ void Core::check_deadline() {
                                                 : "DCS is not accessible and I was a leader");
   }
   wake_at(s_.lead.deadline);
-  if (s_.dynamic.pause || s_.stopping || s_.demoting) return;
+  if (s_.page == PageState::maintenance || s_.stopping || s_.demoting) return;
   const Instant begin =
       s_.lead.deadline - std::min<Duration>(s_.timing.stop_lead, s_.lead.valid_for / 4);
   if (now_ < begin) return wake_at(begin);
@@ -107,6 +107,9 @@ void Core::release_leader(const std::string& why) {
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*s_.former_sync)});
   }
   s_.former_sync.reset();
+  if (maintenance_key_is_mine()) {
+    txn.then.push_back({.what = Write::What::erase, .key = std::string(model::kMaintenanceKey)});
+  }
   s_.lead = {};
   s_.crash_since.reset();
   s_.rejoin_checked = false;
@@ -175,7 +178,8 @@ void Core::decide_shutdown() {
     s_.stop_at = now_ + seconds(2);
     return wake_at(now_);
   }
-  if (writing("member") && now_ < s_.stop_at) return wake_at(s_.stop_at);
+  const bool telling = writing("member") || maintenance_key_is_mine();
+  if (telling && now_ < s_.stop_at) return wake_at(s_.stop_at);
   s_.exiting = true;
   emit(Exit{0, "stopped"});
 }

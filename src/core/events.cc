@@ -178,6 +178,9 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     emit(ReadDcs{});
   } else if (write.what == "member") {
     if (!result->succeeded) published_member_.reset();
+  } else if (write.what == "enter maintenance" && result->succeeded) {
+    const bool same = s_.lead.held && s_.lead.epoch == maintenance_epoch_;
+    if (same && s_.dynamic.pause) set_page(PageState::maintenance, s_.lead.epoch, s_.lead.deadline);
   } else if (!result->succeeded) {
     emit(ReadDcs{});  // our idea of that key is old
   }

@@ -158,8 +158,6 @@ void World::renew(Node& n, int renewal) {
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
-  const bool refuses = page.state == PageState::leased && page.deadline == Instant{};
-  if (n.page.state == PageState::maintenance && refuses) n.left_maintenance = now_;
   n.page = {page.state, page.epoch, page.deadline};
   if (page.deadline == Instant{}) {
     n.renewing = {};

@@ -49,7 +49,6 @@ struct Node {
     Instant deadline;
   } page;
   bool kill_pending = false;
-  Instant left_maintenance{-1'000'000'000};  ///< for a page that refuses
   Instant lied_until;  ///< the store ended its lease, which would have lasted so long
   int guard_kills = 0;
 
@@ -65,8 +64,6 @@ struct Node {
   Instant proof_at;
   Instant wake_at = kNever;      ///< as asked for last
   Instant wake_queued = kNever;  ///< when it is looked at
-  Instant heard_at;              ///< of the store
-  Instant hears_since;           ///< without a break
   std::optional<std::pair<int, std::string>> exited;
 
   // Faults of the way to the store: how many of the next requests suffer.

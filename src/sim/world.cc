@@ -137,7 +137,6 @@ void World::start_agent(Node& n) {
   ensure(n.up && !n.core, "an agent is started once on a running host");
   ++n.life;
   n.exited.reset();
-  n.heard_at = {};
   n.wake_queued = kNever;
   n.jobs.clear();
   n.lease = 0;
@@ -205,13 +204,7 @@ void World::post(Node& n, Event event, Duration in) {
 }
 
 void World::post_view(Node& n, model::SharedView view, Instant sent_at, Duration in) {
-  at_agent(n, in, [this, &n, view = std::move(view), sent_at]() mutable {
-    if (n.stale == 0) {
-      if (now_ - n.heard_at > kHearing) n.hears_since = now_;
-      n.heard_at = now_;
-    }
-    step(n, DcsSnapshot{std::move(view), sent_at});
-  });
+  post(n, DcsSnapshot{std::move(view), sent_at}, in);
 }
 
 void World::step(Node& n, Event event) {
@@ -385,6 +378,8 @@ Duration World::ttl() const {
 
 bool World::may_lead(const Node& n) const {
   const model::SyncKey& sync = store.view().sync;
+  const auto& left = store.view().maintenance;
+  if (left && left->name != n.name) return false;
   model::Member self;
   self.tags = model::effective_tags(n.config.tags);
   const auto& optime = store.view().status.optime;

@@ -25,9 +25,6 @@
 /// event the rules of oracles.cc are checked; what broke one is in World::violations.
 namespace aurum::sim {
 
-/// An agent that heard of the store so lately knows what it holds.
-inline constexpr Duration kHearing = milliseconds(1500);
-
 /// A write that a client was told to be committed.
 struct Acknowledged {
   std::string node;
