@@ -134,7 +134,8 @@ TEST_F(Failover, F35_promotions_that_fail_give_the_lock_to_others_and_wait_longe
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-// Each of the failed ones took a number, so the history of the last one does not end right before it.
+// Each of the failed ones took a number, so the history of the last one does not end right before
+// it.
 TEST_F(Failover, a_gap_in_the_timelines_is_told_to_the_store_once) {
   begin();
   replica(0).pg.failing_promotions = replica(1).pg.failing_promotions = 1;

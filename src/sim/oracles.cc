@@ -1,6 +1,7 @@
 // What must be true after every event, and the guards that help it to be.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -59,8 +60,8 @@ void World::check_calm() {
 void World::check() {
   check_calm();
   check_writers();
-  const Node* n = nullptr;
-  for (const Node* each : order_) {
+  Node* n = nullptr;
+  for (Node* each : order_) {
     if (!each->pg.writable()) continue;
     const bool excused_now = excuse(*each) != nullptr;
     // At its promotion or never: later the store tells of rows written since, by itself or, when it
@@ -200,16 +201,20 @@ void World::check_acknowledged(const Node& n) {
                                         n.name, timeline));
 }
 
-void World::check_rows(const Node& new_writer) {
+void World::check_rows(Node& new_writer) {
+  // What a disk lost that said it was safe, nobody can promise.
+  const bool forgot = std::exchange(new_writer.pg.forgot, false);
+  const int before = lost_guarded;
   std::erase_if(acknowledged, [&](const Acknowledged& row) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;
     ++(row.guarded ? lost_guarded : lost_unguarded);
-    if (row.guarded)
+    if (row.guarded && !forgot)
       violation(Rule::no_lost_write,
                 fmt::format("{} took over without a row that {} acknowledged at {}",
                             new_writer.name, row.node, model::to_string(row.lsn)));
     return true;
   });
+  if (lost_guarded > before && forgot) ++excused["lying_disk"];
 }
 
 }  // namespace aurum::sim

@@ -176,6 +176,10 @@ void World::power_off(Node& n) {
 
 void World::power_on(Node& n) {
   n.up = true;
+  // A primary that forgets, and is back before its lock is gone, writes other rows at the same
+  // places of the same timeline: not modelled, nobody above PostgreSQL could see it.
+  if (n.pg.lied_since && leader() != n.name) n.pg.forget(*n.pg.lied_since);
+  n.pg.lied_since.reset();
   start_agent(n);
 }
 
@@ -385,7 +389,7 @@ bool World::may_lead(const Node& n) const {
   const auto& optime = store.view().status.optime;
   const model::DynamicConfig config = model::read_dynamic_config(store.view().config);
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
-  if (optime && !sync_mode_on() && n.pg.wal.end.value + lag < optime->value) return false;
+  if (optime && n.pg.wal.end.value + lag < optime->value) return false;
   return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
          (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
 }
