@@ -77,6 +77,7 @@ class Core {
   void ended(const ChangeSlots&, const Result<JobResult>&);
   void ended(const ReadHistory&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
+  void give_up_leader_writes();
   void write_ended(const Pending& write, const Result<model::TxnDone>& result);
 
   // Decisions.

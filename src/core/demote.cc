@@ -58,9 +58,10 @@ void Core::lose_leadership(const std::string& why) {
     return warn("demote", "demoted self: " + why);
   }
   // A standby that keeps recovering can acknowledge nothing; anything else may be writable, or on
-  // its way there.
-  const bool stays_standby = accepting() && s_.facts->in_recovery && !job_is<Promote>() &&
-                             !job_is<StartPg>() && !job_is<RestartPg>();
+  // its way there, as after a promotion that did not answer (failover_scenario_test:
+  // a_promotion_that_comes_true_after_the_lock_is_lost_…).
+  const bool stays_standby = accepting() && s_.facts->in_recovery && !s_.demoting &&
+                             !job_is<Promote>() && !job_is<StartPg>() && !job_is<RestartPg>();
   if (stays_standby) return set_page(PageState::idle);
   // The deadline is in the past: no commit is acknowledged from here on, and the guard kills what
   // is left.
@@ -115,6 +116,7 @@ void Core::release_leader(const std::string& why) {
   s_.rejoin_checked = false;
   s_.no_race_before = std::max(
       s_.no_race_before, now_ + std::clamp<Duration>(s_.timing.ttl / 3, seconds(2), seconds(10)));
+  give_up_leader_writes();
   write("release leader", std::move(txn));
 }
 
@@ -133,6 +135,7 @@ void Core::let_go_hung() {
   s_.race_backoff.failed(now_, milliseconds(500), seconds(2));
   warn("release.hung", "releasing the leader lock: PostgreSQL hangs, and can not be killed");
   s_.no_race_before = std::max(s_.no_race_before, now_ + s_.timing.ttl);
+  give_up_leader_writes();
   write("release leader", {.when = {{.key = "leader",
                                      .what = Compare::What::mod_revision,
                                      .number = s_.view->leader->mod_revision}},
