@@ -81,6 +81,10 @@ void Core::conclude_race() {
   if (!complete) return;
   const PeerAnswers answers = s_.poll->answers;
   s_.poll.reset();
+  // The store has gone on while the peers were asked. Who may stand is judged anew by the view that
+  // the lock is then taken by: `sync` may name others now (sync_scenario_test:
+  // a_race_is_judged_by_what_is_known_at_its_end).
+  if (const auto still = may_stand(race_view()); !still.stand) return result(still.text);
   const RaceVerdict verdict = judge_race(race_view(), answers);
   if (!verdict.stand) {
     s_.race_backoff.failed(now_, milliseconds(100), seconds(2));

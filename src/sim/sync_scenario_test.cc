@@ -1,6 +1,8 @@
 // Synchronous replication: no acknowledged row is ever lost (World checks it at each take-over, and
 // at every step that `sync` promises nothing PostgreSQL does not wait for: F26).
 
+#include <algorithm>
+
 #include "sim/testing/scenario.h"
 
 namespace aurum::sim {
@@ -17,6 +19,11 @@ class Sync : public Scenario {
     w().run_for(seconds(1));
   }
   const model::SyncKey& sync() { return w().store.view().sync; }
+  void pause_agent(const Node& n, Duration lasts) {
+    const auto nodes = w().nodes();
+    const auto at = std::find(nodes.begin(), nodes.end(), &n) - nodes.begin();
+    w().inject({.kind = FaultKind::pause_agent, .lasts = lasts, .node = static_cast<int>(at)});
+  }
 };
 
 TEST_F(Sync, a_killed_primary_hands_over_to_its_synchronous_standby) {
@@ -268,6 +275,29 @@ TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
     TearDown();
   }
   EXPECT_GT(tried, 0);
+}
+
+// Whom the recorded key allowed when the question went out it may not allow when the answers are in:
+// the view has gone on meanwhile, and the lock is taken by the new one.
+TEST_F(Sync, a_race_is_judged_by_what_is_known_at_its_end) {
+  for (std::int64_t ms = 0; ms < 4000; ms += 100) {
+    begin_sync(3);
+    Node& former = old_primary();
+    Node& second = w().node(sync().members.front());
+    Node& third = replica(&replica(0) == &second ? 1 : 0);
+    former.watch_stalled = true;  // it last saw its own lock go, and `sync` name itself
+    pause_agent(former, seconds(7));
+    ASSERT_TRUE(w().run_until([&] { return sync().has(third.name); }, seconds(15)));
+    ASSERT_TRUE(w().run_until([&] { return former.pg.answers(); }, seconds(15)));
+    w().run_for(seconds(1));
+    pause_agent(third, seconds(6));
+    w().kill_server(second);
+    w().run_for(milliseconds(ms));
+    former.watch_stalled = false;
+    w().run_for(seconds(3));
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
 }
 
 }  // namespace
