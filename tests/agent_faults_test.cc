@@ -59,6 +59,33 @@ TEST_F(AgentFaults, an_agent_frozen_beyond_its_lease_is_no_second_leader_when_it
   EXPECT_NE(leader(), old);
 }
 
+// The page of a pause names no deadline: the server goes on, and nobody may lead beside it before
+// its agent is back (docs/decisions/0009).
+TEST_F(AgentFaults, a_pause_that_ends_without_the_leaders_agent_makes_no_second_writer) {
+  const std::size_t lead = leader(), other = replica();
+  const auto server = cluster().postmaster(lead);
+  ask(lead, "PATCH", "/config", R"({"pause": true})", 200);
+  wait_for("the pause in the leader's member key", [&] {
+    return get_key(cluster(), "members/" + name(lead)).value_or("").contains(R"("pause":true)");
+  });
+  EXPECT_EQ(get_key(cluster(), "aurum_maintenance").value_or(""), name(lead));
+  ASSERT_TRUE(cluster().kill(lead, Part::agent));
+  wait_for("the end of the lease", [&] {
+    const auto key = get_key(cluster(), "leader");
+    return !key && key.error().code == Code::not_found;
+  });
+  const std::size_t seen = log_end(other);
+  ask(other, "PATCH", "/config", R"({"pause": null})", 200);
+  wait_for("the others to wait for it", [&] {
+    return log_since(other, seen).contains(name(lead) + " may still write, as the pause let it");
+  });
+  wait_for_writes();
+  need(cluster().start_node(lead));
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(cluster().postmaster(lead), server);
+  EXPECT_EQ(verdict.reigns.size(), 1U);
+}
+
 TEST_F(AgentFaults, a_killed_guard_is_revived_and_adopts_the_server) {
   const std::size_t lead = leader();
   const auto server = cluster().postmaster(lead);

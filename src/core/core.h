@@ -104,11 +104,13 @@ class Core {
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);
+  void claim_identity(model::Txn& txn);
   void claim_maintenance(model::Txn& txn);
   void claim_sync(model::Txn& txn);
   void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
+  void move_to_new_lease();
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
   bool sync_claimed();

@@ -105,12 +105,7 @@ void Core::acquire(const std::string& why) {
   s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
   model::Txn txn{.when = {{.key = "leader"}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
-  if (!s_.view->initialize) {
-    // Adoption of a cluster that the store does not know: its identity in the same breath, so that
-    // nobody makes another one meanwhile.
-    txn.when.push_back({.key = "initialize"});
-    txn.then.push_back({.key = "initialize", .value = s_.facts->system_identifier});
-  }
+  if (!s_.view->initialize) claim_identity(txn);
   s_.drop_request = true;
   claim_maintenance(txn);
   if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
@@ -119,6 +114,15 @@ void Core::acquire(const std::string& why) {
   if (!is_primary()) claim_timeline(txn);
   leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
+}
+
+/// Adoption of a cluster that the store does not know: its identity in the same breath, so that
+/// nobody makes another one meanwhile.
+void Core::claim_identity(model::Txn& txn) {
+  const bool claimed = s_.view->initialize.has_value();  // by ourselves: the lock is the founder's
+  txn.when.push_back(
+      {.key = "initialize", .what = claimed ? Compare::What::value : Compare::What::absent});
+  txn.then.push_back({.key = "initialize", .value = s_.facts->system_identifier});
 }
 
 /// What is known of a server that a pause left writable must not be old. In a pause the key is
@@ -193,6 +197,10 @@ void Core::bind_leader_to_lease() {
                            .number = s_.view->leader->mod_revision}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   claim_maintenance(txn);
+  // Of a cluster that the store does not know its identity goes with the lock, as in acquire()
+  // (cut_short_scenario_test: a_cluster_that_was_never_registered_…).
+  const bool unknown = s_.view->initialize.value_or("").empty() && !s_.bootstrapping;
+  if (unknown && !s_.facts->founding && !s_.facts->system_identifier.empty()) claim_identity(txn);
   // A primary goes on with the standbys it has, if our idea of them is not old (sync_scenario_test:
   // an_old_read_of_the_key_…). A standby that will be promoted waits for nobody, and a server that
   // says nothing may be one.
@@ -206,15 +214,14 @@ void Core::bind_leader_to_lease() {
     claim_timeline(txn);
   }
   // The page may allow more by the lease that the lock hangs on now than this one can warrant, be
-  // it of a former agent and a longer ttl: so it gives way first (live_changes_scenario_test:
-  // a_lock_moved_to_a_shorter_lease_shortens_the_page_first).
-  const Duration span = valid_for(s_.lease_ttl);
+  // it of a former agent and a longer ttl: so it gives way first. And it is not moved again before
+  // the answer: this write may land at any moment (live_changes_scenario_test: a_lock_moved_to_…,
+  // a_late_move_of_the_lock_…).
   const Instant end = lease_end();
-  if (s_.lead.held && span < s_.lead.valid_for) {
-    s_.lead.valid_for = span;
+  if (s_.lead.held) {
+    s_.lead.moving = true;
     s_.lead.deadline = std::min(s_.lead.deadline, end);
-    s_.lead.proof_asked = Duration(-1);
-    keep_renewing();
+    emit(StopRenewing{});
   }
   emit(ShortenLeasePage{end});
   write("reclaim leader", std::move(txn));

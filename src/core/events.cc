@@ -155,8 +155,8 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
   if (write.what == "sync" && result->succeeded) s_.sync_unsettled = false;
   if (is_leader_write(write.what)) {
     if (result->succeeded) {
-      // Released since (store_failures_scenario_test: an_answer_for_the_lock_that_comes_after_…), or
-      // bound to a lease that was replaced: what that one allows is not known any more.
+      // Released since (store_failures_scenario_test: an_answer_for_the_lock_that_comes_after_…),
+      // or bound to a lease that was replaced: what that one allows is not known any more.
       if (write.given_up || leader_lease_asked_ != s_.lease) return emit(ReadDcs{});
       return become_leader(static_cast<std::uint64_t>(result->revision));
     }
@@ -212,7 +212,7 @@ void Core::on(const LeaseGone& e) {
 }
 
 void Core::on(const LeaderRenewed& e) {
-  if (!s_.lead.held || e.epoch != s_.lead.epoch) return;
+  if (!s_.lead.held || e.epoch != s_.lead.epoch || s_.lead.moving) return;
   s_.lead.deadline = std::max(s_.lead.deadline, e.sent_at + s_.lead.valid_for);
   // A linearizable answer about `leader` is as good as a read for "the store is there".
   s_.view_at = std::max(s_.view_at, e.sent_at);

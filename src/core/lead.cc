@@ -26,7 +26,7 @@ model::Txn Core::as_leader(std::vector<Write> then) const {
 }
 
 void Core::keep_renewing() {
-  if (!s_.lead.held) return;
+  if (!s_.lead.held || s_.lead.moving) return;
   // A server that is being promoted, started or stopped can prove nothing; those jobs have time
   // limits of their own.
   const bool settled = s_.lead.promoted && !s_.job && running() && !s_.demoting;
@@ -58,12 +58,16 @@ model::PgTarget Core::primary_target() const {
   return target;
 }
 
-void Core::decide_lead() {
-  keep_renewing();
-  // A new lease (the old one is too short or too long now): the lock moves over to it.
+/// A new lease (the old one is too short or too long now): the lock moves over to it.
+void Core::move_to_new_lease() {
   if (s_.lease != 0 && s_.lease != s_.lead.lease && s_.dcs_error.empty() && lease_is_fresh() &&
       may_write("reclaim leader") && leader_key_is_mine())
     bind_leader_to_lease();
+}
+
+void Core::decide_lead() {
+  keep_renewing();
+  move_to_new_lease();
   if (s_.facts->in_recovery) return promote();
   s_.lead.promoted = true;
   s_.parked.clear();

@@ -40,6 +40,7 @@ void Core::lead_paused() {
     return release_leader("paused, and this server is no primary");
   }
   keep_renewing();
+  if (s_.lead.moving) move_to_new_lease();
   if (s_.demoting && !running()) return lead_stopped();
   enter_maintenance();
   if (!is_primary()) return result("PostgreSQL is not running");

@@ -55,6 +55,7 @@ struct Leadership {
   bool promoted = false;          ///< the server has been writable in this leadership
   bool taken_on_request = false;  ///< as the candidate of a manual request
   Duration proof_asked{};         ///< proof_max_age the lease thread was told last
+  bool moving = false;  ///< to another lease: until that is answered it may hang on either
 };
 
 /// One question to the peers.

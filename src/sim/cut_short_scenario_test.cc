@@ -113,6 +113,28 @@ TEST_F(Founding, what_another_node_made_meanwhile_is_not_given_a_second_cluster)
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 
+// Seeds 3386, 4862 (storm): its roles were made, nobody was told, and its next agent could only
+// start it as a standby, whose promotion failed: then no store knew it, and no pg_control said
+// "primary".
+TEST_F(Founding, a_cluster_that_was_never_registered_survives_a_failed_promotion) {
+  World w({.nodes = 1, .dcs = dcs({{"ttl", 30}})});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.roles; }, seconds(10)));
+  n.reaches_store = false;
+  w.run_for(seconds(1));
+  w.stop_agent(n);
+  w.run_for(seconds(3));
+  n.reaches_store = true;
+  n.stale = 30;
+  n.pg.late_promotions = 1;
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until([&] { return n.pg.accepting && n.pg.in_recovery; }, seconds(10)));
+  n.stale = 0;
+  EXPECT_TRUE(w.run_until_healthy(seconds(120))) << w.describe();
+  EXPECT_TRUE(w.violations.empty()) << w.violations.front();
+}
+
 // Led by another agent before we came (Patroni, by hand): the mark goes, and nothing else happens.
 TEST_F(Founding, a_cluster_that_the_store_knows_only_loses_the_mark) {
   begin();

@@ -13,6 +13,8 @@ namespace {
 
 /// A promotion, start or stop that takes longer is not slow but broken.
 constexpr Duration kSlowest = seconds(15);
+/// So many promotions failed that a node calls for an operator, and waits for minutes.
+constexpr int kPromotionsToLookAt = 3;
 
 }  // namespace
 
@@ -330,6 +332,10 @@ void World::heal(std::uint32_t stay_off) {
       power_on(*n);
     else if (!n->core)
       start_agent(*n);
+    else if (n->core->state().promote_backoff.failures >= kPromotionsToLookAt) {
+      kill_agent(*n);  // it waits for an operator to look; he does
+      start_agent(*n);
+    }
   }
   // What waited for a paused process is done now.
   queue_.hurry(now_, [](const Queue::Item& item) { return item.held_by_pause; });

@@ -114,5 +114,22 @@ TEST_F(LiveChanges, a_lock_moved_to_a_shorter_lease_shortens_the_page_first) {
   }
 }
 
+// Seed 4329 (storm): the move got no answer and landed seconds later, on a lease that nobody had
+// kept alive since, while renewals of the old one had moved the deadline on.
+TEST_F(LiveChanges, a_late_move_of_the_lock_to_a_shorter_lease_finds_a_page_that_waited_for_it) {
+  for (int killed_after_ms = 200; killed_after_ms < 4000; killed_after_ms += 200) {
+    begin();
+    Node& old = old_primary();
+    old.delay_requests = 5;
+    w().set_config("ttl", 5);
+    const auto moves = [&] { return old.core->state().lead.moving; };
+    ASSERT_TRUE(w().run_until(moves, seconds(5)));
+    w().run_for(milliseconds(killed_after_ms));
+    w().kill_agent(old);
+    w().run_for(seconds(15));
+    ASSERT_TRUE(w().violations.empty()) << killed_after_ms << " ms: " << w().violations.front();
+  }
+}
+
 }  // namespace
 }  // namespace aurum::sim

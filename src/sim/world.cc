@@ -384,6 +384,8 @@ bool World::may_lead(const Node& n) const {
   const model::SyncKey& sync = store.view().sync;
   const auto& left = store.view().maintenance;
   if (left && left->name != n.name) return false;
+  const auto& known = store.view().initialize;
+  if (known && *known != n.pg.system_identifier) return false;
   model::Member self;
   self.tags = model::effective_tags(n.config.tags);
   const auto& optime = store.view().status.optime;
