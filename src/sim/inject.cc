@@ -74,9 +74,18 @@ void World::thaw(Node& n) {
   n.paused_until.fill(now_);
 }
 
+/// The store ended its lease early, and in a moment its agent knows. Blinded before, it would be
+/// the store's lie that no lock survives (F4).
+bool World::about_to_hear_of_its_lease(const Node& n) const {
+  return now_ < n.lied_until && n.leads() && leader() != n.name;
+}
+
 void World::inject(const Fault& fault) {
   Node& n = *target(fault);
-  if (!n.member || !begin(fault, n)) return;
+  const bool hearing = std::any_of(order_.begin(), order_.end(), [this](const Node* each) {
+    return about_to_hear_of_its_lease(*each);
+  });
+  if (!n.member || hearing || !begin(fault, n)) return;
   ++faults_begun[static_cast<std::size_t>(fault.kind)];
   trace_as(TraceEntry::Kind::fault, n.name, fault.text());
 }

@@ -179,6 +179,7 @@ void World::power_on(Node& n) {
   // A primary that forgets, and is back before its lock is gone, writes other rows at the same
   // places of the same timeline: not modelled, nobody above PostgreSQL could see it.
   if (n.pg.lied_since && leader() != n.name) n.pg.forget(*n.pg.lied_since);
+  forgotten |= n.pg.forgot;
   n.pg.lied_since.reset();
   start_agent(n);
 }

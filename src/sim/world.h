@@ -95,6 +95,7 @@ class World {
   std::map<std::string, int> excused;  ///< by name, see docs/SIMULATION.md
   std::vector<Acknowledged> acknowledged;
   int lost_guarded = 0, lost_unguarded = 0;
+  bool forgotten = false;  ///< a disk that lied lost something
   int initdbs = 0;
   int failovers = 0;                            ///< times that another node became the writer
   std::uint64_t steps = 0;                      ///< events that cores took in
@@ -230,6 +231,7 @@ class World {
   // inject.cc
   Node* target(const Fault& fault);
   Node& other_than(const Node& n, std::uint64_t detail);
+  bool about_to_hear_of_its_lease(const Node& n) const;
   void undo_later(const Fault& fault, Action what);
   void start_again_later(const Fault& fault, Node& n);
   void pause(Node& n, std::initializer_list<Queue::Process> processes, Duration span);
