@@ -73,6 +73,12 @@ Backup read_backup(const model::Value& item) {
           .repository_delta = number_at(item, {"info", "repository", "delta"}),
           .wal_start = segment_at(item, {"archive", "start"}),
           .wal_stop = segment_at(item, {"archive", "stop"}),
+          .lsn_start = model::parse_lsn(text_at(item, {"lsn", "start"})).value_or(model::Lsn{}),
+          .lsn_stop = model::parse_lsn(text_at(item, {"lsn", "stop"})).value_or(model::Lsn{}),
+          .prior = text_at(item, {"prior"}),
+          .program_version = text_at(item, {"backrest", "version"}),
+          .database_id = number_at(item, {"database", "id"}),
+          .block_incr = item.at({"info", "repository", "size-map"}) != nullptr,
           .error = error != nullptr && error->is_bool() && error->as_bool()};
 }
 
@@ -92,15 +98,19 @@ void read_stanza(const model::Value& stanza, Catalogue& out) {
                     [](const Backup& b) { return std::tie(b.stop, b.label, b.repository); });
   for (const auto& item : list_at(stanza, "archive"))
     out.archives.push_back({text_at(item, {"id"}), segment_at(item, {"min"}),
-                            segment_at(item, {"max"}), repository_of(item)});
+                            segment_at(item, {"max"}), repository_of(item),
+                            number_at(item, {"database", "id"})});
   for (const auto& item : list_at(stanza, "db")) {
     const auto* id = item.find("system-id");
-    out.databases.push_back({text_at(item, {"version"}), id != nullptr ? id->text() : ""});
+    out.databases.push_back(
+        {text_at(item, {"version"}), id != nullptr ? id->text() : "", number_at(item, {"id"})});
   }
-}
-
-std::string moment(std::int64_t seconds) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds)));
+  for (const auto& item : list_at(stanza, "repo"))
+    out.repositories.push_back(
+        {static_cast<int>(std::clamp<std::int64_t>(number_at(item, {"key"}), 1, 256)),
+         text_at(item, {"cipher"}), number_at(item, {"status", "code"})});
+  const auto* held = stanza.at({"status", "lock", "backup", "held"});
+  out.locked = held != nullptr && held->is_bool() && held->as_bool();
 }
 
 std::string took(const Backup& backup) {
@@ -140,6 +150,10 @@ Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza
   for (const auto& item : tree->as_array())
     if (text_at(item, {"name"}) == stanza) read_stanza(item, out);
   return out;
+}
+
+std::string moment(std::int64_t seconds) {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
 std::string short_segment(std::string_view segment) {

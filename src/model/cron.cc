@@ -41,7 +41,7 @@ const std::array<Field, 5>& fields() {
 struct Short {
   std::string_view name, meaning;
 };
-constexpr std::array kShorts{Short{"@hourly", "0 * * * *"},  Short{"@daily", "0 0 * * *"},
+constexpr std::array kShorts{Short{"@hourly", "0 * * * *"},   Short{"@daily", "0 0 * * *"},
                              Short{"@midnight", "0 0 * * *"}, Short{"@weekly", "0 0 * * 0"},
                              Short{"@monthly", "0 0 1 * *"},  Short{"@yearly", "0 0 1 1 *"},
                              Short{"@annually", "0 0 1 1 *"}};
@@ -98,9 +98,9 @@ Result<std::uint64_t> parse_part(const Field& field, std::string_view part) {
                  fmt::format("Write {}-{}/…, or */….", range, field.max));
   }
   if (from < 0 || to < 0)
-    return bad(field, part, "is not understood",
-               fmt::format("It goes from {} to {}, with \",\", \"-\" and \"/\".", field.min,
-                           field.max));
+    return bad(
+        field, part, "is not understood",
+        fmt::format("It goes from {} to {}, with \",\", \"-\" and \"/\".", field.min, field.max));
   if (from > to) return bad(field, part, "ends before it begins", "Write two ranges with a comma.");
   if (stepped) {
     const auto text = part.substr(slash + 1);
@@ -128,7 +128,8 @@ Result<std::uint64_t> parse_field(const Field& field, std::string_view text) {
 Result<Cron> Cron::parse(std::string_view text) {
   Cron out;
   const auto given = words_of(text);
-  const auto shortened = std::ranges::find(kShorts, given.size() == 1 ? given[0] : "", &Short::name);
+  const auto shortened =
+      std::ranges::find(kShorts, given.size() == 1 ? given[0] : "", &Short::name);
   const auto words = shortened == kShorts.end() ? given : words_of(shortened->meaning);
   if (words.size() != fields().size())
     return fail(Code::invalid, fmt::format("\"{}\" is no cron expression", text.substr(0, 60)),

@@ -134,25 +134,23 @@ TEST(Cron, mistakes_have_one_clear_line) {
   struct Bad {
     const char *cron, *line;
   };
-  for (const auto& c : {Bad{"", "is no cron expression (hint: Write five fields"},
-                        Bad{"0 2 * *", "is no cron expression"},
-                        Bad{"0 2 * * * *", "is no cron expression"},
-                        Bad{"@often", "is no cron expression"},
-                        Bad{"60 * * * *", "minute \"60\" is not understood (hint: It goes from 0 to 59"},
-                        Bad{"0 24 * * *", "hour \"24\" is not understood"},
-                        Bad{"0 0 0 * *", "day of the month \"0\" is not understood"},
-                        Bad{"0 0 * 13 *", "month \"13\" is not understood"},
-                        Bad{"0 0 * * 8", "day of the week \"8\" is not understood"},
-                        Bad{"0 0 * * moon", "day of the week \"moon\" is not understood"},
-                        Bad{"0 0 * * mon,", "day of the week \"\" is not understood"},
-                        Bad{"5-1 * * * *", "minute \"5-1\" ends before it begins"},
-                        Bad{"5/10 * * * *", "minute \"5/10\" has a step without a range"},
-                        Bad{"*/0 * * * *", "minute \"*/0\" has no such step"},
-                        Bad{"*/x * * * *", "minute \"*/x\" has no such step"},
-                        Bad{"1.5 * * * *", "is not understood"},
-                        Bad{"-1 * * * *", "is not understood"},
-                        Bad{"0 0 30 2 *", "\"0 0 30 2 *\" never comes"},
-                        Bad{"0 0 31 4,6 *", "never comes"}}) {
+  for (const auto& c :
+       {Bad{"", "is no cron expression (hint: Write five fields"},
+        Bad{"0 2 * *", "is no cron expression"}, Bad{"0 2 * * * *", "is no cron expression"},
+        Bad{"@often", "is no cron expression"},
+        Bad{"60 * * * *", "minute \"60\" is not understood (hint: It goes from 0 to 59"},
+        Bad{"0 24 * * *", "hour \"24\" is not understood"},
+        Bad{"0 0 0 * *", "day of the month \"0\" is not understood"},
+        Bad{"0 0 * 13 *", "month \"13\" is not understood"},
+        Bad{"0 0 * * 8", "day of the week \"8\" is not understood"},
+        Bad{"0 0 * * moon", "day of the week \"moon\" is not understood"},
+        Bad{"0 0 * * mon,", "day of the week \"\" is not understood"},
+        Bad{"5-1 * * * *", "minute \"5-1\" ends before it begins"},
+        Bad{"5/10 * * * *", "minute \"5/10\" has a step without a range"},
+        Bad{"*/0 * * * *", "minute \"*/0\" has no such step"},
+        Bad{"*/x * * * *", "minute \"*/x\" has no such step"},
+        Bad{"1.5 * * * *", "is not understood"}, Bad{"-1 * * * *", "is not understood"},
+        Bad{"0 0 30 2 *", "\"0 0 30 2 *\" never comes"}, Bad{"0 0 31 4,6 *", "never comes"}}) {
     const auto parsed = Cron::parse(c.cron);
     ASSERT_FALSE(parsed) << c.cron;
     EXPECT_THAT(parsed.error().text(), HasSubstr(c.line)) << c.cron;

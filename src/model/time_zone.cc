@@ -135,8 +135,9 @@ std::int64_t TimeZone::Change::local_in(int year) const {
     case Form::month_week_day: {
       const auto weekday = chr::weekday(static_cast<unsigned>(day % 7));
       const auto month_of_year = chr::year(year) / chr::month(static_cast<unsigned>(month));
-      const auto date = week == 5 ? chr::sys_days(month_of_year / weekday[chr::last])
-                                  : chr::sys_days(month_of_year / weekday[static_cast<unsigned>(week)]);
+      const auto date = week == 5
+                            ? chr::sys_days(month_of_year / weekday[chr::last])
+                            : chr::sys_days(month_of_year / weekday[static_cast<unsigned>(week)]);
       days = date.time_since_epoch().count();
       break;
     }
