@@ -42,8 +42,6 @@ std::optional<model::Value> Agent::backups() const {
   return backups_->document();
 }
 
-std::string Agent::backup_metrics() const {
-  return backups_ ? backups_->metrics() : std::string();
-}
+std::string Agent::backup_metrics() const { return backups_ ? backups_->metrics() : std::string(); }
 
 }  // namespace aurum::agent

@@ -129,7 +129,7 @@ void mount_small_disk(const aurum::runtime::User& user) {
   if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return;
   const auto options =
-      "size=6m,mode=0700,uid=" + std::to_string(user.uid) + ",gid=" + std::to_string(user.gid);
+      "size=3m,mode=0700,uid=" + std::to_string(user.uid) + ",gid=" + std::to_string(user.gid);
   if (::mount("tmpfs", "/mnt", "tmpfs", 0, options.c_str()) == 0)
     ::setenv("AURUM_TEST_SMALL_DISK", "/mnt", 1);
 }

@@ -82,15 +82,26 @@ Backup read_backup(const model::Value& item) {
           .error = error != nullptr && error->is_bool() && error->as_bool()};
 }
 
+/// With a wrong key pgBackRest quotes what it decrypted: no text, and nothing for a terminal.
+std::string printable(std::string_view text, std::size_t length) {
+  std::string out(text.substr(0, length));
+  std::ranges::replace_if(out, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
+}
+
+std::string first_line(const std::string& text) {
+  return printable(std::string_view(text).substr(0, text.find('\n')), 200);
+}
+
 bool is_type(std::string_view type) { return type == "full" || type == "diff" || type == "incr"; }
 
 void read_stanza(const model::Value& stanza, Catalogue& out) {
   out.status = number_at(stanza, {"status", "code"});
-  out.message = text_at(stanza, {"status", "message"});
+  out.message = first_line(text_at(stanza, {"status", "message"}));
   // "other" and "mixed" say little: the repository knows more.
   for (const auto& repository : list_at(stanza, "repo"))
     if (number_at(repository, {"status", "code"}) > kStanzaWithoutBackups)
-      out.message = text_at(repository, {"status", "message"});
+      out.message = first_line(text_at(repository, {"status", "message"}));
   for (const auto& item : list_at(stanza, "backup"))
     if (auto backup = read_backup(item); is_label(backup.label) && is_type(backup.type))
       out.backups.push_back(std::move(backup));
@@ -142,7 +153,8 @@ const Archive* newest_archive(const Catalogue& catalogue) {
 }  // namespace
 
 Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza) {
-  const auto tree = model::parse_json(json);
+  auto tree = model::parse_json(json);
+  if (!tree) tree = model::parse_json(printable(json, json.npos));
   if (!tree) return fail(tree.error().within("pgbackrest info"));
   if (!tree->is_array()) return fail(Code::protocol, "pgbackrest info gave no list of stanzas");
   Catalogue out;

@@ -48,6 +48,24 @@ TEST(Catalogue, is_read_from_a_real_answer) {
   EXPECT_EQ(json->find("backups")->size(), 3U);
 }
 
+// pgBackRest 2.45 with a wrong key quotes what it took for text.
+TEST(Catalogue, is_read_although_a_message_is_no_text) {
+  const auto odd = parse_catalogue(
+      "[{\"name\":\"main\",\"repo\":[{\"key\":1,\"status\":{\"code\":99,\"message\":"
+      "\"[FormatError] line 1: \x1d\xb1\xd9\\nHINT: x\"}}],\"status\":{\"code\":99,\"message\":"
+      "\"other\"}}]",
+      "main");
+  ASSERT_TRUE(odd) << odd.error().text();
+  EXPECT_EQ(odd->message, "[FormatError] line 1: ???");
+  EXPECT_EQ(odd->status, 99);
+}
+
+TEST(Catalogue, lists_five_hundred_at_once) {
+  const auto many = parse_catalogue(testing::many_backups(500), "main");
+  ASSERT_TRUE(many) << many.error().text();
+  EXPECT_EQ(many->backups.size(), 500U);
+}
+
 TEST(Catalogue, tells_an_empty_stanza_from_a_missing_one) {
   const auto empty = parse_catalogue(testing::kNoBackups, "main");
   ASSERT_TRUE(empty);

@@ -25,15 +25,15 @@ std::optional<Run> read_run(const Value* value) {
   const auto kind = parse_run_kind(model::string_at(*value, "kind"));
   if (!kind) return std::nullopt;
   const auto* interrupted = value->find("interrupted");
-  return Run{.kind = *kind,
-             .node = model::string_at(*value, "node"),
-             .started = number_at(*value, "started"),
-             .ended = number_at(*value, "ended"),
-             .label = model::string_at(*value, "label"),
-             .added = number_at(*value, "added"),
-             .error = model::string_at(*value, "error"),
-             .interrupted = interrupted != nullptr && interrupted->is_bool() &&
-                            interrupted->as_bool()};
+  return Run{
+      .kind = *kind,
+      .node = model::string_at(*value, "node"),
+      .started = number_at(*value, "started"),
+      .ended = number_at(*value, "ended"),
+      .label = model::string_at(*value, "label"),
+      .added = number_at(*value, "added"),
+      .error = model::string_at(*value, "error"),
+      .interrupted = interrupted != nullptr && interrupted->is_bool() && interrupted->as_bool()};
 }
 
 }  // namespace
@@ -112,10 +112,11 @@ std::optional<LockHolder> decode_lock_holder(std::string_view text) {
   const auto kind = parse_run_kind(model::string_at(tree, "kind"));
   // A lock that is not understood is a lock all the same.
   const auto* percent = tree.find("percent");
-  return LockHolder{.node = model::string_at(tree, "node"),
-                    .kind = kind.value_or(RunKind::incr),
-                    .started = number_at(tree, "started"),
-                    .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1};
+  return LockHolder{
+      .node = model::string_at(tree, "node"),
+      .kind = kind.value_or(RunKind::incr),
+      .started = number_at(tree, "started"),
+      .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1};
 }
 
 std::string encode(const BackupNode& node) {
@@ -138,7 +139,9 @@ std::optional<BackupNode> decode_backup_node(std::string_view text) {
                  .user = model::string_at(tree, "user"),
                  .port = static_cast<int>(number_at(tree, "port"))};
   // They become lines of a file.
-  const auto plain = [](const std::string& line) { return line.find_first_of("\r\n") == line.npos; };
+  const auto plain = [](const std::string& line) {
+    return line.find_first_of("\r\n") == line.npos;
+  };
   const bool fits = plain(out.host) && plain(out.data_dir) && plain(out.socket_dir) &&
                     plain(out.user) && out.data_dir.starts_with('/') && out.port > 0;
   if (!fits) return std::nullopt;

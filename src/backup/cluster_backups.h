@@ -26,9 +26,9 @@ struct Run {
   RunKind kind = RunKind::incr;
   std::string node;
   std::int64_t started = 0, ended = 0;
-  std::string label;       ///< of the backup it made
-  std::int64_t added = 0;  ///< bytes in the repository
-  std::string error;       ///< "" = it went well
+  std::string label;         ///< of the backup it made
+  std::int64_t added = 0;    ///< bytes in the repository
+  std::string error;         ///< "" = it went well
   bool interrupted = false;  ///< nobody knows how it ended: its node or agent was lost
   bool ok() const { return error.empty(); }
   friend bool operator==(const Run&, const Run&) = default;
@@ -40,9 +40,9 @@ struct ClusterBackups {
   /// Whose backups the stanza has: a repository without them is not mounted, or lost.
   std::string system_identifier, version;
   std::optional<Run> running;
-  std::map<RunKind, Run> good;  ///< the newest that went well
-  std::vector<Run> recent;      ///< oldest first, at most kRecentRuns
-  int failures = 0;             ///< in a row
+  std::map<RunKind, Run> good;   ///< the newest that went well
+  std::vector<Run> recent;       ///< oldest first, at most kRecentRuns
+  int failures = 0;              ///< in a row
   model::Revision revision = 0;  ///< of the key; 0 = there is none
 
   void add(Run run);

@@ -31,10 +31,10 @@ Task<Result<Run>> take_with(dcs::Store& store, const model::LocalConfig& config,
   if (!keys) co_return fail(keys.error());
   if (keys->restoring) co_return fail(Code::rejected, "the cluster is being restored");
   if (keys->lock)
-    co_return fail(Code::exists,
-                   fmt::format("{} runs on {} already", to_string(keys->lock->kind),
-                               keys->lock->node),
-                   "`aurum backup list` shows how far it is.");
+    co_return fail(
+        Code::exists,
+        fmt::format("{} runs on {} already", to_string(keys->lock->kind), keys->lock->node),
+        "`aurum backup list` shows how far it is.");
   auto run = co_await run_locked(store, config, keys->state,
                                  {.kind = kind,
                                   .node = config.name,
@@ -80,8 +80,7 @@ Task<Result<BackupKeys>> read_backup_keys(const model::LocalConfig& config) {
 Task<Result<Run>> take_now(const model::LocalConfig& config, RunKind kind, std::string program,
                            OnProgress on_progress) {
   const auto store = co_await open_store(config);
-  auto run =
-      co_await take_with(*store, config, kind, std::move(program), std::move(on_progress));
+  auto run = co_await take_with(*store, config, kind, std::move(program), std::move(on_progress));
   store->close();
   co_return run;
 }
@@ -98,7 +97,8 @@ std::string progress_text(const Progress& progress, Duration since) {
                                 pg::human_bytes(static_cast<double>(progress.bytes)));
   const double passed = to_seconds(since);
   if (progress.percent < 1 || passed < 2) return out;
-  return out + fmt::format("  {:.0f} s to go", passed * (100 - progress.percent) / progress.percent);
+  return out +
+         fmt::format("  {:.0f} s to go", passed * (100 - progress.percent) / progress.percent);
 }
 
 }  // namespace aurum::backup

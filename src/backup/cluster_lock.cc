@@ -42,14 +42,14 @@ Task<Result<ClusterLock>> ClusterLock::take(dcs::Store& store, LockHolder holder
     lost.interrupted = true;
     state.add(std::move(lost));
   }
-  state.running = Run{.kind = lock.holder_.kind, .node = lock.holder_.node,
-                      .started = lock.holder_.started};
+  state.running =
+      Run{.kind = lock.holder_.kind, .node = lock.holder_.node, .started = lock.holder_.started};
   model::Txn txn;
   txn.when.push_back({.key = kLock, .what = Compare::What::absent});
-  txn.when.push_back({.key = kState,
-                      .what = state.revision == 0 ? Compare::What::absent
-                                                  : Compare::What::mod_revision,
-                      .number = state.revision});
+  txn.when.push_back(
+      {.key = kState,
+       .what = state.revision == 0 ? Compare::What::absent : Compare::What::mod_revision,
+       .number = state.revision});
   txn.then.push_back({.key = kLock, .value = encode(lock.holder_), .lease = lock.lease_});
   txn.then.push_back({.key = kState, .value = encode(state)});
   auto done = co_await store.txn(std::move(txn), kCall);

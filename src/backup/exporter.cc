@@ -58,16 +58,16 @@ void write_stanza(std::string& out, const Catalogue& catalogue, std::string_view
 void write_backups(std::string& out, const Catalogue& catalogue, std::string_view stanza) {
   Series info(out, "pgbackrest_backup_info", "Backup info.");
   for (const auto& backup : catalogue.backups) {
-    const auto database = std::ranges::find(catalogue.databases, backup.database_id,
-                                            &StanzaDatabase::id);
+    const auto database =
+        std::ranges::find(catalogue.databases, backup.database_id, &StanzaDatabase::id);
     info.sample(
-        fmt::format("{},{},{},{},{},{},{},{}", label("backrest_ver", backup.program_version),
-                    labels_of(backup, stanza), label("lsn_start", model::to_string(backup.lsn_start)),
-                    label("lsn_stop", model::to_string(backup.lsn_stop)),
-                    label("pg_version",
-                          database == catalogue.databases.end() ? "" : database->version),
-                    label("prior", backup.prior), label("wal_start", backup.wal_start),
-                    label("wal_stop", backup.wal_stop)),
+        fmt::format(
+            "{},{},{},{},{},{},{},{}", label("backrest_ver", backup.program_version),
+            labels_of(backup, stanza), label("lsn_start", model::to_string(backup.lsn_start)),
+            label("lsn_stop", model::to_string(backup.lsn_stop)),
+            label("pg_version", database == catalogue.databases.end() ? "" : database->version),
+            label("prior", backup.prior), label("wal_start", backup.wal_start),
+            label("wal_stop", backup.wal_stop)),
         std::int64_t{1});
   }
   for (const auto& measure : measures()) {
@@ -116,15 +116,14 @@ void write_last(std::string& out, const Catalogue& catalogue, std::string_view s
 void write_archives(std::string& out, const Catalogue& catalogue, std::string_view stanza) {
   Series series(out, "pgbackrest_wal_archive_status", "Current WAL archive status.");
   for (const auto& archive : catalogue.archives) {
-    const auto database = std::ranges::find(catalogue.databases, archive.database_id,
-                                            &StanzaDatabase::id);
-    series.sample(
-        fmt::format("database_id=\"{}\",{},repo_key=\"{}\",{},wal_max=\"\",wal_min=\"\"",
-                    archive.database_id,
-                    label("pg_version",
-                          database == catalogue.databases.end() ? "" : database->version),
-                    archive.repository, label("stanza", stanza)),
-        std::int64_t{!archive.min.empty() && !archive.max.empty()});
+    const auto database =
+        std::ranges::find(catalogue.databases, archive.database_id, &StanzaDatabase::id);
+    series.sample(fmt::format("database_id=\"{}\",{},repo_key=\"{}\",{},wal_max=\"\",wal_min=\"\"",
+                              archive.database_id,
+                              label("pg_version",
+                                    database == catalogue.databases.end() ? "" : database->version),
+                              archive.repository, label("stanza", stanza)),
+                  std::int64_t{!archive.min.empty() && !archive.max.empty()});
   }
 }
 
@@ -154,8 +153,7 @@ void Series::sample(std::string_view labels, std::int64_t value) {
   out_ += fmt::format("{}{{{}}} {}\n", name_, labels, value);
 }
 
-std::string render_exporter(const Catalogue& catalogue, std::string_view stanza,
-                            std::int64_t now) {
+std::string render_exporter(const Catalogue& catalogue, std::string_view stanza, std::int64_t now) {
   std::string out;
   write_stanza(out, catalogue, stanza);
   write_backups(out, catalogue, stanza);

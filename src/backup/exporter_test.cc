@@ -25,7 +25,8 @@ TEST(Exporter, has_the_names_and_labels_of_pgbackrest_exporter) {
         "\"full\",block_incr=\"n\",database_id=\"1\",repo_key=\"1\",stanza=\"main\",lsn_start=\"0/"
         "2000028\",lsn_stop=\"0/2000100\",pg_version=\"15\",prior=\"\",wal_start="
         "\"000000010000000000000002\",wal_stop=\"000000010000000000000002\"} 1\n",
-        "pgbackrest_backup_size_bytes{backup_name=\"20261123-015337F_20261123-015345D\",backup_type="
+        "pgbackrest_backup_size_bytes{backup_name=\"20261123-015337F_20261123-015345D\",backup_"
+        "type="
         "\"diff\",block_incr=\"n\",database_id=\"1\",repo_key=\"1\",stanza=\"main\"} 23213824\n",
         "pgbackrest_backup_repo_delta_bytes{backup_name=\"20261123-015337F_20261123-015345D\"",
         "pgbackrest_backup_error_status{",
@@ -61,7 +62,10 @@ TEST(Schedule, is_shown_in_eighty_columns) {
   schedule.incr = *model::Cron::parse("0 * * * *");
   BackupKeys keys;
   keys.state.add({.kind = RunKind::full, .node = "n1", .started = 1795312800, .ended = 1795312900});
-  keys.state.add({.kind = RunKind::incr, .node = "n2", .started = 1795399200, .ended = 1795399201,
+  keys.state.add({.kind = RunKind::incr,
+                  .node = "n2",
+                  .started = 1795399200,
+                  .ended = 1795399201,
                   .error = std::string(300, 'x')});
   keys.lock = LockHolder{.node = "n3", .kind = RunKind::incr, .started = 1795399260, .percent = 42};
   const auto text = render_schedule(schedule, "demo", keys, 1795399300);

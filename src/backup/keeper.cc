@@ -177,16 +177,18 @@ std::vector<Source> Keeper::sources(const AgentView& view, RunKind kind) const {
   const auto* leader = cluster.leader_member();
   if (leader == nullptr) return out;
   const auto leader_node = view.keys.nodes.find(leader->name);
-  const bool leader_reached = leader_node != view.keys.nodes.end() && !leader_node->second.host.empty();
+  const bool leader_reached =
+      leader_node != view.keys.nodes.end() && !leader_node->second.host.empty();
   for (const auto& [name, member] : cluster.members) {
     Source source{.name = name, .leader = name == leader->name};
     source.position = member.xlog_location.value_or(model::Lsn{});
     const auto node = view.keys.nodes.find(name);
     const bool running = member.state == model::PgState::running;
     const bool ours = node != view.keys.nodes.end() && running;
-    const bool follows = member.replication_state == "streaming" &&
-                         member.timeline == leader->timeline;
-    const bool reaches = leader_reached && node != view.keys.nodes.end() && !node->second.host.empty();
+    const bool follows =
+        member.replication_state == "streaming" && member.timeline == leader->timeline;
+    const bool reaches =
+        leader_reached && node != view.keys.nodes.end() && !node->second.host.empty();
     source.able = ours && (source.leader || !is_backup(kind) || (follows && reaches));
     out.push_back(std::move(source));
   }
@@ -264,7 +266,8 @@ Task<void> Keeper::do_run(Due due, ClusterBackups seen) {
   } else if (!run->ok()) {
     log_.error("backup", fmt::format("backup: {} FAILED: {}", name, run->error));
   } else {
-    log_.info("backup", fmt::format("backup: {} {} done in {} s", name, run->label, run->ended - run->started));
+    log_.info("backup", fmt::format("backup: {} {} done in {} s", name, run->label,
+                                    run->ended - run->started));
   }
 }
 

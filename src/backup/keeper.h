@@ -105,7 +105,7 @@ class Keeper {
 
   std::optional<std::vector<ConfPeer>> peers_;  ///< as pgbackrest.conf names them
   bool conf_stale_ = true;
-  std::string published_;  ///< what this node said of itself last
+  std::string published_;   ///< what this node said of itself last
   std::string run_leader_;  ///< who led when the run began
   std::optional<Instant> due_since_;
   std::optional<RunKind> due_kind_;

@@ -28,8 +28,7 @@ Value Keeper::document() const {
   }
   out.set("stanza", backup.stanza);
   if (!catalogue_error_.empty()) out.set("error", catalogue_error_);
-  out.set("schedule",
-          schedule_value(backup.schedule, view.config->scope, view.keys, wall_s()));
+  out.set("schedule", schedule_value(backup.schedule, view.config->scope, view.keys, wall_s()));
   Value archiving;
   archiving.set("failing", archive_.failing());
   archiving.set("waiting", static_cast<std::int64_t>(archive_.waiting));
@@ -74,8 +73,8 @@ std::string Keeper::metrics() const {
         std::int64_t{view.keys.lock.has_value()});
   gauge("aurum_backup_failures", "Runs that failed since the last good one.",
         std::int64_t{view.keys.state.failures});
-  const bool primary = view.leads && view.facts != nullptr && view.facts->accepting &&
-                       !view.facts->in_recovery;
+  const bool primary =
+      view.leads && view.facts != nullptr && view.facts->accepting && !view.facts->in_recovery;
   gauge("aurum_archive_lag_bytes", "WAL that is written and not archived; 0 on a standby.",
         std::int64_t{primary ? archive_lag_bytes(archive_, view.facts->flush_lsn) : 0});
   gauge("aurum_archive_lag_seconds", "Age of the oldest finished WAL file that is not archived.",

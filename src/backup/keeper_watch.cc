@@ -55,7 +55,8 @@ void Keeper::watch(const AgentView& view) {
   if (!is_busy("space") && is_time(space_at_, kSpaceEvery)) spawn("space", refresh_space());
   const bool known = view.facts != nullptr && view.facts->accepting && !view.facts->in_recovery &&
                      !view.keys.state.system_identifier.empty() && catalogue_;
-  if (known && healed_ != view.facts->timeline && !is_busy("heal") && !view.cluster->history.empty())
+  if (known && healed_ != view.facts->timeline && !is_busy("heal") &&
+      !view.cluster->history.empty())
     spawn("heal", heal_archive(view.facts->timeline, view.cluster->history));
 }
 
@@ -121,21 +122,20 @@ Task<void> Keeper::push_left() {
     else if (!pushed)
       break;  // the repository is away: later
     ++done;
-    co_await runtime::in_pool(
-        pool_, [&file, &config] { forget_left_wal(file, config.pg.data_dir); });
+    co_await runtime::in_pool(pool_,
+                              [&file, &config] { forget_left_wal(file, config.pg.data_dir); });
   }
   archive_.left = files.size() - done;
   if (done > 0)
-    log_.info("backup.archive",
-              fmt::format("archived {} files of WAL that were left over, {} to go", done,
-                          archive_.left));
+    log_.info(
+        "backup.archive",
+        fmt::format("archived {} files of WAL that were left over, {} to go", done, archive_.left));
 }
 
 void Keeper::tell_archive(const ArchiveReport& report) {
   const Instant now = runtime::now();
   if (!report.failing() || report.state.failures < 3) {
-    if (archive_told_ && !report.failing())
-      log_.info("backup.archive", "archiving works again");
+    if (archive_told_ && !report.failing()) log_.info("backup.archive", "archiving works again");
     if (!report.failing()) archive_told_.reset();
     return;
   }
@@ -153,10 +153,10 @@ Task<void> Keeper::refresh_space() {
   for (const auto& repository : config.aurum.backup->repositories) {
     ++number;
     if (!repository.host.empty() || repository.type != "posix") continue;
-    auto end = co_await runtime::run_process(
-        {.argv = {"stat", "-f", "-c", "%a %S %b", repository.path},
-         .env = pg::child_environment(),
-         .timeout = seconds(10)});
+    auto end =
+        co_await runtime::run_process({.argv = {"stat", "-f", "-c", "%a %S %b", repository.path},
+                                       .env = pg::child_environment(),
+                                       .timeout = seconds(10)});
     space_.erase(number);
     if (!end || !end->ok()) continue;
     std::int64_t values[3] = {};
@@ -174,8 +174,8 @@ Task<void> Keeper::refresh_space() {
 /// Behind a failover: WAL that the former primary acknowledged and did not archive is in this
 /// server's pg_wal too, and PostgreSQL does not archive what it received as a standby.
 Task<void> Keeper::heal_archive(model::Timeline timeline, model::History history) {
-  const auto ended = std::ranges::find_if(
-      history, [&](const auto& entry) { return entry.timeline < timeline; });
+  const auto ended =
+      std::ranges::find_if(history, [&](const auto& entry) { return entry.timeline < timeline; });
   if (ended == history.end()) {
     healed_ = timeline;
     co_return;
@@ -196,7 +196,8 @@ Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn end) {
   const auto& data_dir = config.pg.data_dir;
   const auto size =
       co_await runtime::in_pool(pool_, [&data_dir] { return wal_segment_size(data_dir); });
-  if (!catalogue_ || catalogue_->archives.empty() || catalogue_->backups.empty()) co_return Status{};
+  if (!catalogue_ || catalogue_->archives.empty() || catalogue_->backups.empty())
+    co_return Status{};
   // What the newest backup does not need any more is of no interest here.
   Segment from;
   const auto& backup = catalogue_->backups.back();
@@ -208,9 +209,8 @@ Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn end) {
   const auto logs = (std::uint64_t{1} << 32) / size;
   for (auto log = from.number / logs; log <= last / logs; ++log) {
     const auto folder = segment_name(timeline, log * logs, size).substr(0, 16);
-    auto names = co_await pgbackrest.list_repository(
-        fmt::format("archive/{}/{}/{}", config.aurum.backup->stanza,
-                    catalogue_->archives.back().id, folder));
+    auto names = co_await pgbackrest.list_repository(fmt::format(
+        "archive/{}/{}/{}", config.aurum.backup->stanza, catalogue_->archives.back().id, folder));
     if (!names) co_return fail(names.error());
     present.insert(present.end(), names->begin(), names->end());
   }
@@ -223,9 +223,10 @@ Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn end) {
     return keep_wal(config.pg.data_dir, config.aurum.backup->work_dir, missing);
   });
   if (!lost) co_return fail(lost.error());
-  log_.warn("backup.archive",
-            fmt::format("the former leader did not archive {}: {} of them are here, and archived now",
-                        gap_text(missing), missing.size() - lost->size()));
+  log_.warn(
+      "backup.archive",
+      fmt::format("the former leader did not archive {}: {} of them are here, and archived now",
+                  gap_text(missing), missing.size() - lost->size()));
   archive_.left += missing.size() - lost->size();
   gap_ = gap_text(*lost);
   if (!gap_.empty())

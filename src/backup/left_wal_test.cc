@@ -76,8 +76,9 @@ TEST(ArchivedNames, are_those_of_postgresql) {
   for (const char* name : {kOne, "00000002.history", "000000010000000000000001.partial",
                            "000000010000000000000001.00000028.backup"})
     EXPECT_TRUE(is_archived_name(name)) << name;
-  for (const char* name : {"", "x", "../etc", "00000001000000000000000", "00000002", "0000000g.history",
-                           "000000010000000000000001.new", "000000010000000000000001.backup"})
+  for (const char* name :
+       {"", "x", "../etc", "00000001000000000000000", "00000002", "0000000g.history",
+        "000000010000000000000001.new", "000000010000000000000001.backup"})
     EXPECT_FALSE(is_archived_name(name)) << name;
 }
 

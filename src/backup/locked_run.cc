@@ -90,12 +90,15 @@ class Work {
 void adopt_catalogue(ClusterBackups& state, const Catalogue& catalogue) {
   for (const auto& backup : catalogue.backups) {
     const auto kind = parse_run_kind(backup.type);
-    const bool former = !catalogue.databases.empty() &&
-                        backup.database_id != catalogue.databases.back().id;
+    const bool former =
+        !catalogue.databases.empty() && backup.database_id != catalogue.databases.back().id;
     if (!kind || backup.error || former) continue;
     auto& known = state.good[*kind];
     if (known.started >= backup.start || known.label == backup.label) continue;
-    known = {.kind = *kind, .started = backup.start, .ended = backup.stop, .label = backup.label,
+    known = {.kind = *kind,
+             .started = backup.start,
+             .ended = backup.stop,
+             .label = backup.label,
              .added = backup.repository_delta};
   }
 }
@@ -107,9 +110,9 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   co_await asio::this_coro::throw_if_cancelled(false);
   auto deadline = RunDeadline::create(what.folder);
   if (!deadline) co_return fail(deadline.error());
-  auto lock = co_await ClusterLock::take(
-      store, {.node = what.node, .kind = what.kind, .started = wall_s()}, std::move(seen),
-      what.ttl);
+  auto lock =
+      co_await ClusterLock::take(store, {.node = what.node, .kind = what.kind, .started = wall_s()},
+                                 std::move(seen), what.ttl);
   if (!lock) co_return fail(lock.error());
   deadline->move_to(lock->deadline());
 

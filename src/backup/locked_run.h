@@ -12,10 +12,10 @@ namespace aurum::backup {
 
 struct LockedRun {
   RunKind kind = RunKind::incr;
-  std::string node;             ///< who works
-  std::string program;          ///< ourselves, for `backup-run`
-  std::filesystem::path folder; ///< for the deadline's file; best on a tmpfs
-  Duration ttl = seconds(30);   ///< of the lock
+  std::string node;              ///< who works
+  std::string program;           ///< ourselves, for `backup-run`
+  std::filesystem::path folder;  ///< for the deadline's file; best on a tmpfs
+  Duration ttl = seconds(30);    ///< of the lock
   /// Makes it due again or not, with the repository's newest backups in the state; unset = always.
   std::function<bool(const ClusterBackups&)> still_due = {};
   OnProgress on_progress = {};

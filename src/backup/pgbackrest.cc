@@ -56,9 +56,21 @@ std::int64_t size_of(std::string_view line) {
   return model::read_bytes(model::Value(line)).value_or(0);
 }
 
+std::string new_label(std::string_view output) {
+  constexpr std::string_view kBefore = "new backup label = ";
+  const auto at = output.rfind(kBefore);
+  if (at == output.npos) return {};
+  output.remove_prefix(at + kBefore.size());
+  return std::string(output.substr(0, output.find_first_of(" \n")));
+}
+
 Result<StanzaStep> stanza_step(const Catalogue& catalogue, int major,
                                std::string_view system_identifier, std::string_view seen) {
   if (catalogue.status == kStanzaMissing) return StanzaStep::create;
+  for (const char* sign : {"[CryptoError]", "[FormatError]"})
+    if (catalogue.message.starts_with(sign))
+      return fail(Code::permission, "the repository cannot be decrypted: " + catalogue.message,
+                  "Check cipher_pass: the repository has another key, or its files are damaged.");
   if (catalogue.databases.empty()) return fail(Code::unavailable, catalogue.message);
   const auto& newest = catalogue.databases.back();
   int version = 0;
@@ -177,11 +189,14 @@ Task<Result<Backup>> Pgbackrest::take(std::string type, OnProgress on_progress) 
     on_progress(progress);
   });
   if (!output) co_return fail(output.error());
+  const auto label = new_label(*output);
   auto after = co_await catalogue();
   if (!after) co_return fail(after.error());
-  if (after->backups.empty())
-    co_return fail(Code::protocol, "pgbackrest backup ended well, and there is no backup");
-  co_return after->backups.back();
+  // Not the newest by its stamps: the clock may have been set back.
+  const auto made = std::ranges::find(after->backups, label, &Backup::label);
+  if (made == after->backups.end())
+    co_return fail(Code::protocol, "pgbackrest backup ended well, and there is no new backup");
+  co_return *made;
 }
 
 Task<Status> Pgbackrest::push(fs::path file) {

@@ -85,6 +85,9 @@ double percent_of(std::string_view line);
 /// The size in such a line, in bytes; 0 for any other.
 std::int64_t size_of(std::string_view line);
 
+/// Of the backup that `pgbackrest backup` says it made; "" when it says nothing of it.
+std::string new_label(std::string_view output);
+
 /// What `pgbackrest verify` found wrong, on one line; "" when all is well.
 std::string verify_findings(std::string_view output);
 

@@ -114,7 +114,7 @@ TEST(Due, the_stanza_comes_first_and_after_an_upgrade_again) {
 
 TEST(Due, a_failure_is_tried_again_after_a_pause_that_grows) {
   std::vector<backup::Run> runs{run(RunKind::full, "2026-11-22T02:00"),
-                        run(RunKind::verify, "2026-11-22T04:00")};
+                                run(RunKind::verify, "2026-11-22T04:00")};
   const auto with = [&](int failures) {
     auto state = after(runs);
     for (int i = 0; i < failures; ++i)
@@ -125,16 +125,17 @@ TEST(Due, a_failure_is_tried_again_after_a_pause_that_grows) {
   const auto is_due = [&](int failures, std::int64_t later) {
     return due_run(usual(), "demo", with(failures), {"7", "15", moment + later}).has_value();
   };
-  for (const auto& [failures, pause] : {std::pair{1, 10}, {2, 60}, {3, 300}, {5, 1800}, {50, 1800}}) {
+  for (const auto& [failures, pause] :
+       {std::pair{1, 10}, {2, 60}, {3, 300}, {5, 1800}, {50, 1800}}) {
     EXPECT_FALSE(is_due(failures, pause - 1)) << failures;
     EXPECT_TRUE(is_due(failures, pause)) << failures;
   }
 }
 
 TEST(Due, a_run_that_was_cut_short_comes_again_at_once) {
-  auto state = after({run(RunKind::full, "2026-11-22T02:00"),
-                      run(RunKind::verify, "2026-11-22T04:00"),
-                      run(RunKind::diff, "2026-11-25T10:00")});
+  auto state =
+      after({run(RunKind::full, "2026-11-22T02:00"), run(RunKind::verify, "2026-11-22T04:00"),
+             run(RunKind::diff, "2026-11-25T10:00")});
   EXPECT_EQ(due(usual(), state, "2026-11-25T10:05"), "");
   state.running = run(RunKind::diff, "2026-11-25T10:04");
   EXPECT_EQ(due(usual(), state, "2026-11-25T10:05"), "diff");
@@ -144,18 +145,18 @@ TEST(Due, a_run_that_was_cut_short_comes_again_at_once) {
 
 // The clock was a year ahead once: what was done then must not stop backups for a year.
 TEST(Due, a_stamp_from_the_future_counts_as_never) {
-  auto state = after({run(RunKind::full, "2026-11-22T02:00"),
-                      run(RunKind::verify, "2026-11-22T04:00"),
-                      run(RunKind::incr, "2027-11-25T10:00")});
+  auto state =
+      after({run(RunKind::full, "2026-11-22T02:00"), run(RunKind::verify, "2026-11-22T04:00"),
+             run(RunKind::incr, "2027-11-25T10:00")});
   EXPECT_EQ(due(usual(), state, "2026-11-25T10:05"), "diff");
   state.add(run(RunKind::diff, "2026-11-25T10:05"));
   EXPECT_EQ(due(usual(), state, "2026-11-25T10:07"), "");
   state.add(run(RunKind::incr, "2027-11-25T10:00", 1, "refused"));
   EXPECT_EQ(due(usual(), state, "2026-11-25T11:00"), "incr") << "no pause either";
   // A little ahead is another node's clock.
-  const auto skewed = after({run(RunKind::full, "2026-11-22T02:00"),
-                             run(RunKind::verify, "2026-11-22T04:00"),
-                             run(RunKind::diff, "2026-11-25T10:06")});
+  const auto skewed =
+      after({run(RunKind::full, "2026-11-22T02:00"), run(RunKind::verify, "2026-11-22T04:00"),
+             run(RunKind::diff, "2026-11-25T10:06")});
   EXPECT_EQ(due(usual(), skewed, "2026-11-25T10:05"), "");
 }
 
@@ -180,21 +181,20 @@ TEST(Due, what_the_repository_has_counts_but_not_of_the_cluster_before_an_upgrad
   ClusterBackups state{.system_identifier = "7", .version = "15"};
   Catalogue catalogue;
   catalogue.databases = {{"14", "6", 1}, {"15", "7", 2}};
-  catalogue.backups = {{.label = "F1", .type = "full", .start = at("2026-11-22T02:00"),
-                        .database_id = 1}};
+  catalogue.backups = {
+      {.label = "F1", .type = "full", .start = at("2026-11-22T02:00"), .database_id = 1}};
   adopt_catalogue(state, catalogue);
   EXPECT_EQ(due(usual(), state, "2026-11-22T02:30"), "full");
-  catalogue.backups.push_back({.label = "F2", .type = "full", .start = at("2026-11-22T02:01"),
-                               .database_id = 2});
+  catalogue.backups.push_back(
+      {.label = "F2", .type = "full", .start = at("2026-11-22T02:01"), .database_id = 2});
   adopt_catalogue(state, catalogue);
   EXPECT_EQ(state.good.at(RunKind::full).label, "F2");
   EXPECT_EQ(due(usual(), state, "2026-11-22T02:30"), "");
 }
 
 TEST(Sources, prefer_the_freshest_standby_and_end_with_the_leader) {
-  const std::vector<Source> three{{"n1", true, true, {100}},
-                                  {"n2", false, true, {80}},
-                                  {"n3", false, true, {90}}};
+  const std::vector<Source> three{
+      {"n1", true, true, {100}}, {"n2", false, true, {80}}, {"n3", false, true, {90}}};
   const ClusterBackups none;
   auto schedule = usual();
   EXPECT_THAT(source_order(schedule, three, RunKind::incr, none, 0), ElementsAre("n3", "n2", "n1"));
@@ -222,11 +222,9 @@ TEST(Sources, who_failed_last_is_the_last) {
   auto failed = run(RunKind::incr, "2026-11-25T10:00", 1, "no");
   failed.node = "n3";
   state.add(failed);
-  const std::vector<Source> three{{"n1", true, true, {100}},
-                                  {"n2", false, true, {80}},
-                                  {"n3", false, true, {90}}};
-  EXPECT_THAT(source_order(usual(), three, RunKind::incr, state, 0),
-              ElementsAre("n2", "n1", "n3"));
+  const std::vector<Source> three{
+      {"n1", true, true, {100}}, {"n2", false, true, {80}}, {"n3", false, true, {90}}};
+  EXPECT_THAT(source_order(usual(), three, RunKind::incr, state, 0), ElementsAre("n2", "n1", "n3"));
 }
 
 }  // namespace

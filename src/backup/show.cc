@@ -19,7 +19,8 @@ constexpr std::array kShown{RunKind::full, RunKind::diff, RunKind::incr, RunKind
 constexpr std::size_t kErrorShown = 66;
 
 const Run* last_of(const ClusterBackups& state, RunKind kind) {
-  const auto found = std::ranges::find(state.recent.rbegin(), state.recent.rend(), kind, &Run::kind);
+  const auto found =
+      std::ranges::find(state.recent.rbegin(), state.recent.rend(), kind, &Run::kind);
   if (found != state.recent.rend()) return &*found;
   const auto good = state.good.find(kind);
   return good == state.good.end() ? nullptr : &good->second;
@@ -65,8 +66,8 @@ Value schedule_value(const model::BackupSchedule& schedule, std::string_view sco
 
 std::string render_schedule(const model::BackupSchedule& schedule, std::string_view scope,
                             const BackupKeys& keys, std::int64_t now) {
-  std::string out = fmt::format("{:<8} {:<20} {:<25} {:<16}  (UTC)\n", "kind", "times", "last run",
-                                "next run");
+  std::string out =
+      fmt::format("{:<8} {:<20} {:<25} {:<16}  (UTC)\n", "kind", "times", "last run", "next run");
   for (const RunKind kind : kShown) {
     const auto& times = times_of(schedule, kind);
     const auto next = next_time(schedule, scope, kind, now);

@@ -30,7 +30,8 @@ class RepositoryHost : public testing::Backup {
     backup.tls_key_file = root_ / "tls" / "key";
     backup.tls_listen = "127.0.0.1";
     backup.tls_port = pg::testing::free_port();
-    backup.repositories = {{.host = "localhost", .host_port = host_port_,
+    backup.repositories = {{.host = "localhost",
+                            .host_port = host_port_,
                             .host_config = (root_ / "host.conf").string()}};
     const auto written = write_pgbackrest_conf(one_.config, {});
     EXPECT_TRUE(written) << written.error().text();
@@ -56,8 +57,8 @@ class RepositoryHost : public testing::Backup {
         << "\npg1-host-config=" << node.aurum.backup->config_file().string()
         << "\npg1-host-cert-file=" << tls << "/cert\npg1-host-key-file=" << tls
         << "/key\npg1-host-ca-file=" << tls << "/ca\npg1-path=" << node.pg.data_dir.string()
-        << "\npg1-port=" << node.pg.port() << "\npg1-user=postgres\npg1-socket-path="
-        << root_.string() << "\n";
+        << "\npg1-port=" << node.pg.port()
+        << "\npg1-user=postgres\npg1-socket-path=" << root_.string() << "\n";
   }
   runtime::ProcessSpec on_host(std::vector<std::string> words) {
     words.insert(words.begin(), {"pgbackrest", "--config=" + (root_ / "host.conf").string(),
@@ -67,16 +68,17 @@ class RepositoryHost : public testing::Backup {
   void start_servers() {
     auto spec = on_host({"server"});
     spec.timeout = std::chrono::hours(1);
-    boost::asio::co_spawn(io_, runtime::run_process(std::move(spec)),
-                          boost::asio::bind_cancellation_slot(
-                              host_.slot(), [](std::exception_ptr, const auto&) {}));
+    boost::asio::co_spawn(
+        io_, runtime::run_process(std::move(spec)),
+        boost::asio::bind_cancellation_slot(host_.slot(), [](std::exception_ptr, const auto&) {}));
     server_.keep(one_.config);
     for (const int port : {host_port_, one_.config.aurum.backup->tls_port}) {
       const Instant until = runtime::now() + seconds(20);
       bool up = false;
       while (!up && runtime::now() < until) {
-        auto spec = on_host({"--tls-server-port=" + std::to_string(port), "server-ping", "localhost"});
-        const auto end = wait(runtime::run_process(std::move(spec)));
+        auto ping =
+            on_host({"--tls-server-port=" + std::to_string(port), "server-ping", "localhost"});
+        const auto end = wait(runtime::run_process(std::move(ping)));
         up = end && end->ok();
       }
       ASSERT_TRUE(up) << port << log_.text();

@@ -24,19 +24,25 @@ void TlsServer::keep(const model::LocalConfig& config) {
   if (running_) return;
   const auto& backup = *config.aurum.backup;
   const auto file = backup.config_file().string();
-  std::vector<std::string> argv{program_,       "backup-run",
-                                "--parent",     std::to_string(::getpid()),
-                                "--config",     file,
-                                backup.program, "--config=" + file,
-                                "--log-level-console=off", "--log-level-stderr=error", "server"};
+  std::vector<std::string> argv{program_,
+                                "backup-run",
+                                "--parent",
+                                std::to_string(::getpid()),
+                                "--config",
+                                file,
+                                backup.program,
+                                "--config=" + file,
+                                "--log-level-console=off",
+                                "--log-level-stderr=error",
+                                "server"};
   // It logs in at PostgreSQL for those who ask.
   std::vector<std::string> more;
   if (!config.pg.superuser.password.empty())
     more.push_back("PGPASSWORD=" + config.pg.superuser.password);
   running_ = std::make_shared<asio::cancellation_signal>();
-  asio::co_spawn(executor_, run(std::move(argv), pg::child_environment(std::move(more))),
-                 asio::bind_cancellation_slot(running_->slot(),
-                                              [held = running_](std::exception_ptr) {}));
+  asio::co_spawn(
+      executor_, run(std::move(argv), pg::child_environment(std::move(more))),
+      asio::bind_cancellation_slot(running_->slot(), [held = running_](std::exception_ptr) {}));
 }
 
 void TlsServer::stop() {

@@ -11,7 +11,9 @@ namespace aurum::backup {
 namespace {
 
 /// Segments in each 4 GB, by which the middle part of a name counts.
-std::uint64_t per_log(std::uint64_t segment_size) { return (std::uint64_t{1} << 32) / segment_size; }
+std::uint64_t per_log(std::uint64_t segment_size) {
+  return (std::uint64_t{1} << 32) / segment_size;
+}
 /// More than that is no gap to be listed but an archive that never was.
 constexpr std::uint64_t kMostSegments = 100'000;
 

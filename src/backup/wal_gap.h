@@ -10,7 +10,8 @@
 namespace aurum::backup {
 
 /// "000000010000000A000000FF".
-std::string segment_name(model::Timeline timeline, std::uint64_t number, std::uint64_t segment_size);
+std::string segment_name(model::Timeline timeline, std::uint64_t number,
+                         std::uint64_t segment_size);
 /// The number of the segment that holds this position.
 std::uint64_t segment_number(model::Lsn position, std::uint64_t segment_size);
 /// Of a name; nothing for another kind of file.

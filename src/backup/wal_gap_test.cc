@@ -20,8 +20,8 @@ TEST(WalGap, segments_have_postgresqls_names) {
   ASSERT_TRUE(parse_segment("0000001A0000000100000002", kSize, segment));
   EXPECT_EQ(segment.timeline, 0x1AU);
   EXPECT_EQ(segment.number, 258U);
-  for (const char* name : {"", "00000001.history", "000000010000000000000103", "00000001000000000000000G",
-                           "000000010000000000000003.partial"})
+  for (const char* name : {"", "00000001.history", "000000010000000000000103",
+                           "00000001000000000000000G", "000000010000000000000003.partial"})
     EXPECT_FALSE(parse_segment(name, kSize, segment)) << name;
 }
 
