@@ -194,7 +194,9 @@ TEST_F(Backups, follow_a_switchover) {
   EXPECT_NE(incr["node"], name(lead));
 }
 
-TEST_F(Backups, of_an_agent_that_was_killed_begin_again_elsewhere) {
+class BackupsFull : public Backups {};
+
+TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
   wait_for_good("full");
   const auto before = good("incr").value("label", "");
   write_script(c(), "slow", "");

@@ -154,7 +154,7 @@ const Archive* newest_archive(const Catalogue& catalogue) {
 
 Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza) {
   auto tree = model::parse_json(json);
-  if (!tree) tree = model::parse_json(printable(json, json.npos));
+  if (!tree) tree = model::parse_json(printable(json, json.find_last_of(']') + 1));
   if (!tree) return fail(tree.error().within("pgbackrest info"));
   if (!tree->is_array()) return fail(Code::protocol, "pgbackrest info gave no list of stanzas");
   Catalogue out;

@@ -53,7 +53,7 @@ TEST(Catalogue, is_read_although_a_message_is_no_text) {
   const auto odd = parse_catalogue(
       "[{\"name\":\"main\",\"repo\":[{\"key\":1,\"status\":{\"code\":99,\"message\":"
       "\"[FormatError] line 1: \x1d\xb1\xd9\\nHINT: x\"}}],\"status\":{\"code\":99,\"message\":"
-      "\"other\"}}]",
+      "\"other\"}}]\n",
       "main");
   ASSERT_TRUE(odd) << odd.error().text();
   EXPECT_EQ(odd->message, "[FormatError] line 1: ???");

@@ -91,7 +91,7 @@ TEST_F(ClusterLockSystem, of_a_node_that_died_goes_on_and_its_run_counts_as_cut_
 TEST_F(ClusterLockSystem, that_cannot_be_kept_ends_pgbackrest_in_time) {
   const ::aurum::testing::TempDir dir;
   const auto script = dir / "pgbackrest";
-  std::ofstream(script) << "#!/bin/sh\ncase \"$*\" in *info) echo '[]'; exit;; esac\n"
+  std::ofstream(script) << "#!/bin/sh\ncase \"$*\" in *\" info \"*) echo '[]'; exit;; esac\n"
                         << "echo $$ > " << (dir / "pid").string() << "\nexec sleep 600\n";
   ::chmod(script.c_str(), 0755);
   model::LocalConfig config;

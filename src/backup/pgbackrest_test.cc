@@ -28,6 +28,14 @@ TEST(Size, is_read_from_the_same_lines) {
   EXPECT_EQ(size_of(""), 0);
 }
 
+TEST(NewLabel, is_what_the_backup_said_last) {
+  EXPECT_EQ(
+      new_label("P00 INFO: new backup label = 20261123-015337F\nP00 INFO: full backup size\n"),
+      "20261123-015337F");
+  EXPECT_EQ(new_label("P00 INFO: new backup label = 20261123-015337F"), "20261123-015337F");
+  EXPECT_EQ(new_label("nothing"), "");
+}
+
 TEST(Verify, names_what_is_wrong_although_pgbackrest_ends_well) {
   EXPECT_EQ(verify_findings(""), "");
   EXPECT_EQ(verify_findings("P00   INFO: verify command begin 2.45\n"

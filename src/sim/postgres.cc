@@ -6,13 +6,11 @@ namespace aurum::sim {
 
 using model::Lsn;
 
-bool Wal::contains(int branch, Lsn lsn) const {
+Lsn Wal::end_on(int branch) const {
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i].branch != branch) continue;
-    const Lsn stretch_end = i + 1 < path.size() ? path[i + 1].begin : end;
-    return lsn <= stretch_end;
+    if (path[i].branch == branch) return i + 1 < path.size() ? path[i + 1].begin : end;
   }
-  return false;
+  return {};
 }
 
 bool Wal::is_prefix_of(const Wal& other) const {
@@ -81,9 +79,17 @@ void Postgres::lose_unflushed(Lsn end) {
   checkpoint = std::min(checkpoint, wal.end);
 }
 
+void Postgres::forget(Lsn end) {
+  const Lsn before = wal.end;
+  lose_unflushed(end);
+  flushed = std::min(flushed, wal.end);
+  forgot |= wal.end < before;
+}
+
 void Postgres::copy_wal(const Postgres& from) {
   if (wal.path != from.wal.path) wal.path = from.wal.path;
   wal.end = from.flushed;
+  forgot = from.forgot;
 }
 
 std::optional<model::ControlData> Postgres::control() const {
