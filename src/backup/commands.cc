@@ -187,6 +187,16 @@ int take(const model::LocalConfig& config, const std::string& type) {
   return 0;
 }
 
+/// pgBackRest sees its own lock on this host only.
+int expire(Pgbackrest& pgbackrest, const model::LocalConfig& config) {
+  const auto keys = run_alone(read_backup_keys(config));
+  if (keys && keys->lock)
+    return failed({Code::exists,
+                   fmt::format("{} runs on {}", to_string(keys->lock->kind), keys->lock->node),
+                   "Wait for its end; it applies the retention itself."});
+  return simple(run_alone(pgbackrest.expire()), "expire: done");
+}
+
 int forget(const model::LocalConfig& config, bool yes) {
   if (!yes) return usage_error("forget gives up the backups there were: add --yes");
   return simple(run_alone(forget_stanza(config)), "forgotten: the next run makes a new stanza");
@@ -220,7 +230,7 @@ int run_command(const Options& options, const model::LocalConfig& config,
   if (options.command == "check") return check(pgbackrest, config, find_run_dir);
   if (options.command == "verify")
     return simple(run_alone(pgbackrest.verify()), "verify: everything in the repository is good");
-  if (options.command == "expire") return simple(run_alone(pgbackrest.expire()), "expire: done");
+  if (options.command == "expire") return expire(pgbackrest, config);
   if (options.command == "forget") return forget(config, options.yes);
   return usage_error(fmt::format("unknown command '{}'", options.command));
 }

@@ -89,8 +89,8 @@ class Keeper {
   Task<void> refresh_space();
   Task<void> keep_left();
   Task<void> push_left();
-  Task<void> heal_archive(model::Timeline timeline, model::History history);
-  Task<Status> push_gap(model::Timeline timeline, model::Lsn end);
+  Task<void> heal_archive(model::Timeline timeline);
+  Task<Status> push_gap(model::Timeline timeline, model::Lsn begin, model::Lsn end);
   void tell_archive(const ArchiveReport& report);
 
   Setting setting_;

@@ -22,7 +22,7 @@ Value Keeper::document() const {
   if (view.config == nullptr || !view.config->aurum.backup) return Value::object();
   const auto& backup = *view.config->aurum.backup;
   Value out;
-  if (catalogue_) {
+  if (catalogue_ && view.leads) {  // another node's is old
     const auto parsed = model::parse_json(catalogue_json(*catalogue_, backup.stanza));
     if (parsed) out = *parsed;
   }

@@ -9,6 +9,7 @@
 #include "backup/left_wal.h"
 #include "backup/pgbackrest.h"
 #include "backup/wal_gap.h"
+#include "pg/files.h"
 #include "pg/programs.h"
 #include "runtime/clock.h"
 #include "runtime/process.h"
@@ -55,9 +56,8 @@ void Keeper::watch(const AgentView& view) {
   if (!is_busy("space") && is_time(space_at_, kSpaceEvery)) spawn("space", refresh_space());
   const bool known = view.facts != nullptr && view.facts->accepting && !view.facts->in_recovery &&
                      !view.keys.state.system_identifier.empty() && catalogue_;
-  if (known && healed_ != view.facts->timeline && !is_busy("heal") &&
-      !view.cluster->history.empty())
-    spawn("heal", heal_archive(view.facts->timeline, view.cluster->history));
+  if (known && view.facts->timeline > 1 && healed_ != view.facts->timeline && !is_busy("heal"))
+    spawn("heal", heal_archive(view.facts->timeline));
 }
 
 Task<void> Keeper::refresh_catalogue() {
@@ -93,8 +93,8 @@ Task<void> Keeper::keep_left() {
   else if (*kept > archive_.left)
     log_.warn("backup.archive",
               fmt::format("{} files of WAL from this node's time as the leader are not archived: "
-                          "they are kept, and archived now",
-                          *kept));
+                          "{} are kept, and archived now",
+                          std::max(*kept, archive_.waiting), *kept));
   if (kept) archive_.left = std::max(archive_.left, *kept);
 }
 
@@ -173,17 +173,20 @@ Task<void> Keeper::refresh_space() {
 
 /// Behind a failover: WAL that the former primary acknowledged and did not archive is in this
 /// server's pg_wal too, and PostgreSQL does not archive what it received as a standby.
-Task<void> Keeper::heal_archive(model::Timeline timeline, model::History history) {
-  const auto ended =
-      std::ranges::find_if(history, [&](const auto& entry) { return entry.timeline < timeline; });
-  if (ended == history.end()) {
-    healed_ = timeline;
+Task<void> Keeper::heal_archive(model::Timeline timeline) {
+  const model::LocalConfig config = *setting_.look().config;
+  const auto file = config.pg.data_dir / "pg_wal" / fmt::format("{:08X}.history", timeline);
+  // The server's own word: the store's may be from before the promotion.
+  const auto text = co_await runtime::in_pool(pool_, [&file] { return pg::read_file(file); });
+  const auto history =
+      text ? model::parse_history_file(*text) : Result<model::History>(fail(text.error()));
+  if (!history || history->empty()) {
+    healed_ = timeline;  // nothing to compare with
     co_return;
   }
-  const auto newest = *std::ranges::max_element(history, [&](const auto& a, const auto& b) {
-    return (a.timeline < timeline ? a.timeline : 0) < (b.timeline < timeline ? b.timeline : 0);
-  });
-  const auto done = co_await push_gap(newest.timeline, newest.lsn);
+  const auto& ended = history->back();
+  const auto begun = history->size() > 1 ? (*history)[history->size() - 2].lsn : model::Lsn{};
+  const auto done = co_await push_gap(ended.timeline, begun, ended.lsn);
   if (!done) {
     log_.debug("backup.archive", done.error().text());
     co_return;  // at the next tick again: the repository may be away
@@ -191,7 +194,7 @@ Task<void> Keeper::heal_archive(model::Timeline timeline, model::History history
   healed_ = timeline;
 }
 
-Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn end) {
+Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn begin, model::Lsn end) {
   const model::LocalConfig config = *setting_.look().config;
   const auto& data_dir = config.pg.data_dir;
   const auto size =
@@ -201,8 +204,8 @@ Task<Status> Keeper::push_gap(model::Timeline timeline, model::Lsn end) {
   // What the newest backup does not need any more is of no interest here.
   Segment from;
   const auto& backup = catalogue_->backups.back();
-  if (!parse_segment(backup.wal_stop, size, from)) co_return Status{};
-  if (from.timeline > timeline) co_return Status{};
+  if (!parse_segment(backup.wal_stop, size, from) || from.timeline > timeline) co_return Status{};
+  from.number = std::max(from.number, segment_number(begin, size));
   std::vector<std::string> present;
   Pgbackrest pgbackrest(config);
   const auto last = segment_number(end, size);
