@@ -81,6 +81,7 @@ void Agent::watch_signals() {
     watch_signals();
     if (signo == SIGHUP) return reload();
     log_->info("signal", fmt::format("received signal {}", signo));
+    if (backups_) backups_->stop();
     if (!server_) return leave(0, "stopped before it had begun");
     post(core::StopRequested{});
   });
@@ -120,6 +121,7 @@ Task<void> Agent::start() {
   keeper_->hold(core_.state().timing.ttl);
   asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
                  asio::detached);
+  keep_backups();
 }
 
 Task<Status> Agent::reach_guard(Duration timeout) {
@@ -183,8 +185,10 @@ Task<Status> Agent::connect_guard() {
 /// member.
 void Agent::adopt_backup() {
   if (!config_.aurum.backup) return;
-  const auto written = backup::write_pgbackrest_conf(config_, {});
-  if (!written) log_->error("backup", written.error().text());
+  if (!backups_) {  // later it follows the roles
+    const auto written = backup::write_pgbackrest_conf(config_, {});
+    if (!written) log_->error("backup", written.error().text());
+  }
   auto commands = backup::archive_commands(*config_.aurum.backup, options_.program, run_dir_);
   config_.pg.archive_command = std::move(commands.archive_command);
   config_.pg.restore_command = std::move(commands.restore_command);
@@ -403,6 +407,7 @@ void Agent::reload() {
   }
   config_ = *loaded.config;
   adopt_backup();
+  keep_backups();
   postgres_->reconfigure(config_);
   callbacks_->reconfigure(config_);
   const auto options = server_options(config_.rest);

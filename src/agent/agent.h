@@ -17,6 +17,7 @@
 #include "agent/store_watcher.h"
 #include "api/api.h"
 #include "api/node.h"
+#include "backup/keeper.h"
 #include "core/core.h"
 #include "fence/guard_client.h"
 #include "fence/lease_page.h"
@@ -61,12 +62,16 @@ class Agent : public api::Node {
   runtime::Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) override;
   void reload() override;
   void wake() override;
+  std::optional<model::Value> backups() const override;
+  std::string backup_metrics() const override;
 
  private:
   // Start and stop (agent.cc).
   runtime::Task<void> start();
   runtime::Task<Status> connect_guard();
   void adopt_backup();
+  void keep_backups();
+  backup::AgentView backup_view() const;
   runtime::Task<Status> own_run_dir();
   runtime::Task<Status> reach_guard(Duration timeout);
   runtime::Task<Status> ready_postgres();
@@ -136,6 +141,7 @@ class Agent : public api::Node {
   std::unique_ptr<LeaseKeeper> keeper_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<net::HttpServer> server_;
+  std::unique_ptr<backup::Keeper> backups_;
 
   std::vector<core::Event> queue_;
   bool pumping_ = false;

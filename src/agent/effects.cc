@@ -20,6 +20,11 @@ namespace asio = boost::asio;
 using runtime::Task;
 using runtime::use_task;
 
+namespace {
+/// A copy of a few files on the disk of the data directory: a replica waits for it, nobody else.
+constexpr Duration kLeftWalKept = seconds(30);
+}  // namespace
+
 void Agent::run(const core::ReadDcs&) {
   asio::co_spawn(io_, watcher_->refresh(seconds(5)), asio::detached);
 }
@@ -61,6 +66,8 @@ Task<void> Agent::do_job(core::StartJob what) {
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
   const model::Value tree = core_.state().dynamic_tree;
+  if (backups_ && (name == "rewind" || name == "clear data"))
+    co_await backups_->keep_left_within(kLeftWalKept);
   auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));

@@ -52,6 +52,14 @@ Task<void> StoreWatcher::refresh(Duration timeout) {
     post_(core::DcsFailed{read.error()});
 }
 
+std::vector<model::KeyValue> StoreWatcher::keys_below(std::string_view prefix) const {
+  std::vector<model::KeyValue> out;
+  for (auto it = keys_.lower_bound(std::string(prefix));
+       it != keys_.end() && it->first.starts_with(prefix); ++it)
+    out.push_back(it->second);
+  return out;
+}
+
 void StoreWatcher::accept(const dcs::Keys& keys, Instant sent_at) {
   if (keys.revision < revision_) return;  // a slower read than the watch beside it
   revision_ = keys.revision;

@@ -3,6 +3,8 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -33,6 +35,8 @@ class StoreWatcher {
   /// Reads now, whatever the watch does; the answer is posted.
   Task<void> refresh(Duration timeout);
   void stop();
+  /// The keys below a prefix as they were seen last.
+  std::vector<model::KeyValue> keys_below(std::string_view prefix) const;
 
  private:
   void accept(const dcs::Keys& keys, Instant sent_at);

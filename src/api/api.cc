@@ -35,6 +35,8 @@ std::span<const Api::Route> Api::routes() {
       {"GET", "failsafe", false, &Api::get_failsafe,
        "members asked when the store is out of reach"},
       {"GET", "metrics", false, &Api::get_metrics, "Prometheus metrics"},
+      {"GET", "backups", false, &Api::get_backups,
+       "backups, their schedule, and how archiving goes"},
       {"GET", "liveness", false, &Api::get_liveness, "200 while the decision loop runs"},
       {"GET", "readiness", false, &Api::get_readiness,
        "200 for the leader and replicas close to it"},

@@ -48,6 +48,7 @@ class Api {
   Task<net::HttpResponse> get_config(const net::HttpRequest&);
   Task<net::HttpResponse> get_failsafe(const net::HttpRequest&);
   Task<net::HttpResponse> get_metrics(const net::HttpRequest&);
+  Task<net::HttpResponse> get_backups(const net::HttpRequest&);
   Task<net::HttpResponse> get_liveness(const net::HttpRequest&);
   Task<net::HttpResponse> get_readiness(const net::HttpRequest&);
   net::HttpResponse health_check(const net::HttpRequest&);

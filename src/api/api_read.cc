@@ -46,8 +46,14 @@ Task<net::HttpResponse> Api::get_failsafe(const net::HttpRequest&) {
 Task<net::HttpResponse> Api::get_metrics(const net::HttpRequest&) {
   net::HttpResponse out;
   out.content_type = "text/plain";
-  out.body = render_metrics(node_.view(), options_.identity);
+  out.body = render_metrics(node_.view(), options_.identity) + node_.backup_metrics();
   co_return out;
+}
+
+Task<net::HttpResponse> Api::get_backups(const net::HttpRequest&) {
+  const auto backups = node_.backups();
+  if (!backups) co_return net::error_page(404, "patroni.yml has no aurum.backup section");
+  co_return json_reply(200, *backups);
 }
 
 Task<net::HttpResponse> Api::get_liveness(const net::HttpRequest&) {

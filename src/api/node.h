@@ -56,6 +56,10 @@ class Node {
   virtual Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) = 0;
   virtual void reload() = 0;  ///< as SIGHUP
   virtual void wake() = 0;    ///< run the decision loop now
+  /// GET /backups; nothing without aurum.backup.
+  virtual std::optional<model::Value> backups() const { return std::nullopt; }
+  /// Their part of GET /metrics.
+  virtual std::string backup_metrics() const { return {}; }
 };
 
 }  // namespace aurum::api

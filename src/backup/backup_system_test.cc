@@ -1,18 +1,11 @@
 // Scenario: a real PostgreSQL and a real pgBackRest with a repository on the same disk: the stanza
 // is made, WAL archived, backups taken; the repository dies and comes back; what was saved is
 // restored by pgBackRest's own command.
-#include <fstream>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <iostream>
+#include <sched.h>
+#include <sys/mount.h>
 
-#include <gmock/gmock.h>
-
-#include "backup/archive.h"
-#include "backup/archive_report.h"
-#include "backup/pgbackrest.h"
-#include "backup/pgbackrest_conf.h"
-#include "pg/programs.h"
-#include "pg/testing/servers.h"
+#include "backup/testing/backup_fixture.h"
 #include "runtime/users.h"
 
 namespace aurum::backup {
@@ -21,81 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-std::string aurum_program() {
-  if (const char* program = std::getenv("AURUM_PROGRAM")) return program;
-  return (fs::read_symlink("/proc/self/exe").parent_path() / "aurum").string();
-}
-
-class Backup : public pg::testing::PostgresSystem {
- protected:
-  Backup() {
-    fs::create_directory(root_ / "run");
-    // Stands before the real one, to hang when the test wants it.
-    std::ofstream(root_ / "pgbackrest.sh") << "#!/bin/sh\n[ ! -e " << hang().string()
-                                           << " ] || exec sleep 600\nexec pgbackrest \"$@\"\n";
-    ::chmod((root_ / "pgbackrest.sh").c_str(), 0755);
-    for (auto* node : {&one_, &two_}) configure(*node);
-  }
-  ~Backup() override { ::chmod(repository().c_str(), 0755); }
-
-  void configure(pg::testing::Node& node) {
-    model::BackupConfig backup;
-    backup.stanza = "demo";
-    backup.program = (root_ / "pgbackrest.sh").string();
-    backup.work_dir = root_ / (node.config.name + ".pgbackrest");
-    backup.archive_push_timeout_s = 30;
-    backup.archive_stop_timeout_s = 1;
-    backup.repositories.push_back({.path = repository().string(),
-                                   .bundle = true,
-                                   .cipher_pass = "se cret",
-                                   .retention_full = 2});
-    node.config.aurum.backup = backup;
-    auto commands = archive_commands(backup, aurum_program(), root_ / "run");
-    node.config.pg.archive_command = commands.archive_command;
-    node.config.pg.restore_command = commands.restore_command;
-    const auto written = write_pgbackrest_conf(node.config, {});
-    ASSERT_TRUE(written) << written.error().text();
-  }
-  fs::path repository() const { return root_ / "repository"; }
-  fs::path hang() const { return root_ / "hang"; }
-  ArchiveReport report() { return read_archive_report(root_ / "run", one_.config.pg.data_dir); }
-  /// Waits for a condition on the archiving, at most 80 s: PostgreSQL's archiver pauses for 60 s.
-  ArchiveReport report_until(const std::function<bool(const ArchiveReport&)>& good) {
-    const Instant until = runtime::now() + seconds(80);
-    for (;;) {
-      auto now = report();
-      if (good(now) || runtime::now() > until) return now;
-      sql(one_, "SELECT pg_sleep(0.05)");
-    }
-  }
-  void stop_within(Duration limit) {
-    const Instant begin = runtime::now();
-    const auto stopped = wait(one_.pg.stop(model::StopMode::fast, seconds(40), false));
-    ASSERT_TRUE(stopped) << stopped.error().text();
-    EXPECT_LT(runtime::now() - begin, limit);
-  }
-  void start() {
-    const auto started = wait(one_.pg.start({.primary = true}, dynamic_, seconds(30)));
-    ASSERT_TRUE(started) << started.error().text();
-  }
-  void restore_to_two() {
-    const auto& backup = *two_.config.aurum.backup;
-    const auto end = wait(runtime::run_process(
-        {.argv = {"pgbackrest", "--config=" + backup.config_file().string(), "--stanza=demo",
-                  "--recovery-option=restore_command=" + two_.config.pg.restore_command,
-                  "restore"}}));
-    ASSERT_TRUE(end) << end.error().text();
-    ASSERT_TRUE(end->ok()) << end->reason();
-    const auto postgres = pg::find_pg_program(two_.config.pg, "postgres", 15);
-    ASSERT_TRUE(postgres);
-    const auto launched =
-        wait(two_.launcher.launch({*postgres, "-D", two_.config.pg.data_dir.string(), "-p",
-                                   std::to_string(two_.config.pg.port()), "-c",
-                                   "listen_addresses=127.0.0.1", "-c", "archive_mode=off"},
-                                  pg::postmaster_environment(), "/"));
-    ASSERT_TRUE(launched) << launched.error().text();
-  }
-};
+class Backup : public testing::Backup {};
 
 TEST_F(Backup, is_taken_listed_and_restored_and_a_dead_repository_delays_nobody) {
   bootstrap();
@@ -107,7 +26,7 @@ TEST_F(Backup, is_taken_listed_and_restored_and_a_dead_repository_delays_nobody)
 
   sql(one_, "CREATE TABLE t(i int); INSERT INTO t SELECT generate_series(1, 1000)");
   double last = -1;
-  const auto full = wait(pgbackrest.take("full", [&last](double percent) { last = percent; }));
+  const auto full = wait(pgbackrest.take("full", [&last](const Progress& p) { last = p.percent; }));
   ASSERT_TRUE(full) << full.error().text();
   EXPECT_EQ(full->type, "full");
   EXPECT_GT(last, 90);
@@ -203,10 +122,25 @@ TEST_F(Backup, of_a_standby_makes_no_stanza) {
 }  // namespace
 }  // namespace aurum::backup
 
+namespace {
+
+/// A disk that is soon full, for the test of one: over /mnt, and for this process only.
+void mount_small_disk(const aurum::runtime::User& user) {
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return;
+  const auto options =
+      "size=3m,mode=0700,uid=" + std::to_string(user.uid) + ",gid=" + std::to_string(user.gid);
+  if (::mount("tmpfs", "/mnt", "tmpfs", 0, options.c_str()) == 0)
+    ::setenv("AURUM_TEST_SMALL_DISK", "/mnt", 1);
+}
+
+}  // namespace
+
 /// PostgreSQL refuses to run as root: everything happens as user postgres then.
 int main(int argc, char** argv) {
   if (::geteuid() == 0) {
     const auto postgres = aurum::runtime::find_user("postgres");
+    if (postgres) mount_small_disk(*postgres);
     const auto became = postgres ? aurum::runtime::become_user(*postgres)
                                  : aurum::Status(aurum::fail(postgres.error()));
     if (!became || ::chdir("/tmp") != 0) {

@@ -73,18 +73,35 @@ Backup read_backup(const model::Value& item) {
           .repository_delta = number_at(item, {"info", "repository", "delta"}),
           .wal_start = segment_at(item, {"archive", "start"}),
           .wal_stop = segment_at(item, {"archive", "stop"}),
+          .lsn_start = model::parse_lsn(text_at(item, {"lsn", "start"})).value_or(model::Lsn{}),
+          .lsn_stop = model::parse_lsn(text_at(item, {"lsn", "stop"})).value_or(model::Lsn{}),
+          .prior = text_at(item, {"prior"}),
+          .program_version = text_at(item, {"backrest", "version"}),
+          .database_id = number_at(item, {"database", "id"}),
+          .block_incr = item.at({"info", "repository", "size-map"}) != nullptr,
           .error = error != nullptr && error->is_bool() && error->as_bool()};
+}
+
+/// With a wrong key pgBackRest quotes what it decrypted: no text, and nothing for a terminal.
+std::string printable(std::string_view text, std::size_t length) {
+  std::string out(text.substr(0, length));
+  std::ranges::replace_if(out, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
+}
+
+std::string first_line(const std::string& text) {
+  return printable(std::string_view(text).substr(0, text.find('\n')), 200);
 }
 
 bool is_type(std::string_view type) { return type == "full" || type == "diff" || type == "incr"; }
 
 void read_stanza(const model::Value& stanza, Catalogue& out) {
   out.status = number_at(stanza, {"status", "code"});
-  out.message = text_at(stanza, {"status", "message"});
+  out.message = first_line(text_at(stanza, {"status", "message"}));
   // "other" and "mixed" say little: the repository knows more.
   for (const auto& repository : list_at(stanza, "repo"))
     if (number_at(repository, {"status", "code"}) > kStanzaWithoutBackups)
-      out.message = text_at(repository, {"status", "message"});
+      out.message = first_line(text_at(repository, {"status", "message"}));
   for (const auto& item : list_at(stanza, "backup"))
     if (auto backup = read_backup(item); is_label(backup.label) && is_type(backup.type))
       out.backups.push_back(std::move(backup));
@@ -92,15 +109,19 @@ void read_stanza(const model::Value& stanza, Catalogue& out) {
                     [](const Backup& b) { return std::tie(b.stop, b.label, b.repository); });
   for (const auto& item : list_at(stanza, "archive"))
     out.archives.push_back({text_at(item, {"id"}), segment_at(item, {"min"}),
-                            segment_at(item, {"max"}), repository_of(item)});
+                            segment_at(item, {"max"}), repository_of(item),
+                            number_at(item, {"database", "id"})});
   for (const auto& item : list_at(stanza, "db")) {
     const auto* id = item.find("system-id");
-    out.databases.push_back({text_at(item, {"version"}), id != nullptr ? id->text() : ""});
+    out.databases.push_back(
+        {text_at(item, {"version"}), id != nullptr ? id->text() : "", number_at(item, {"id"})});
   }
-}
-
-std::string moment(std::int64_t seconds) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds)));
+  for (const auto& item : list_at(stanza, "repo"))
+    out.repositories.push_back(
+        {static_cast<int>(std::clamp<std::int64_t>(number_at(item, {"key"}), 1, 256)),
+         text_at(item, {"cipher"}), number_at(item, {"status", "code"})});
+  const auto* held = stanza.at({"status", "lock", "backup", "held"});
+  out.locked = held != nullptr && held->is_bool() && held->as_bool();
 }
 
 std::string took(const Backup& backup) {
@@ -132,7 +153,8 @@ const Archive* newest_archive(const Catalogue& catalogue) {
 }  // namespace
 
 Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza) {
-  const auto tree = model::parse_json(json);
+  auto tree = model::parse_json(json);
+  if (!tree) tree = model::parse_json(printable(json, json.find_last_of(']') + 1));
   if (!tree) return fail(tree.error().within("pgbackrest info"));
   if (!tree->is_array()) return fail(Code::protocol, "pgbackrest info gave no list of stanzas");
   Catalogue out;
@@ -140,6 +162,10 @@ Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza
   for (const auto& item : tree->as_array())
     if (text_at(item, {"name"}) == stanza) read_stanza(item, out);
   return out;
+}
+
+std::string moment(std::int64_t seconds) {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
 std::string short_segment(std::string_view segment) {

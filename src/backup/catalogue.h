@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/lsn.h"
 
 /// What is in the repositories, from `pgbackrest info --output=json`. Pure.
 namespace aurum::backup {
@@ -18,6 +19,12 @@ struct Backup {
   std::int64_t size = 0, delta = 0;  ///< of the database, and what of it was copied; bytes
   std::int64_t repository_size = 0, repository_delta = 0;  ///< what it takes there, and added
   std::string wal_start, wal_stop;
+  model::Lsn lsn_start;
+  model::Lsn lsn_stop;          ///< it is consistent from there on; 0 = not told
+  std::string prior;            ///< the backup it builds on; "" = none
+  std::string program_version;  ///< pgBackRest's
+  std::int64_t database_id = 1;
+  bool block_incr = false;
   bool error = false;  ///< pages with wrong checksums were found
   friend bool operator==(const Backup&, const Backup&) = default;
 };
@@ -27,12 +34,21 @@ struct Archive {
   std::string id;        ///< "15-1"
   std::string min, max;  ///< names of segments; "" = none
   int repository = 1;
+  std::int64_t database_id = 1;
   friend bool operator==(const Archive&, const Archive&) = default;
+};
+
+struct RepositoryStatus {
+  int number = 1;
+  std::string cipher;
+  std::int64_t status = 0;
+  friend bool operator==(const RepositoryStatus&, const RepositoryStatus&) = default;
 };
 
 /// Which cluster the stanza is of.
 struct StanzaDatabase {
   std::string version, system_identifier;
+  std::int64_t id = 1;
   friend bool operator==(const StanzaDatabase&, const StanzaDatabase&) = default;
 };
 
@@ -47,6 +63,8 @@ struct Catalogue {
   std::vector<Backup> backups;  ///< oldest first
   std::vector<Archive> archives;
   std::vector<StanzaDatabase> databases;  ///< the newest last
+  std::vector<RepositoryStatus> repositories;
+  bool locked = false;  ///< a pgBackRest of this host works on it
   friend bool operator==(const Catalogue&, const Catalogue&) = default;
 };
 
@@ -59,6 +77,8 @@ std::string render_catalogue(const Catalogue& catalogue, std::string_view stanza
 /// The same for programs.
 std::string catalogue_json(const Catalogue& catalogue, std::string_view stanza);
 
+/// "2026-11-23 02:00:05" in UTC.
+std::string moment(std::int64_t seconds);
 /// "1:0/5" for segment 000000010000000000000005: timeline, and where in the WAL.
 std::string short_segment(std::string_view segment);
 

@@ -27,7 +27,11 @@ TEST(Catalogue, is_read_from_a_real_answer) {
                       .repository_size = 4548982,
                       .repository_delta = 492,
                       .wal_start = "000000010000000000000003",
-                      .wal_stop = "000000010000000000000004"};
+                      .wal_stop = "000000010000000000000004",
+                      .lsn_start = model::parse_lsn("0/3000028").value(),
+                      .lsn_stop = model::parse_lsn("0/4000050").value(),
+                      .prior = "20261123-015337F",
+                      .program_version = "2.45"};
   EXPECT_EQ(catalogue->backups[1], second);
   ASSERT_EQ(catalogue->databases.size(), 1U);
   EXPECT_EQ(catalogue->databases[0], (StanzaDatabase{"15", "7711179185693344446"}));
@@ -42,6 +46,24 @@ TEST(Catalogue, is_read_from_a_real_answer) {
   ASSERT_TRUE(json);
   EXPECT_EQ(json->at({"recoverable", "to_wal"})->text(), "000000010000000000000006");
   EXPECT_EQ(json->find("backups")->size(), 3U);
+}
+
+// pgBackRest 2.45 with a wrong key quotes what it took for text.
+TEST(Catalogue, is_read_although_a_message_is_no_text) {
+  const auto odd = parse_catalogue(
+      "[{\"name\":\"main\",\"repo\":[{\"key\":1,\"status\":{\"code\":99,\"message\":"
+      "\"[FormatError] line 1: \x1d\xb1\xd9\\nHINT: x\"}}],\"status\":{\"code\":99,\"message\":"
+      "\"other\"}}]\n",
+      "main");
+  ASSERT_TRUE(odd) << odd.error().text();
+  EXPECT_EQ(odd->message, "[FormatError] line 1: ???");
+  EXPECT_EQ(odd->status, 99);
+}
+
+TEST(Catalogue, lists_five_hundred_at_once) {
+  const auto many = parse_catalogue(testing::many_backups(500), "main");
+  ASSERT_TRUE(many) << many.error().text();
+  EXPECT_EQ(many->backups.size(), 500U);
 }
 
 TEST(Catalogue, tells_an_empty_stanza_from_a_missing_one) {

@@ -15,9 +15,12 @@
 #include <fmt/format.h>
 
 #include "backup/archive_report.h"
+#include "backup/cluster_commands.h"
 #include "backup/pgbackrest.h"
 #include "backup/pgbackrest_conf.h"
+#include "backup/show.h"
 #include "pg/render.h"
+#include "runtime/clock.h"
 #include "runtime/users.h"
 
 extern char** environ;
@@ -32,13 +35,16 @@ Backups of this node's cluster with pgBackRest, as aurum.backup of CONFIG (a
 patroni.yml; default: PATRONI_CONFIG_FILE) says. The stanza is made by itself.
 
 Commands
-  list [--json]        the backups there are, and what can be recovered
+  list [--json]        the backups there are, what can be recovered, and when the
+                       agents took the last ones and take the next
   now [--type TYPE]    take one: full, diff or incr (default: incr, which is full
-                       when there is none); on the leader
+                       when there is none); on the leader, or with TLS between
+                       the nodes on a standby; never beside another one
   check                archives a WAL file and looks for it; tells how archiving
                        goes on this node; on the leader
   verify               read all of the repository and name what is damaged
   expire               remove what the retention does not want any more
+  forget --yes         the repository was lost for good: begin a new stanza
 
 Examples
   aurum backup -c /etc/aurum/node.yml list
@@ -48,7 +54,7 @@ Examples
 
 struct Options {
   std::string config, command, type = "incr";
-  bool json = false;
+  bool json = false, yes = false;
 };
 
 int usage_error(std::string_view what) {
@@ -79,6 +85,8 @@ Result<Options> parse_options(int argc, char** argv) {
       good = value(out.type);
     } else if (word == "--json") {
       out.json = true;
+    } else if (word == "--yes") {
+      out.yes = true;
     } else if (word.starts_with("-") || !out.command.empty()) {
       good = fail(Code::invalid, fmt::format("unknown argument '{}'", word));
     } else {
@@ -129,30 +137,69 @@ T run_alone(Task<T> task) {
   return std::move(*out);
 }
 
-/// On a terminal only: a log needs no percentages.
-void show_percent(double percent) {
-  static int shown = -1;
-  if (::isatty(2) == 0 || static_cast<int>(percent) == shown) return;
-  shown = static_cast<int>(percent);
-  fmt::print(stderr, "\rcopied {:3} %{}", shown, shown == 100 ? "\n" : "");
+int simple(Status outcome, std::string_view done) {
+  if (!outcome) return failed(outcome.error());
+  fmt::print("{}\n", done);
+  return 0;
 }
 
-int list(Pgbackrest& pgbackrest, const model::BackupConfig& config, bool json) {
+/// On a terminal only: a log needs no percentages.
+void show_progress(const Progress& progress) {
+  static const Instant begun = runtime::now();
+  static int shown = -1;
+  if (::isatty(2) == 0 || static_cast<int>(progress.percent) == shown) return;
+  shown = static_cast<int>(progress.percent);
+  fmt::print(stderr, "\r\033[K{}{}", progress_text(progress, runtime::now() - begun),
+             shown == 100 ? "\n" : "");
+}
+
+int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
+  const auto& backup = *config.aurum.backup;
   const auto catalogue = run_alone(pgbackrest.catalogue());
   if (!catalogue) return failed(catalogue.error());
-  const auto text = json ? catalogue_json(*catalogue, config.stanza) + "\n"
-                         : render_catalogue(*catalogue, config.stanza);
-  std::fputs(text.c_str(), stdout);
+  const auto keys = run_alone(read_backup_keys(config));
+  const auto now = runtime::wall_now().us / 1'000'000;
+  if (json) {
+    auto out = model::parse_json(catalogue_json(*catalogue, backup.stanza)).value();
+    out.set("schedule",
+            keys ? schedule_value(backup.schedule, config.scope, *keys, now) : model::Value());
+    fmt::print("{}\n", model::to_json_pretty(out));
+  } else {
+    fmt::print("{}\n{}", render_catalogue(*catalogue, backup.stanza),
+               keys ? render_schedule(backup.schedule, config.scope, *keys, now)
+                    : fmt::format("schedule: not known, {}\n", keys.error().message));
+  }
   return catalogue->status <= kStanzaWithoutBackups ? 0 : 1;
 }
 
-int take(Pgbackrest& pgbackrest, const std::string& type) {
-  const auto made = run_alone(pgbackrest.take(type, show_percent));
-  if (!made) return failed(made.error());
-  fmt::print("backup {} done: {}, {} added to the repository in {} s\n", made->label, made->type,
-             pg::human_bytes(static_cast<double>(made->repository_delta)),
-             made->stop - made->start);
+int take(const model::LocalConfig& config, const std::string& type) {
+  std::error_code ec;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ec).string();
+  const auto run = run_alone(take_now(config, *parse_run_kind(type), program, show_progress));
+  if (!run) return failed(run.error());
+  if (!run->ok()) {
+    fmt::print(stderr, "error: {}\n", run->error);
+    return 1;
+  }
+  fmt::print("backup {} done: {}, {} added to the repository in {} s\n", run->label,
+             to_string(run->kind), pg::human_bytes(static_cast<double>(run->added)),
+             run->ended - run->started);
   return 0;
+}
+
+/// pgBackRest sees its own lock on this host only.
+int expire(Pgbackrest& pgbackrest, const model::LocalConfig& config) {
+  const auto keys = run_alone(read_backup_keys(config));
+  if (keys && keys->lock)
+    return failed({Code::exists,
+                   fmt::format("{} runs on {}", to_string(keys->lock->kind), keys->lock->node),
+                   "Wait for its end; it applies the retention itself."});
+  return simple(run_alone(pgbackrest.expire()), "expire: done");
+}
+
+int forget(const model::LocalConfig& config, bool yes) {
+  if (!yes) return usage_error("forget gives up the backups there were: add --yes");
+  return simple(run_alone(forget_stanza(config)), "forgotten: the next run makes a new stanza");
 }
 
 int check(Pgbackrest& pgbackrest, const model::LocalConfig& config,
@@ -160,17 +207,12 @@ int check(Pgbackrest& pgbackrest, const model::LocalConfig& config,
   const auto run_dir = find_run_dir(config);
   if (!run_dir) return failed(run_dir.error());
   const auto outcome = run_alone(pgbackrest.check());
-  const auto report = read_archive_report(*run_dir, config.pg.data_dir);
+  const auto report =
+      read_archive_report(*run_dir, config.pg.data_dir, config.aurum.backup->work_dir);
   std::fputs(render_archive_report(report).c_str(), stdout);
   if (!outcome) return failed(outcome.error());
   std::puts("check: a WAL file was archived and found in the repository");
   return report.failing() ? 1 : 0;
-}
-
-int simple(Status outcome, std::string_view done) {
-  if (!outcome) return failed(outcome.error());
-  fmt::print("{}\n", done);
-  return 0;
 }
 
 int run_command(const Options& options, const model::LocalConfig& config,
@@ -183,12 +225,13 @@ int run_command(const Options& options, const model::LocalConfig& config,
     if (!written) return failed(written.error());
   }
   Pgbackrest pgbackrest(config);
-  if (options.command == "list") return list(pgbackrest, backup, options.json);
-  if (options.command == "now") return take(pgbackrest, options.type);
+  if (options.command == "list") return list(pgbackrest, config, options.json);
+  if (options.command == "now") return take(config, options.type);
   if (options.command == "check") return check(pgbackrest, config, find_run_dir);
   if (options.command == "verify")
     return simple(run_alone(pgbackrest.verify()), "verify: everything in the repository is good");
-  if (options.command == "expire") return simple(run_alone(pgbackrest.expire()), "expire: done");
+  if (options.command == "expire") return expire(pgbackrest, config);
+  if (options.command == "forget") return forget(config, options.yes);
   return usage_error(fmt::format("unknown command '{}'", options.command));
 }
 

@@ -1,10 +1,13 @@
 #include "backup/pgbackrest.h"
 
+#include <algorithm>
 #include <charconv>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "backup/pgbackrest_error.h"
+#include "model/value.h"
 #include "pg/control_data.h"
 #include "pg/files.h"
 #include "pg/programs.h"
@@ -25,8 +28,8 @@ constexpr std::size_t kMostOutput = 64UL << 20;
 Error lost_stanza(const model::BackupConfig& backup) {
   return {Code::not_found,
           fmt::format("the repository has lost the stanza {}, which was in it", backup.stanza),
-          fmt::format("Mount the repository. If it is gone for good, remove {} to begin a new one.",
-                      (backup.work_dir / "stanza-seen").string())};
+          "Mount the repository. If it is gone for good, say `aurum backup forget` to begin a new "
+          "one."};
 }
 
 }  // namespace
@@ -43,9 +46,31 @@ double percent_of(std::string_view line) {
   return whole && value >= 0 && value <= 100 ? value : -1;
 }
 
+std::int64_t size_of(std::string_view line) {
+  const auto open = line.rfind('(');
+  if (percent_of(line) < 0 || open == line.npos) return 0;
+  line.remove_prefix(open + 1);
+  // Bundled files: "(bundle 1/0, 8KB, 45.25%)".
+  line = line.substr(0, line.rfind(','));
+  if (const auto comma = line.rfind(", "); comma != line.npos) line.remove_prefix(comma + 2);
+  return model::read_bytes(model::Value(line)).value_or(0);
+}
+
+std::string new_label(std::string_view output) {
+  constexpr std::string_view kBefore = "new backup label = ";
+  const auto at = output.rfind(kBefore);
+  if (at == output.npos) return {};
+  output.remove_prefix(at + kBefore.size());
+  return std::string(output.substr(0, output.find_first_of(" \n")));
+}
+
 Result<StanzaStep> stanza_step(const Catalogue& catalogue, int major,
                                std::string_view system_identifier, std::string_view seen) {
   if (catalogue.status == kStanzaMissing) return StanzaStep::create;
+  for (const char* sign : {"[CryptoError]", "[FormatError]"})
+    if (catalogue.message.starts_with(sign))
+      return fail(Code::permission, "the repository cannot be decrypted: " + catalogue.message,
+                  "Check cipher_pass: the repository has another key, or its files are damaged.");
   if (catalogue.databases.empty()) return fail(Code::unavailable, catalogue.message);
   const auto& newest = catalogue.databases.back();
   int version = 0;
@@ -65,15 +90,23 @@ Result<StanzaStep> stanza_step(const Catalogue& catalogue, int major,
 
 Task<Result<std::string>> Pgbackrest::run(std::string command, std::vector<std::string> options,
                                           std::function<void(std::string_view)> on_line) {
-  const bool asks = command == "info";
+  const bool asks = command == "info" || command == "repo-ls";
   std::string output;
-  runtime::ProcessSpec spec{.timeout = asks ? kAsk : kWork};
-  spec.argv = {backup_.program, "--config=" + backup_.config_file().string(),
-               "--stanza=" + backup_.stanza,
-               asks ? "--log-level-console=off" : "--log-level-console=detail",
-               asks ? "--log-level-stderr=error" : "--log-level-stderr=off"};
-  spec.argv.insert(spec.argv.end(), options.begin(), options.end());
+  const bool pushes = command == "archive-push";
+  runtime::ProcessSpec spec{.timeout = pushes ? seconds(backup_.archive_push_timeout_s)
+                                       : asks ? kAsk
+                                              : kWork};
+  if (guard_)
+    spec.argv = {guard_->program,        "backup-run", "--until",
+                 guard_->until.string(), "--parent",   std::to_string(::getpid())};
+  for (auto& word :
+       std::vector<std::string>{backup_.program, "--config=" + backup_.config_file().string(),
+                                "--stanza=" + backup_.stanza,
+                                asks ? "--log-level-console=off" : "--log-level-console=detail",
+                                asks ? "--log-level-stderr=error" : "--log-level-stderr=off"})
+    spec.argv.push_back(std::move(word));
   spec.argv.push_back(command);
+  spec.argv.insert(spec.argv.end(), options.begin(), options.end());
   std::vector<std::string> more;
   if (!config_.pg.superuser.password.empty())
     more.push_back("PGPASSWORD=" + config_.pg.superuser.password);
@@ -111,9 +144,13 @@ Task<Result<Pgbackrest::Cluster>> Pgbackrest::local_cluster() {
   co_return Cluster{*major, control->system_identifier};
 }
 
-Task<Status> Pgbackrest::ensure_stanza() {
+bool Pgbackrest::is_standby() const {
   std::error_code ec;
-  if (fs::exists(config_.pg.data_dir / "standby.signal", ec))
+  return fs::exists(config_.pg.data_dir / "standby.signal", ec);
+}
+
+Task<Status> Pgbackrest::ensure_stanza() {
+  if (is_standby())
     co_return fail(Code::rejected,
                    "this node is a standby, and the stanza is the primary's to make",
                    "Run it on the leader (`aurum ctl list` shows it).");
@@ -121,11 +158,11 @@ Task<Status> Pgbackrest::ensure_stanza() {
   if (!found) co_return fail(found.error());
   auto cluster = co_await local_cluster();
   if (!cluster) co_return fail(cluster.error());
-  const auto seen = pg::read_file(seen_file());
-  const auto step =
-      stanza_step(*found, cluster->major, cluster->system_identifier, seen ? *seen : "");
+  const auto own = pg::read_file(seen_file());
+  const std::string seen = seen_.empty() && own ? *own : seen_;
+  const auto step = stanza_step(*found, cluster->major, cluster->system_identifier, seen);
   if (!step) co_return fail(step.error().within("stanza " + backup_.stanza));
-  if (*step == StanzaStep::create && seen) co_return fail(lost_stanza(backup_));
+  if (*step == StanzaStep::create && !seen.empty()) co_return fail(lost_stanza(backup_));
   if (*step != StanzaStep::none) {
     auto made = co_await run(*step == StanzaStep::create ? "stanza-create" : "stanza-upgrade", {});
     if (!made) co_return fail(made.error());
@@ -135,18 +172,50 @@ Task<Status> Pgbackrest::ensure_stanza() {
   co_return Status{};
 }
 
-Task<Result<Backup>> Pgbackrest::take(std::string type, Percent percent) {
-  auto ready = co_await ensure_stanza();
-  if (!ready) co_return fail(ready.error());
-  auto output = co_await run("backup", {"--type=" + type}, [&percent](std::string_view line) {
-    if (const double value = percent_of(line); percent && value >= 0) percent(value);
+Task<Result<Backup>> Pgbackrest::take(std::string type, OnProgress on_progress) {
+  std::vector<std::string> options{"--type=" + type};
+  if (is_standby()) {
+    options.emplace_back("--backup-standby");
+  } else {
+    auto ready = co_await ensure_stanza();
+    if (!ready) co_return fail(ready.error());
+  }
+  Progress progress;
+  auto output = co_await run("backup", std::move(options), [&](std::string_view line) {
+    const double percent = percent_of(line);
+    if (!on_progress || percent < 0) return;
+    progress.percent = percent;
+    progress.bytes += size_of(line);
+    on_progress(progress);
   });
   if (!output) co_return fail(output.error());
+  const auto label = new_label(*output);
   auto after = co_await catalogue();
   if (!after) co_return fail(after.error());
-  if (after->backups.empty())
-    co_return fail(Code::protocol, "pgbackrest backup ended well, and there is no backup");
-  co_return after->backups.back();
+  // Not the newest by its stamps: the clock may have been set back.
+  const auto made = std::ranges::find(after->backups, label, &Backup::label);
+  if (made == after->backups.end())
+    co_return fail(Code::protocol, "pgbackrest backup ended well, and there is no new backup");
+  co_return *made;
+}
+
+Task<Status> Pgbackrest::push(fs::path file) {
+  auto output = co_await run("archive-push", {"--no-archive-async", file.string()});
+  if (!output) co_return fail(output.error());
+  co_return Status{};
+}
+
+Task<Result<std::vector<std::string>>> Pgbackrest::list_repository(std::string folder) {
+  auto output = co_await run("repo-ls", {std::move(folder)});
+  if (!output) co_return fail(output.error());
+  std::vector<std::string> names;
+  std::string_view rest = *output;
+  while (!rest.empty()) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (!line.empty()) names.emplace_back(line);
+  }
+  co_return names;
 }
 
 Task<Status> Pgbackrest::check() {

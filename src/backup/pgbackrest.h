@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +15,21 @@ namespace aurum::backup {
 
 using runtime::Task;
 
-/// Percent of a backup that is copied.
+/// Percent of what is copied.
 using Percent = std::function<void(double)>;
+
+/// How far a backup is.
+struct Progress {
+  double percent = 0;
+  std::int64_t bytes = 0;  ///< of the database, looked at so far
+};
+using OnProgress = std::function<void(const Progress&)>;
+
+/// What ends pgBackRest when its permission ends or its starter dies (run_deadline.h).
+struct RunGuard {
+  std::string program;          ///< ourselves
+  std::filesystem::path until;  ///< RunDeadline::file()
+};
 
 /// pgBackRest for the stanza of this node: each method runs it once, or a few times, to its end.
 /// `config` outlives this object and has `aurum.backup`; its pgbackrest.conf is written
@@ -24,13 +39,22 @@ class Pgbackrest {
   explicit Pgbackrest(const model::LocalConfig& config)
       : config_(config), backup_(*config.aurum.backup) {}
 
+  /// The whole of `pgbackrest` commands from now on.
+  void guard_with(RunGuard guard) { guard_ = std::move(guard); }
+  /// Whose backups the stanza has, as the cluster remembers it; this node's own memory counts too.
+  void remember(std::string system_identifier) { seen_ = std::move(system_identifier); }
+
   Task<Result<Catalogue>> catalogue();
   /// Creates the stanza when the repository has none, and upgrades it after a pg_upgrade. Only on
-  /// the primary (else Code::rejected). Never when this node has seen the stanza before: then the
-  /// repository is not mounted, or lost, and a new one would hide that.
+  /// the primary (else Code::rejected). Never when the stanza was seen before: then the repository
+  /// is not mounted, or lost, and a new one would hide that.
   Task<Status> ensure_stanza();
-  /// `type`: full, diff or incr; ensure_stanza() comes first. Gives the new backup.
-  Task<Result<Backup>> take(std::string type, Percent percent);
+  /// `type`: full, diff or incr; on the primary ensure_stanza() comes first. Gives the new backup.
+  Task<Result<Backup>> take(std::string type, OnProgress on_progress);
+  /// A WAL file of any timeline, also from outside of pg_wal.
+  Task<Status> push(std::filesystem::path file);
+  /// Names of the files of a folder of the repository.
+  Task<Result<std::vector<std::string>>> list_repository(std::string folder);
   /// Archives a WAL file and waits until the repository has it. On the primary.
   Task<Status> check();
   Task<Status> expire();
@@ -46,15 +70,23 @@ class Pgbackrest {
   Task<Result<std::string>> run(std::string command, std::vector<std::string> options,
                                 std::function<void(std::string_view)> on_line = {});
   Task<Result<Cluster>> local_cluster();
+  bool is_standby() const;
   std::filesystem::path seen_file() const { return backup_.work_dir / "stanza-seen"; }
 
   const model::LocalConfig& config_;
   const model::BackupConfig& backup_;
+  std::optional<RunGuard> guard_;
+  std::string seen_;
 };
 
 /// The percentage of a line of `pgbackrest backup` ("… backup file /d/base/1/2611 (8KB, 45.20%)");
 /// negative for any other.
 double percent_of(std::string_view line);
+/// The size in such a line, in bytes; 0 for any other.
+std::int64_t size_of(std::string_view line);
+
+/// Of the backup that `pgbackrest backup` says it made; "" when it says nothing of it.
+std::string new_label(std::string_view output);
 
 /// What `pgbackrest verify` found wrong, on one line; "" when all is well.
 std::string verify_findings(std::string_view output);

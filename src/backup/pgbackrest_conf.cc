@@ -71,7 +71,8 @@ void add_client_tls(Section& out, const model::BackupConfig& config, const std::
 void add_server_tls(Section& out, const model::BackupConfig& config,
                     const std::vector<ConfPeer>& peers) {
   if (config.tls_cert_file.empty()) return;
-  out["tls-server-address"] = {"*"};
+  out["tls-server-address"] = {config.tls_listen};
+  if (config.tls_port != 8432) out["tls-server-port"] = {std::to_string(config.tls_port)};
   out["tls-server-cert-file"] = {config.tls_cert_file};
   out["tls-server-key-file"] = {config.tls_key_file};
   if (!config.tls_ca_file.empty()) out["tls-server-ca-file"] = {config.tls_ca_file};
@@ -114,11 +115,15 @@ Section stanza_section(const model::BackupConfig& config, const ConfNode& node,
   if (!node.socket_dir.empty()) out["pg1-socket-path"] = {node.socket_dir};
   std::size_t number = 1;
   for (const auto& peer : peers) {
+    if (!peer.is_source) continue;
     const std::string prefix = fmt::format("pg{}-", ++number);
     out[prefix + "host"] = {peer.host};
     out[prefix + "host-type"] = {"tls"};
+    if (peer.tls_port != 0) out[prefix + "host-port"] = {std::to_string(peer.tls_port)};
     out[prefix + "path"] = {peer.data_dir};
     out[prefix + "port"] = {std::to_string(peer.port)};
+    if (!peer.user.empty()) out[prefix + "user"] = {peer.user};
+    if (!peer.socket_dir.empty()) out[prefix + "socket-path"] = {peer.socket_dir};
     add_client_tls(out, config, prefix + "host-");
   }
   return out;

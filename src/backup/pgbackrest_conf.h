@@ -26,11 +26,16 @@ struct ConfNode {
 };
 ConfNode conf_node(const model::LocalConfig& config);
 
-/// Another member, reached through the pgBackRest server on its host: what a standby needs to take
-/// a backup.
+/// Another member, which may ask the pgBackRest server of this node.
 struct ConfPeer {
   std::string host, data_dir;
   int port = 5432;
+  std::string socket_dir = {}, user = {};
+  int tls_port = 0;  ///< of the server on its host; 0 = pgBackRest's own default
+  /// Asked by this node as well: a standby needs the primary to take a backup. The others are not
+  /// named as sources, since pgBackRest would wait for each that is away.
+  bool is_source = true;
+  friend bool operator==(const ConfPeer&, const ConfPeer&) = default;
 };
 
 /// The whole file. The user's options win over ours. Holds secrets.

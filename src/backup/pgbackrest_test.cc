@@ -19,6 +19,23 @@ TEST(Percent, is_read_from_the_lines_of_a_backup) {
     EXPECT_LT(percent_of(other), 0) << other;
 }
 
+TEST(Size, is_read_from_the_same_lines) {
+  EXPECT_EQ(size_of("P01 DETAIL: backup file /d/base/1/2611 (8KB, 45.25%)"), 8192);
+  EXPECT_EQ(size_of("P01 DETAIL: backup file h:/d/x (bundle 1/0, 1.5MB, 100%) checksum x"),
+            1572864);
+  EXPECT_EQ(size_of("P01 DETAIL: backup file /d/x (0B, 45.25%)"), 0);
+  EXPECT_EQ(size_of("P00 INFO: something (8KB)"), 0);
+  EXPECT_EQ(size_of(""), 0);
+}
+
+TEST(NewLabel, is_what_the_backup_said_last) {
+  EXPECT_EQ(
+      new_label("P00 INFO: new backup label = 20261123-015337F\nP00 INFO: full backup size\n"),
+      "20261123-015337F");
+  EXPECT_EQ(new_label("P00 INFO: new backup label = 20261123-015337F"), "20261123-015337F");
+  EXPECT_EQ(new_label("nothing"), "");
+}
+
 TEST(Verify, names_what_is_wrong_although_pgbackrest_ends_well) {
   EXPECT_EQ(verify_findings(""), "");
   EXPECT_EQ(verify_findings("P00   INFO: verify command begin 2.45\n"

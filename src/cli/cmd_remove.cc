@@ -30,8 +30,8 @@ Done run_remove(Session& session) {
   const auto view = session.world.read(*cluster);
   if (!view) return fail(view.error());
   const Format format = parse_format(session.options.format).value_or(Format::pretty);
-  session.console.out << render_members(
-      *view, cluster->scope, {format, false, session.console.colour, cluster->group});
+  session.console.out << render_members(*view, cluster->scope,
+                                        {format, false, session.console.colour, cluster->group});
 
   auto sure = demand(session, "Please confirm the cluster name to remove", cluster->scope,
                      "Cluster names specified do not match");

@@ -10,6 +10,7 @@
 #include "agent/commands.h"
 #include "backup/archive.h"
 #include "backup/commands.h"
+#include "backup/run_deadline.h"
 #include "cli/ctl.h"
 #include "cli/help.h"
 #include "fence/guard.h"
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
   // PostgreSQL runs these for every WAL file.
   if (command == "archive-push") return backup::archive_main(backup::Way::push, argc - 1, argv + 1);
   if (command == "archive-get") return backup::archive_main(backup::Way::get, argc - 1, argv + 1);
+  if (command == "backup-run") return backup::backup_run_main(argc - 1, argv + 1);
   if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
   if (command == "guard") return guard_main(argc - 1, argv + 1);

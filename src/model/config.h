@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/cron.h"
 #include "model/roles.h"
 #include "model/value.h"
 
@@ -169,6 +170,20 @@ struct BackupRepository {
   friend bool operator==(const BackupRepository&, const BackupRepository&) = default;
 };
 
+/// When the cluster is backed up, and by whom; an unset time = never by itself.
+struct BackupSchedule {
+  std::optional<Cron> full, diff, incr, verify;
+  std::optional<Cron> restore_test;
+  TimeZone zone;
+  /// Each cluster begins later than its times say, by a part of this that follows from its name:
+  /// many clusters that share a repository do not all come at once.
+  int jitter_s = 0;
+  /// A run whose time passed while nobody could do it: once as soon as possible, or not at all.
+  bool catch_up = true;
+  std::string from = "prefer-standby";  ///< or primary, or the name of a member
+  friend bool operator==(const BackupSchedule&, const BackupSchedule&) = default;
+};
+
 /// `aurum.backup`: what pgBackRest shall do for this cluster.
 struct BackupConfig {
   std::string stanza;                  ///< default: the scope
@@ -180,9 +195,14 @@ struct BackupConfig {
   int process_max = 1;
   bool archive_async = false;
   std::string tls_ca_file, tls_cert_file, tls_key_file;  ///< of this node, between pgBackRest hosts
+  /// As this node's certificate calls it, and the others reach it; "" = as connect_address has it.
+  std::string tls_host;
+  std::string tls_listen = "*";  ///< address of `pgbackrest server` here
+  int tls_port = 8432;
   /// How long PostgreSQL waits for pgBackRest, and how long while it is being stopped or promoted.
   int archive_push_timeout_s = 60, archive_get_timeout_s = 30, archive_stop_timeout_s = 3;
   std::vector<BackupRepository> repositories;  ///< never empty after a good load
+  BackupSchedule schedule;
 
   std::filesystem::path config_file() const { return work_dir / "pgbackrest.conf"; }
   friend bool operator==(const BackupConfig&, const BackupConfig&) = default;

@@ -143,6 +143,13 @@ std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig&
   out.tls_key_file = reader.text("aurum.backup.tls.key_file");
   if (out.tls_cert_file.empty() != out.tls_key_file.empty())
     findings.error("aurum.backup.tls", "needs both cert_file and key_file");
+  out.tls_host = reader.text("aurum.backup.tls.host");
+  out.tls_listen = reader.text("aurum.backup.tls.listen", out.tls_listen);
+  out.tls_port = bounded(reader, "aurum.backup.tls.port", out.tls_port, 1, 65535, false, findings);
+  for (const auto& [key, text] : {std::pair{"host", &out.tls_host}, {"listen", &out.tls_listen}})
+    if (!is_one_line(*text))
+      findings.error(fmt::format("aurum.backup.tls.{}", key), "must be one line");
+  out.schedule = read_backup_schedule(reader, findings);
 
   const Value repositories = reader.value("aurum.backup.repositories");
   if (repositories.empty())

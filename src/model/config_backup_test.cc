@@ -74,6 +74,40 @@ TEST(BackupConfig, reads_secrets_from_files) {
       << "--print shows the tree as it was read";
 }
 
+TEST(BackupConfig, is_scheduled_unless_it_is_switched_off) {
+  const auto usual = with("{repositories: [{path: /backup}]}");
+  ASSERT_TRUE(usual.config) << errors(usual);
+  const auto& weekly = usual.config->aurum.backup->schedule;
+  EXPECT_EQ(weekly.full->text(), "0 2 * * 0");
+  EXPECT_EQ(weekly.diff->text(), "0 2 * * *");
+  EXPECT_EQ(weekly.incr->text(), "0 * * * *");
+  EXPECT_EQ(weekly.verify->text(), "0 4 * * 0");
+  EXPECT_FALSE(weekly.restore_test);
+  EXPECT_EQ(weekly.zone.name(), "UTC");
+  EXPECT_TRUE(weekly.catch_up);
+  EXPECT_EQ(weekly.from, "prefer-standby");
+  EXPECT_EQ(usual.config->aurum.backup->tls_port, 8432);
+
+  const auto own = with(
+      "{repositories: [{path: /backup}], full: \"@weekly\", diff: off, incr: \"*/30 * * * *\", "
+      "verify:"
+      " \"off\", restore_test: 0 5 * * 0, time_zone: Europe/Berlin, jitter: 5min, missed: skip, "
+      "from:"
+      " n2, tls: {host: db1, listen: 10.0.0.1, port: 8433}}");
+  ASSERT_TRUE(own.config) << errors(own);
+  const auto& schedule = own.config->aurum.backup->schedule;
+  EXPECT_EQ(schedule.full->text(), "@weekly");
+  EXPECT_FALSE(schedule.diff);
+  EXPECT_EQ(schedule.incr->text(), "*/30 * * * *");
+  EXPECT_FALSE(schedule.verify);
+  EXPECT_EQ(schedule.restore_test->text(), "0 5 * * 0");
+  EXPECT_EQ(schedule.zone.name(), "Europe/Berlin");
+  EXPECT_EQ(schedule.jitter_s, 300);
+  EXPECT_FALSE(schedule.catch_up);
+  EXPECT_EQ(schedule.from, "n2");
+  EXPECT_EQ(own.config->aurum.backup->tls_host, "db1");
+}
+
 TEST(BackupConfig, mistakes_have_one_clear_line) {
   struct Case {
     const char *backup, *line;
@@ -116,6 +150,22 @@ TEST(BackupConfig, mistakes_have_one_clear_line) {
                 "aurum.backup.stanza: \"a/b\" is no name of a stanza"},
            Case{"{archive_push_timeout: 0, repositories: [{path: /b}]}",
                 "aurum.backup.archive_push_timeout: 0 is not between 1 and 86400"},
+           Case{"{full: \"0 2 * * 8\", repositories: [{path: /b}]}",
+                "aurum.backup.full: day of the week \"8\" is not understood"},
+           Case{"{incr: \"\", repositories: [{path: /b}]}",
+                "aurum.backup.incr: \"\" is no cron expression"},
+           Case{"{verify: true, repositories: [{path: /b}]}",
+                "aurum.backup.verify: \"true\" is no cron expression"},
+           Case{"{time_zone: Mars/Base, repositories: [{path: /b}]}",
+                "aurum.backup.time_zone: \"Mars/Base\" is no time zone"},
+           Case{"{jitter: 2d, repositories: [{path: /b}]}",
+                "aurum.backup.jitter: 172800 is not between 0 and 86400"},
+           Case{"{missed: maybe, repositories: [{path: /b}]}",
+                "aurum.backup.missed: \"maybe\" is none of"},
+           Case{"{from: a/b, repositories: [{path: /b}]}",
+                "aurum.backup.from: must not contain \"/\""},
+           Case{"{tls: {port: 0}, repositories: [{path: /b}]}",
+                "aurum.backup.tls.port: 0 is not between 1 and 65535"},
            Case{"{work_dir: x, repositories: [{path: /b}]}", "work_dir: must be absolute"},
            Case{"[a]", "aurum.backup: must be a map"},
        }) {

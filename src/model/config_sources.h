@@ -36,6 +36,8 @@ std::vector<std::string> text_items(const Value& value);
 /// `aurum.backup`; reads name, scope and data_dir of `config`.
 std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig& config,
                                         Findings& findings);
+/// When it is made, and where.
+BackupSchedule read_backup_schedule(const Reader& reader, Findings& findings);
 LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
                        Findings& findings);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 /// What `pgbackrest info --output=json` of 2.45 printed.
@@ -39,5 +40,32 @@ inline constexpr std::string_view kNoStanza =
     R"([{"archive":[],"backup":[],"cipher":"none","db":[],"name":"main","repo":[{"cipher":"none)"
     R"(","key":1,"status":{"code":1,"message":"missing stanza path"}}],"status":{"code":1,"lock)"
     R"(":{"backup":{"held":false}},"message":"missing stanza path"}}])";
+
+/// What it would print of a stanza with so many backups.
+inline std::string many_backups(int count) {
+  std::string list;
+  for (int i = 0; i < count; ++i) {
+    const bool full = i % 168 == 0;
+    const std::string day = std::to_string(20260101 + i / 24),
+                      hour = std::to_string(100000 + i % 24);
+    const std::string label = "20260101-020000F" + (full ? "" : "_" + day + "-" + hour + "I");
+    const std::string at = std::to_string(1795398817 + i * 3600);
+    const std::string wal = "0000000100000000000000" + std::to_string(10 + i % 90);
+    list +=
+        (i == 0 ? "" : ",") +
+        (R"({"archive":{"start":")" + wal + R"(","stop":")" + wal +
+         R"("},"backrest":{"format":5,"version":"2.45"},"database":{"id":1,"repo-key":1},"error":)"
+         R"(false,"info":{"delta":8458,"repository":{"delta":492,"size":4548982},"size":23213824},)"
+         R"("label":")" +
+         label +
+         R"(","lsn":{"start":"0/3000028","stop":"0/4000050"},"prior":)"
+         R"("20260101-020000F","reference":["20260101-020000F"],"timestamp":{"start":)" +
+         at + R"(,"stop":)" + at + R"(},"type":")" + (full ? "full" : "incr") + R"("})");
+  }
+  return R"([{"archive":[],"backup":[)" + list +
+         R"(],"cipher":"none","db":[{"id":1,"repo-key":1,"system-id":7711179185693344446,"version":)"
+         R"("15"}],"name":"main","repo":[{"cipher":"none","key":1,"status":{"code":0,"message":"ok"}}],)"
+         R"("status":{"code":0,"lock":{"backup":{"held":false}},"message":"ok"}}])";
+}
 
 }  // namespace aurum::backup::testing

@@ -1,0 +1,103 @@
+// Scenario: what can be wrong with a repository is said in one line that names it, and a good one
+// is not harmed.
+#include <fstream>
+
+#include "backup/testing/backup_fixture.h"
+
+namespace aurum::backup {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class BackupFaults : public testing::Backup {
+ protected:
+  model::BackupConfig& backup() { return *one_.config.aurum.backup; }
+  void write_conf() {
+    const auto written = write_pgbackrest_conf(one_.config, {});
+    ASSERT_TRUE(written) << written.error().text();
+  }
+  std::string take(const std::string& type = "incr") {
+    const auto made = wait(Pgbackrest(one_.config).take(type, {}));
+    return made ? "" : made.error().text();
+  }
+  std::string verify() {
+    const auto verified = wait(Pgbackrest(one_.config).verify());
+    return verified ? "" : verified.error().text();
+  }
+  /// Files of the repository whose path has this in it.
+  std::vector<fs::path> files(const std::string& part) {
+    std::vector<fs::path> out;
+    for (const auto& entry : fs::recursive_directory_iterator(repository()))
+      if (entry.is_regular_file() && entry.path().string().find(part) != std::string::npos)
+        out.push_back(entry.path());
+    std::ranges::sort(out);
+    return out;
+  }
+};
+
+TEST_F(BackupFaults, are_named_and_leave_a_good_repository_alone) {
+  backup().repositories[0].bundle = false;
+  write_conf();
+  bootstrap();
+  ASSERT_EQ(take("full"), "");
+
+  // Another key.
+  backup().repositories[0].cipher_pass = "another";
+  write_conf();
+  EXPECT_THAT(take(), HasSubstr("cannot be decrypted"));
+  backup().repositories[0].cipher_pass = "se cret";
+  // A stanza that was never made, and one that was.
+  Pgbackrest remembers(one_.config);
+  backup().stanza = "other";
+  write_conf();
+  remembers.remember(system_identifier_);
+  const auto lost = wait(remembers.take("incr", {}));
+  ASSERT_FALSE(lost);
+  EXPECT_THAT(lost.error().text(), HasSubstr("the repository has lost the stanza other"));
+  backup().stanza = "demo";
+  write_conf();
+  // Nothing may be written.
+  for (const auto& folder : {repository() / "backup" / "demo", repository() / "archive" / "demo"})
+    ASSERT_EQ(::chmod(folder.c_str(), 0500), 0);
+  EXPECT_THAT(take(), HasSubstr("Permission denied"));
+  for (const auto& folder : {repository() / "backup" / "demo", repository() / "archive" / "demo"})
+    ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
+  ASSERT_EQ(take(), "");
+  EXPECT_EQ(verify(), "");
+
+  // A backup's file is damaged, and WAL is missing.
+  for (int i = 0; i < 3; ++i) sql(one_, "SELECT pg_switch_wal()");
+  const auto newest = sql(one_, "SELECT pg_walfile_name(pg_current_wal_lsn())");
+  ASSERT_EQ(take(), "");
+  const auto victim = files("/pg_data/global/pg_control").front();
+  std::ofstream(victim, std::ios::in | std::ios::out | std::ios::binary).seekp(40) << "damaged";
+  EXPECT_THAT(verify(), HasSubstr("pg_control"));
+  const auto segments = files("/archive/demo/15-1/0000000100000000/");
+  ASSERT_GT(segments.size(), 4U);
+  const auto gap = segments[segments.size() - 3];
+  fs::remove(gap);
+  EXPECT_THAT(verify(), HasSubstr("WAL is missing between"));
+}
+
+TEST_F(BackupFaults, a_full_disk_is_named_and_keeps_the_wal) {
+  const char* disk = std::getenv("AURUM_TEST_SMALL_DISK");
+  if (disk == nullptr) GTEST_SKIP() << "needs root, to mount a small disk";
+  backup().repositories[0].path = std::string(disk) + "/repository";
+  backup().include = root_ / "user.conf";
+  std::ofstream(backup().include) << "[global]\narchive-timeout=5\n";
+  write_conf();
+  bootstrap();
+  ASSERT_TRUE(wait(Pgbackrest(one_.config).ensure_stanza()));
+  EXPECT_NE(take("full"), "") << "it is larger than the disk";
+  sql(one_,
+      "CREATE TABLE t AS SELECT sha512(i::text::bytea)::text AS x FROM generate_series(1, 50000) "
+      "i");
+  sql(one_, "SELECT pg_switch_wal()");
+  const auto failing = report_until([](const auto& r) { return r.state.failures >= 1; });
+  EXPECT_THAT(failing.state.error, HasSubstr("No space left on device"));
+  EXPECT_GE(failing.waiting, 1U);
+}
+
+}  // namespace
+}  // namespace aurum::backup

@@ -1,0 +1,97 @@
+// What REST and metrics show of backups.
+#include <fmt/format.h>
+
+#include "backup/exporter.h"
+#include "backup/keeper.h"
+#include "backup/show.h"
+#include "backup/wal_gap.h"
+#include "runtime/clock.h"
+
+namespace aurum::backup {
+
+using model::Value;
+
+namespace {
+
+std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
+
+}  // namespace
+
+Value Keeper::document() const {
+  const AgentView view = setting_.look();
+  if (view.config == nullptr || !view.config->aurum.backup) return Value::object();
+  const auto& backup = *view.config->aurum.backup;
+  Value out;
+  if (catalogue_ && view.leads) {  // another node's is old
+    const auto parsed = model::parse_json(catalogue_json(*catalogue_, backup.stanza));
+    if (parsed) out = *parsed;
+  }
+  out.set("stanza", backup.stanza);
+  if (!catalogue_error_.empty()) out.set("error", catalogue_error_);
+  out.set("schedule", schedule_value(backup.schedule, view.config->scope, view.keys, wall_s()));
+  Value archiving;
+  archiving.set("failing", archive_.failing());
+  archiving.set("waiting", static_cast<std::int64_t>(archive_.waiting));
+  archiving.set("left", static_cast<std::int64_t>(archive_.left));
+  if (!archive_.oldest_waiting.empty()) archiving.set("oldest_waiting", archive_.oldest_waiting);
+  if (!archive_.state.ok_file.empty()) archiving.set("last", archive_.state.ok_file);
+  if (archive_.failing()) archiving.set("error", archive_.state.error);
+  if (!gap_.empty()) archiving.set("gap", gap_);
+  out.set("archiving", std::move(archiving));
+  Value space = Value::array();
+  for (const auto& [number, bytes] : space_) {
+    Value row;
+    row.set("repository", number);
+    row.set("free", bytes.free);
+    row.set("size", bytes.size);
+    space.push_back(std::move(row));
+  }
+  out.set("space", std::move(space));
+  return out;
+}
+
+std::string Keeper::metrics() const {
+  const AgentView view = setting_.look();
+  if (view.config == nullptr || !view.config->aurum.backup) return {};
+  const auto& config = *view.config;
+  const auto& backup = *config.aurum.backup;
+  const auto now = runtime::wall_now();
+  const auto of = fmt::format("{},{},{}", label("scope", config.scope), label("name", config.name),
+                              label("stanza", backup.stanza));
+  std::string out;
+  if (catalogue_ && view.leads) out += render_exporter(*catalogue_, backup.stanza, wall_s());
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    Series(out, name, help).sample(of, value);
+  };
+  Series age(out, "aurum_backup_age_seconds",
+             "Seconds since the last good backup of this kind was begun.");
+  for (const auto& [kind, run] : view.keys.state.good)
+    if (is_backup(kind))
+      age.sample(fmt::format("{},{}", of, label("backup_type", to_string(kind))),
+                 std::max<std::int64_t>(wall_s() - run.started, 0));
+  gauge("aurum_backup_running", "Whether pgBackRest works for the cluster now.",
+        std::int64_t{view.keys.lock.has_value()});
+  gauge("aurum_backup_failures", "Runs that failed since the last good one.",
+        std::int64_t{view.keys.state.failures});
+  const bool primary =
+      view.leads && view.facts != nullptr && view.facts->accepting && !view.facts->in_recovery;
+  gauge("aurum_archive_lag_bytes", "WAL that is written and not archived; 0 on a standby.",
+        std::int64_t{primary ? archive_lag_bytes(archive_, view.facts->flush_lsn) : 0});
+  gauge("aurum_archive_lag_seconds", "Age of the oldest finished WAL file that is not archived.",
+        archive_lag_seconds(archive_, now));
+  gauge("aurum_archive_waiting_files", "Finished WAL files that are not archived.",
+        static_cast<std::int64_t>(archive_.waiting + archive_.left));
+  gauge("aurum_archive_failures", "Calls to the repository that failed since the last good one.",
+        std::int64_t{archive_.state.failures});
+  gauge("aurum_archive_gap", "Whether WAL is known to be in no archive.",
+        std::int64_t{!gap_.empty()});
+  Series free(out, "aurum_backup_repository_free_bytes", "Space left for backups.");
+  for (const auto& [number, bytes] : space_)
+    free.sample(fmt::format("{},repo_key=\"{}\"", of, number), bytes.free);
+  Series size(out, "aurum_backup_repository_size_bytes", "Size of the repository's file system.");
+  for (const auto& [number, bytes] : space_)
+    size.sample(fmt::format("{},repo_key=\"{}\"", of, number), bytes.size);
+  return out;
+}
+
+}  // namespace aurum::backup

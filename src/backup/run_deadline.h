@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace aurum::backup {
+
+/// Until when a run of pgBackRest may go on, in a file that `aurum backup-run` looks at: it ends
+/// pgBackRest when the moment has passed or the process that made the file has gone, also when that
+/// one is frozen or was killed.
+class RunDeadline {
+ public:
+  /// Makes the file in `folder`; it is removed with the object.
+  static Result<RunDeadline> create(const std::filesystem::path& folder);
+  RunDeadline(RunDeadline&& other) noexcept;
+  RunDeadline& operator=(RunDeadline&&) = delete;
+  ~RunDeadline();
+
+  const std::filesystem::path& file() const { return file_; }
+  void move_to(Instant until);
+
+ private:
+  RunDeadline(std::filesystem::path file, int fd) : file_(std::move(file)), fd_(fd) {}
+  std::filesystem::path file_;
+  int fd_;
+};
+
+/// kNever's opposite, the beginning of time, when the file is not there.
+Instant read_run_deadline(const std::filesystem::path& file);
+
+/// `aurum backup-run --parent PID [--until FILE] [--config FILE] PROGRAM [ARGUMENTS]`: its exit
+/// code is the program's, 255 when it had to be ended. When the file of --config changes, the
+/// program gets SIGHUP.
+int backup_run_main(int argc, char** argv);
+
+}  // namespace aurum::backup

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "backup/archive_report.h"
+#include "backup/cluster_backups.h"
+#include "model/config.h"
+#include "model/lsn.h"
+
+/// What people and programs are shown of the schedule and of archiving. Pure.
+namespace aurum::backup {
+
+/// Times, the last and the next run of each kind, what runs now, and failures.
+model::Value schedule_value(const model::BackupSchedule& schedule, std::string_view scope,
+                            const BackupKeys& keys, std::int64_t now);
+/// The same as lines of at most 80 columns; times in UTC.
+std::string render_schedule(const model::BackupSchedule& schedule, std::string_view scope,
+                            const BackupKeys& keys, std::int64_t now);
+
+/// WAL between the end of the last archived file and `written`.
+std::int64_t archive_lag_bytes(const ArchiveReport& report, model::Lsn written);
+/// Age of the oldest finished file that waits; 0 when none does.
+double archive_lag_seconds(const ArchiveReport& report, WallTime now);
+
+}  // namespace aurum::backup

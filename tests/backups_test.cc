@@ -1,0 +1,278 @@
+// A cluster backs itself up: by its schedule, from a standby through TLS, one run at a time
+// whatever becomes of agents, nodes and the repository.
+#include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "backup/testing/recorded.h"
+#include "net/testing/certificates.h"
+#include "runtime/clock.h"
+#include "stack/process.h"
+#include "support/cluster_test.h"
+#include "support/scripts.h"
+
+namespace aurum::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// Three nodes with a repository on their common disk. pgBackRest is behind a script that notes
+/// each backup, and hangs where a test wants it: {dir}/slow stops backups, {dir}/hang everything.
+constexpr const char* kPgbackrest = R"(case "$*" in
+*" backup --type"*) if [ -e {dir}/pid ] && kill -0 $(cat {dir}/pid) 2>/dev/null; then echo overlap >> {dir}/overlaps; fi
+  echo $$ > {dir}/pid; echo "$*" >> {dir}/backups; [ ! -e {dir}/slow ] || exec sleep 600;;
+esac
+[ ! -e {dir}/hang ] || exec sleep 600
+exec pgbackrest "$@")";
+
+class Backups : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = need(stack::Scratch::make(3, 1));
+    auto& plan = scratch_->plan();
+    plan.overrides = fmt::format(
+        R"({{"postgresql": {{"parameters": {{"unix_socket_directories": "{0}/run"}}}},
+            "aurum": {{"backup": {{"program": "{1}", "stanza": "main", "archive_push_timeout": 4,
+              "repositories": [{{"path": "{0}/repository", "bundle": true, "retention": {{"full": 4}}}}],
+              "tls": {{"ca_file": "{0}/tls/ca", "cert_file": "{0}/tls/cert", "key_file": "{0}/tls/key",
+                       "host": "localhost", "listen": "127.0.0.1", "port": 65001}},
+              "full": "0 2 1 1 *", "diff": "off", "incr": "0 2 1 1 *", "verify": "off"}}}}}})",
+        plan.dir.string(), script_path(plan, "pgbackrest"));
+    need(scratch_->create());
+    auto& c = scratch_->cluster();
+    write_script(c, "pgbackrest", kPgbackrest);
+    make_certificates(c);
+    const auto ports = need(stack::free_ports(3));
+    for (std::size_t node = 0; node < 3; ++node) {
+      auto text = file_text(c.config_of(node));
+      text.replace(text.find("65001"), 5, std::to_string(ports[node]));
+      std::ofstream(c.config_of(node)) << text;
+    }
+    need(scratch_->start(seconds(120)));
+  }
+  static void TearDownTestSuite() { scratch_.reset(); }
+  void TearDown() override {
+    for (const char* name : {"slow", "hang"}) fs::remove(script_path(c().plan(), name));
+    EXPECT_EQ(script_output(c(), "overlaps"), "") << "two at once";
+    if (!HasFailure()) return;
+    for (const auto& node : c().plan().nodes)
+      std::cerr << "--- " << node.name << "\n" << file_text(c().log_of(node.name));
+    std::cerr << "--- state: " << get_key(c(), "aurum_backup/state").value_or("none") << "\n";
+  }
+  static void make_certificates(const stack::Cluster& c) {
+    const auto dir = c.plan().dir / "tls";
+    fs::create_directory(dir);
+    const auto ca = net::testing::make_identity("authority", nullptr, 1);
+    const auto node = net::testing::make_identity("localhost", &ca, 2);
+    net::testing::write_certificate(ca, dir / "ca");
+    net::testing::write_certificate(node, dir / "cert");
+    net::testing::write_key(node, dir / "key");
+    ::chmod((dir / "key").c_str(), 0600);
+    for (const char* name : {"", "ca", "cert", "key"})
+      if (::chown((dir / name).c_str(), c.account().uid, c.account().gid) != 0)
+        throw std::runtime_error("cannot give away the certificates");
+  }
+
+  static stack::Cluster& c() { return scratch_->cluster(); }
+  static const std::string& name(std::size_t node) { return c().plan().nodes.at(node).name; }
+  static std::size_t index(const std::string& node) {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (name(i) == node) return i;
+    throw std::runtime_error("no node " + node);
+  }
+  static json state() {
+    const auto text = get_key(c(), "aurum_backup/state");
+    return text ? json::parse(*text, nullptr, false) : json::object();
+  }
+  static json good(const std::string& kind) {
+    const auto now = state();
+    return now.contains("good") && now["good"].contains(kind) ? now["good"][kind] : json::object();
+  }
+  static std::string holder() {
+    const auto text = get_key(c(), "aurum_backup/lock");
+    return text ? json::parse(*text, nullptr, false).value("node", "") : "";
+  }
+  static json wait_for_good(const std::string& kind, const std::string& after = {}) {
+    wait_until("a good " + kind, [&] {
+      const auto label = good(kind).value("label", "");
+      return !label.empty() && label != after;
+    });
+    return good(kind);
+  }
+  /// A run is due at once: that of an agent that was lost.
+  static void ask_for_incr() {
+    wait_until("a free lock", [] { return holder().empty(); });
+    auto now = state();
+    now["running"] = {{"kind", "incr"}, {"node", "lost"}, {"started", 1}};
+    need(put_key(c(), "aurum_backup/state", now.dump()));
+  }
+  static std::string rest(std::size_t node, const std::string& path) {
+    const auto reply = need(c().rest(node, "GET", path));
+    EXPECT_EQ(reply.status, 200) << path;
+    return reply.body;
+  }
+  static std::string aurum_backup(std::size_t node, const std::string& words) {
+    run_as_account(c(), fmt::format("{} backup -c {} {}", need(stack::own_program()),
+                                    c().config_of(node).string(), words));
+    return script_output(c(), "run.log");
+  }
+  static bool lives(const std::string& pid_file_text) {
+    return !pid_file_text.empty() && ::kill(std::stoi(pid_file_text), 0) == 0;
+  }
+
+  static std::unique_ptr<stack::Scratch> scratch_;
+};
+std::unique_ptr<stack::Scratch> Backups::scratch_;
+
+TEST_F(Backups, a_new_cluster_makes_its_stanza_and_a_full_backup_of_a_standby) {
+  const auto full = wait_for_good("full");
+  const auto lead = c().leader().value();
+  EXPECT_EQ(full.value("node", "").substr(0, 5), "node-") << full;
+  EXPECT_NE(full["node"], name(lead)) << full;
+  EXPECT_EQ(state()["system_identifier"], get_key(c(), "initialize").value_or("?"));
+  EXPECT_NE(script_output(c(), "backups").find("--backup-standby"), std::string::npos);
+
+  wait_until("the catalogue",
+             [&] { return rest(lead, "/backups").find("full") != std::string::npos; });
+  wait_until("the leader's look at it", [&] {
+    return rest(lead, "/metrics").find("pgbackrest_backup_info{") != std::string::npos;
+  });
+  wait_until("the space", [&] {
+    return rest(lead, "/metrics").find("repository_free_bytes{") != std::string::npos;
+  });
+  const auto metrics = rest(lead, "/metrics");
+  for (const char* line :
+       {"pgbackrest_stanza_status{stanza=\"main\"} 0\n", "backup_type=\"full\"} ",
+        "aurum_archive_lag_bytes{", "aurum_backup_repository_free_bytes{"})
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;
+
+  // By hand too, on the other standby, and shown with the schedule.
+  const auto other = 3 - lead - index(full["node"]);
+  const auto said = aurum_backup(other, "now --type diff");
+  EXPECT_NE(said.find("done: diff"), std::string::npos) << said;
+  EXPECT_EQ(good("diff")["node"], name(other));
+  const auto listed = aurum_backup(lead, "list");
+  EXPECT_NE(listed.find(good("diff").value("label", "?")), std::string::npos) << listed;
+  EXPECT_NE(listed.find("0 2 1 1 *"), std::string::npos) << listed;
+}
+
+// As recorded, from a program that prints it at once: what counts is our part.
+TEST_F(Backups, five_hundred_are_listed_in_half_a_second) {
+  std::ofstream(script_path(c().plan(), "info.json")) << backup::testing::many_backups(500);
+  write_script(c(), "recorded", "cat {dir}/info.json");
+  auto text = file_text(c().config_of(0));
+  const auto program = script_path(c().plan(), "pgbackrest");
+  text.replace(text.find(program), program.size(), script_path(c().plan(), "recorded"));
+  const auto config = script_path(c().plan(), "recorded.yml");
+  std::ofstream(config) << text;
+  const auto command = fmt::format("{} backup -c {} list", need(stack::own_program()), config);
+  Duration best = seconds(60);
+  for (int i = 0; i < 3; ++i) {
+    const Instant begun = runtime::now();
+    run_as_account(c(), command);
+    best = std::min(best, runtime::now() - begun);
+  }
+  EXPECT_LT(best, milliseconds(500));
+  EXPECT_GT(line_count(script_output(c(), "run.log")), 500U);
+}
+
+TEST_F(Backups, follow_a_switchover) {
+  wait_for_good("full");
+  const auto old = c().leader().value();
+  need(c().switchover());
+  wait_until("another leader", [&] { return c().leader() && *c().leader() != old; });
+  need(c().wait_healthy(seconds(60)));
+  const auto lead = c().leader().value();
+  const auto before = good("incr").value("label", "");
+  ask_for_incr();
+  const auto incr = wait_for_good("incr", before);
+  EXPECT_NE(incr["node"], name(lead));
+}
+
+class BackupsFull : public Backups {};
+
+TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
+  wait_for_good("full");
+  const auto before = good("incr").value("label", "");
+  write_script(c(), "slow", "");
+  ask_for_incr();
+  wait_until("a backup that hangs",
+             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
+  const auto node = index(holder());
+  const auto pid = script_output(c(), "pid");
+  fs::remove(script_path(c().plan(), "slow"));
+  ASSERT_TRUE(c().kill(node, Part::agent));
+  wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(3));
+  const auto incr = wait_for_good("incr", before);
+  EXPECT_NE(incr["node"], name(node));
+  need(c().start_node(node));
+  need(c().wait_healthy(seconds(60)));
+}
+
+// Frozen, and cut off from etcd, are the same here: the lock goes, and its pgBackRest before it.
+TEST_F(Backups, of_an_agent_that_is_frozen_end_before_others_begin) {
+  wait_for_good("full");
+  const auto before = good("incr").value("label", "");
+  write_script(c(), "slow", "");
+  ask_for_incr();
+  wait_until("a backup that hangs",
+             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
+  const auto node = index(holder());
+  const auto pid = script_output(c(), "pid");
+  fs::remove(script_path(c().plan(), "slow"));
+  ASSERT_TRUE(c().freeze(node, Part::agent));
+  wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(6));
+  const auto incr = wait_for_good("incr", before);  // TearDown looks for two at once
+  EXPECT_NE(incr["node"], name(node));
+  ASSERT_TRUE(c().thaw(node, Part::agent));
+  need(c().wait_healthy(seconds(60)));
+}
+
+// FAILURES F38: the repository hangs, and everything else goes on. What the old leader could not
+// archive is archived when the repository is back.
+TEST_F(Backups, of_a_dead_repository_delay_nobody) {
+  wait_for_good("full");
+  const auto old = c().leader().value();
+  write_script(c(), "hang", "");
+  ask_for_incr();
+  need(sql(c(), old, "CREATE TABLE IF NOT EXISTS t(i int)"));
+  for (int i = 0; i < 3; ++i)
+    need(sql(c(), old, "INSERT INTO t VALUES (1); SELECT pg_switch_wal()"));
+  const auto waiting = need(sql(c(), old, "SELECT pg_walfile_name(pg_current_wal_lsn())"));
+  const Instant begun = runtime::now();
+  need(c().switchover());
+  wait_until("another leader", [&] { return c().leader() && *c().leader() != old; });
+  const auto took = runtime::now() - begun;
+  EXPECT_LT(took, seconds(6)) << "archive_stop_timeout is 3 s";
+  ASSERT_TRUE(c().kill(*c().leader(), Part::node));
+  wait_until("a third leader", [&] { return c().leader().has_value(); }, seconds(30));
+  for (std::size_t node = 0; node < 3; ++node) need(c().start_node(node));
+  need(c().wait_healthy(seconds(60)));
+  fs::remove(script_path(c().plan(), "hang"));
+  need(sql(c(), c().leader().value(), "SELECT pg_switch_wal()"));  // wakes the archiver
+  wait_until(
+      "all WAL in the archive",
+      [&] {
+        std::string names;
+        for (const auto& entry : fs::recursive_directory_iterator(c().plan().dir / "repository"))
+          names += entry.path().filename().string() + "\n";
+        const auto first = std::stoul(waiting.substr(16), nullptr, 16);
+        for (auto number = first - 3; number < first; ++number)
+          if (names.find(fmt::format("{}{:08X}", waiting.substr(0, 16), number)) == names.npos)
+            return false;
+        return true;
+      },
+      seconds(150));
+  wait_until("the old leader's word on it", [&] {
+    return file_text(c().log_of(name(old))).find("files of WAL that were left over") !=
+           std::string::npos;
+  });
+}
+
+}  // namespace
+}  // namespace aurum::tests
