@@ -1,5 +1,6 @@
 #include "stack/plan.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -96,6 +97,29 @@ TEST(Config, overrides_are_merged_and_the_sync_mode_is_written) {
     EXPECT_NE(yaml->find(part), std::string::npos) << part << *yaml;
   }
   EXPECT_EQ(yaml->find("pg_hba"), std::string::npos);
+}
+
+TEST(Config, with_tls_every_link_has_its_certificates) {
+  auto plan = default_plan("/base").value();
+  plan.tls = true;
+  const auto yaml = agent_config(plan, Secrets{"s", "r", "w", "t", "k"}, 0, {"/pg/bin", ""});
+  ASSERT_TRUE(yaml);
+  for (const char* part :
+       {"certfile: /base/certs/node-1/rest.crt\n", "protocol: https\n", "ssl: \"on\"\n",
+        "hostnossl all all 127.0.0.1/32 reject", "clientcert=verify-ca",
+        "sslkey: /base/certs/node-1/replication.key\n", "sslmode: verify-full\n"}) {
+    EXPECT_NE(yaml->find(part), std::string::npos) << part << *yaml;
+  }
+  const auto etcd = etcd_arguments(plan, Secrets{"s", "r", "w", "t", "k"}, 1);
+  const auto has = [&](const std::string& word) {
+    return std::ranges::find(etcd, word) != etcd.end();
+  };
+  EXPECT_TRUE(has("https://127.0.0.1:2381") && has("--client-cert-auth") &&
+              has("/base/certs/etcd-2/peer.key"));
+  EXPECT_EQ(connection_string(plan, Access::any),
+            "postgresql://postgres@127.0.0.1:5432,127.0.0.1:5433,127.0.0.1:5434/postgres?"
+            "sslmode=verify-full&sslrootcert=/base/certs/node-1/ca.crt");
+  EXPECT_TRUE(plan_from_json(to_json(plan), "/base")->tls);
 }
 
 TEST(Config, secrets_are_long_different_and_survive_their_file) {
