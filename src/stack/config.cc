@@ -175,17 +175,20 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   auto role = [](const char* name, const std::string& password) {
     return json{{"username", name}, {"password", password}};
   };
-  doc["postgresql"] = {{"listen", postgres},
-                       {"connect_address", postgres},
-                       {"data_dir", (plan.dir / "data" / node.name).string()},
-                       {"bin_dir", programs.postgres_bin_dir},
-                       {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
-                       {"authentication",
-                        {{"superuser", role("postgres", secrets.superuser)},
-                         {"replication", role("replicator", secrets.replication)},
-                         {"rewind", role("rewinder", secrets.rewind)}}},
-                       {"parameters", {{"unix_socket_directories", ""}}},
-                       {"pg_hba", hba}};
+  doc["postgresql"] = {
+      {"listen", postgres},
+      {"connect_address", postgres},
+      {"data_dir", (plan.dir / "data" / node.name).string()},
+      {"bin_dir", programs.postgres_bin_dir},
+      {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
+      {"authentication",
+       {{"superuser", role("postgres", secrets.superuser)},
+        {"replication", role("replicator", secrets.replication)},
+        {"rewind", role("rewinder", secrets.rewind)}}},
+      // pgBackRest reaches its PostgreSQL by a socket only.
+      {"parameters",
+       {{"unix_socket_directories", plan.backup ? (plan.dir / "run").string() : std::string()}}},
+      {"pg_hba", hba}};
   if (plan.own_agent() && !programs.fence_library.empty())
     doc["aurum"] = {{"fence", {{"library", programs.fence_library}}}};
   if (plan.own_agent() && plan.backup)

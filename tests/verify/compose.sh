@@ -3,7 +3,7 @@
 
 NODES=(postgres-1 postgres-2 postgres-3)
 base=$(free_base)
-export COMPOSE_PROJECT_NAME=aurum-verify-$$ AURUM_NETWORK=aurum-verify-$$ AURUM_DEVELOPMENT=1
+export COMPOSE_PROJECT_NAME=aurum-verify-$$ AURUM_DEVELOPMENT=1
 export COMPOSE_PROFILES=${COMPOSE_PROFILES-monitoring} AURUM_TAG=${AURUM_TAG:-dev} AURUM_BIND=127.0.0.1
 port=$base
 for name in POSTGRES_1 POSTGRES_2 POSTGRES_3 REST_1 REST_2 REST_3 EXPORTER_1 EXPORTER_2 EXPORTER_3 READ_WRITE READ_ONLY \
@@ -41,7 +41,7 @@ members() {
   done
   return 1
 }
-tell_more() { compose logs --tail 15 2>&1 | tail -n 60; }
+tell_more() { compose logs --tail 8 2>&1 | cut -c1-200 | tail -n 80; }
 clean_up() {
   compose --profile monitoring --profile tools down --volumes --timeout 2 >/dev/null 2>&1
   docker ps -aq --filter "label=org.aurum.stack=$COMPOSE_PROJECT_NAME" | xargs -r docker rm -f >/dev/null

@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 
 # leader, replicas: from members(), which is JSON on one line: "Member": "postgres-1", ... "Role": "Leader".
-list() { members | tr '{' '\n' | sed -n 's/.*"Member": "\([^"]*\)".*"Role": "\([^"]*\)".*"State": "\([^"]*\)".*/\1 \2 \3/p' | tee "$WORK/list"; }
-leader() { list | awk '$2 == "Leader" {print $1; exit}'; }
-replicas() { list | awk '$2 != "Leader" {print $1}'; }
-cluster_whole() { list | awk '$2 == "Leader" && $3 == "running" {l++} $2 != "Leader" && $3 == "streaming" {r++} END {exit !(l == 1 && r == 2)}'; }
+list() { members | tr '{' '\n' | sed -n 's/.*"Member": "\([^"]*\)".*"Role": "\([^"]*\)".*"State": "\([^"]*\)".*/\1|\2|\3/p' | tee "$WORK/list"; }
+leader() { list | awk -F'|' '$2 == "Leader" {print $1; exit}'; }
+replicas() { list | awk -F'|' '$2 != "Leader" {print $1}'; }
+cluster_whole() { list | awk -F'|' '$2 == "Leader" && $3 == "running" {l++} $2 != "Leader" && $3 == "streaming" {r++} END {exit !(l == 1 && r == 2)}'; }
 
 check_connections() {
   local node said
