@@ -91,6 +91,45 @@ check_metrics() {
   [[ $COMPOSE_PROFILES == *monitoring* ]] || return 0
   until_so 60 targets_up || why "Prometheus sees $(prometheus 'count(up == 1)') of 11 targets, $(prometheus 'sum(pg_up)') databases, $(prometheus 'sum(patroni_primary)') primaries: $(cat "$WORK/promtool")"
 }
+renew_certificates() { compose run --rm certs renew /hosts --all; }
+postgres_port() { echo "$POSTGRES_1_PORT"; }
+rest_port() { echo "$REST_1_PORT"; }
+# The pid of the agent in a node's container, and what there is of zombies.
+# shellcheck disable=SC2016 # expanded in the container
+agent_of() {
+  in_node "$1" bash -c 'for p in /proc/[0-9]*; do [[ $(tr "\0" " " <$p/cmdline) != "/usr/bin/aurum agent "* ]] || echo "${p#/proc/}"; done 2>/dev/null'
+}
+# shellcheck disable=SC2016 # expanded in the container
+zombies_of() { in_node "$1" bash -c 'cat /proc/[0-9]*/stat 2>/dev/null | sed "s/.*) //" | grep -c ^Z'; }
+started() { sql "$1" "$(conninfo_of "$1") $TLS" 'SELECT pg_postmaster_start_time()'; }
+other_agent() {
+  local now
+  now=$(agent_of "$1")
+  [ -n "$now" ] && [ "$now" != "$2" ] && health "$1" /health
+}
+# The guard is the first process: it starts a killed agent again, buries what others leave, and ends in order.
+check_first_process() {
+  local node agent before
+  node=$(leader)
+  agent=$(agent_of "$node")
+  before=$(started "$node")
+  [ -n "$agent" ] && [ -n "$before" ] || { why "no agent in $node"; return; }
+  in_node "$node" bash -c "kill -9 $agent"
+  until_so 20 other_agent "$node" "$agent" || { why "$node: the killed agent was not started again"; return; }
+  [ "$(started "$node")" = "$before" ] || { why "$node: PostgreSQL was restarted with its agent"; return; }
+  until_so 5 no_zombies "$node" || { why "$node: $(zombies_of "$node") zombies"; return; }
+  until_so 30 cluster_whole || why "not whole again"
+}
+no_zombies() { [ "$(zombies_of "$1")" = 0 ]; }
+check_stop() {
+  local first code
+  first=$(leader)
+  compose stop "$first" >/dev/null 2>&1
+  code=$(docker inspect -f '{{.State.ExitCode}}' "$(compose ps -aq "$first")")
+  [ "$code" = 0 ] || { why "$first ended with $code"; return; }
+  until_so 5 other_leader "$first" || { why "nobody leads 5 s after $first was stopped in order"; return; }
+  start_node "$first" && until_so 60 cluster_whole || why "$first does not rejoin"
+}
 check_pooler() {
   local said
   # A login that PgBouncer must look up itself.

@@ -64,4 +64,14 @@ check_metrics() {
 }
 # rest NODE PATH: by TLS, without a client's certificate.
 rest() { curl -sS --max-time 5 --cacert "$AURUM_STACK_DIR/certs/node-1/ca.crt" "https://127.0.0.1:$((base + 9 + ${1#node-}))$2" 2>&1; }
+renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all; }
+postgres_port() { echo "$base"; }
+rest_port() { echo "$((base + 10))"; }
+check_first_process() { :; }
+check_stop() {
+  local first
+  first=$(leader)
+  "$program" ctl -c "$(config_of "$first")" switchover --force >"$WORK/said" 2>&1 || { why "$(tail -n 1 "$WORK/said")"; return; }
+  until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
+}
 check_pooler() { :; }

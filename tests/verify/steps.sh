@@ -56,6 +56,18 @@ check_rest() {
   done
 }
 
+# serial PORT [OPTIONS]: of the certificate that is served there.
+serial() { openssl s_client -connect "127.0.0.1:$1" "${@:2}" </dev/null 2>/dev/null | openssl x509 -noout -serial 2>/dev/null; }
+serials() { serial "$(postgres_port)" -starttls postgres; serial "$(rest_port)"; }
+both_renewed() { [ -z "$(comm -12 <(sort "$WORK/serials") <(serials | sort))" ]; }
+check_renewal() {
+  command -v openssl >/dev/null || return 0
+  serials >"$WORK/serials"
+  [ "$(wc -l <"$WORK/serials")" = 2 ] || { why "no certificate is served"; return; }
+  renew_certificates >"$WORK/said" 2>&1 || { why "$(tail -n 2 "$WORK/said")"; return; }
+  until_so 30 both_renewed || why "after 30 s the former one is served still"
+}
+
 other_leader() {
   local now
   now=$(leader)
@@ -108,8 +120,11 @@ run_steps() {
   step "the pooler" check_pooler "${NODES[0]}"
   step "plain connections are refused" check_plain_refused
   step "a row written is read on both replicas" check_replication
+  step "renewed certificates are served without a restart" check_renewal
   step "REST: who leads, who follows" check_rest
   step "metrics" check_metrics
+  step "a killed agent is started again, PostgreSQL runs on" check_first_process
+  step "a planned end of the leader hands over" check_stop
   step "failover: the leader is killed while writes go on" check_failover
   sed 's/^/           /' "$WORK/failover"
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
