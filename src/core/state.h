@@ -81,7 +81,7 @@ struct State {
   model::Value tags;  ///< effective
 
   // The store.
-  std::optional<model::ClusterView> view;
+  model::SharedView view;  ///< null: not known yet
   Instant view_at;        ///< sent_at of the last proof that `view` is what the store holds
   std::string dcs_error;  ///< "" while the store answers
   model::Revision revision_min = 0;  ///< older snapshots are from before a write of ours

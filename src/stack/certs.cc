@@ -84,8 +84,8 @@ bool give_to_owner_of(const fs::path& folder, int fd) {
   return ::stat(folder.c_str(), &info) == 0 && ::fchown(fd, info.st_uid, info.st_gid) == 0;
 }
 
-/// Whole or not at all, and by a rename, so that a reader sees the old one or the new one. Root writes
-/// for the folder's owner, who is to read it.
+/// Whole or not at all, and by a rename, so that a reader sees the old one or the new one. Root
+/// writes for the folder's owner, who is to read it.
 Status write_file(const fs::path& file, std::string_view text, mode_t mode) {
   const fs::path fresh = file.string() + ".new";
   const auto failed = [&] {
@@ -97,7 +97,8 @@ Status write_file(const fs::path& file, std::string_view text, mode_t mode) {
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return failed();
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       give_to_owner_of(file.parent_path(), fd) && ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
+                       give_to_owner_of(file.parent_path(), fd) && ::fchmod(fd, mode) == 0 &&
+                       ::fsync(fd) == 0;
   ::close(fd);
   if (!written || ::rename(fresh.c_str(), file.c_str()) != 0) return failed();
   return {};

@@ -189,9 +189,9 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
       {"parameters",
        {{"unix_socket_directories", plan.backup ? (plan.dir / "run").string() : std::string()}}},
       {"pg_hba", hba}};
-  if (plan.own_agent() && !programs.fence_library.empty())
+  if (plan.agent_of(index).empty() && !programs.fence_library.empty())
     doc["aurum"] = {{"fence", {{"library", programs.fence_library}}}};
-  if (plan.own_agent() && plan.backup)
+  if (plan.agent_of(index).empty() && plan.backup)
     doc["aurum"]["backup"] = {
         {"stanza", plan.scope},
         {"repositories", json::array({{{"path", (plan.dir / "backups").string()}}})}};
