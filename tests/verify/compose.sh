@@ -87,8 +87,17 @@ prometheus() {
     sed -n 's/.*=> \([0-9.]*\) .*/\1/p' | head -n 1
 }
 targets_up() { [ "$(prometheus 'count(up == 1)')" = 11 ] && [ "$(prometheus 'sum(pg_up)')" = 3 ] && [ "$(prometheus 'sum(patroni_primary)')" = 1 ]; }
+# Whatever the alert rules ask for is there to be asked.
+rules_have_metrics() {
+  grep -vhE 'summary:|runbook:|^#' config/prometheus/rules/*.yml | grep -oE '\b(patroni|aurum|pg|etcd|haproxy)_[a-z_]+' | sort -u >"$WORK/wanted"
+  compose exec -T prometheus promtool query instant --http.config.file=/etc/prometheus/health.yml https://localhost:9090 \
+    "count by (__name__) ({__name__=~\"$(paste -sd'|' "$WORK/wanted")\"})" 2>"$WORK/promtool" | grep -oE '\b(patroni|aurum|pg|etcd|haproxy)_[a-z_]+' | sort -u >"$WORK/known"
+  comm -23 "$WORK/wanted" "$WORK/known" >"$WORK/missing"
+  [ ! -s "$WORK/missing" ]
+}
 check_metrics() {
   [[ $COMPOSE_PROFILES == *monitoring* ]] || return 0
+  until_so 60 rules_have_metrics || { why "no such metric, yet a rule asks for it: $(tr '\n' ' ' <"$WORK/missing")"; return; }
   until_so 60 targets_up || why "Prometheus sees $(prometheus 'count(up == 1)') of 11 targets, $(prometheus 'sum(pg_up)') databases, $(prometheus 'sum(patroni_primary)') primaries: $(cat "$WORK/promtool")"
 }
 renew_certificates() { compose run --rm certs renew /hosts --all; }
