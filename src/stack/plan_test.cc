@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "stack/config.h"
+#include "stack/door.h"
 #include "stack/rest.h"
 #include "stack/terminal.h"
 
@@ -120,6 +121,17 @@ TEST(Config, with_tls_every_link_has_its_certificates) {
             "postgresql://postgres@127.0.0.1:5432,127.0.0.1:5433,127.0.0.1:5434/postgres?"
             "sslmode=verify-full&sslrootcert=/base/certs/node-1/ca.crt");
   EXPECT_TRUE(plan_from_json(to_json(plan), "/base")->tls);
+}
+
+TEST(Config, haproxy_asks_every_agent_who_is_primary) {
+  const auto conf = haproxy_conf(default_plan("/base").value(), 7000);
+  for (const char* part :
+       {"bind 127.0.0.1:7000\n", "httpchk OPTIONS /primary\n", "on-marked-down shutdown-sessions",
+        "server node-1 127.0.0.1:5432 port 8008\n", "server node-3 127.0.0.1:5434 port 8010\n"})
+    EXPECT_NE(conf.find(part), std::string::npos) << part << conf;
+  const auto pool = pgbouncer_conf("/base/run", 7001, 7000);
+  for (const char* part : {"port=7000\n", "listen_port = 7001\n", "/base/run/pgbouncer.users\n"})
+    EXPECT_NE(pool.find(part), std::string::npos) << part << pool;
 }
 
 TEST(Config, secrets_are_long_different_and_survive_their_file) {
