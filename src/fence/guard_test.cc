@@ -50,7 +50,8 @@ class Guard : public GuardTest {
   }
   int guard_exit() {
     int status = -1;
-    ::waitpid(std::exchange(guard_, 0), &status, 0);
+    const pid_t guard = std::exchange(guard_, 0);
+    EXPECT_TRUE(eventually([&] { return ::waitpid(guard, &status, WNOHANG) == guard; }));
     return status;
   }
 };
