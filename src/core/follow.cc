@@ -60,8 +60,8 @@ void Core::decide_follow() {
   if (!upstream) return result("waiting for the address of " + s_.view->leader->name);
   const bool same_leader = s_.rejoin_leader == s_.view->leader->name;
   const bool streaming = s_.facts->replication_state == "streaming";
-  const bool on_target = s_.applied && s_.applied->upstream == *upstream &&
-                         s_.facts->timeline >= leader_timeline();
+  const bool on_target =
+      s_.applied && s_.applied->upstream == *upstream && s_.facts->timeline >= leader_timeline();
   // Streaming from the leader on its own timeline proves that our WAL is part of its history. On an
   // older one it does not: a diverged standby is served up to the fork again and again.
   if (streaming && on_target) {

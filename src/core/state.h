@@ -32,6 +32,7 @@ struct Running {
 struct Pending {
   std::string what;
   Instant since;
+  bool given_up = false;  ///< of the lock, which was released since: its answer gives no leadership
 };
 
 /// Tries of something that fails, and when the next one may begin.
@@ -82,8 +83,8 @@ struct State {
 
   // The store.
   model::SharedView view;  ///< null: not known yet
-  Instant view_at;        ///< sent_at of the last proof that `view` is what the store holds
-  std::string dcs_error;  ///< "" while the store answers
+  Instant view_at;         ///< sent_at of the last proof that `view` is what the store holds
+  std::string dcs_error;   ///< "" while the store answers
   model::Revision revision_min = 0;  ///< older snapshots are from before a write of ours
   model::LeaseId lease = 0;
   Instant lease_sent_at;

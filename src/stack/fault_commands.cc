@@ -63,7 +63,10 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
   const Instant until = runtime::now() + timeout;
   for (;;) {
     const View view = cluster.observe();
-    const NodeView& seen = view.nodes[node];
+    NodeView seen = view.nodes[node];
+    // Patroni before 3.1 does not say whether a replica streams.
+    if (!cluster.plan().agent_of(node).empty() && view.healthy() && seen.role == "replica")
+      seen.streaming = true;
     if ((seen.answers && view.leader == node) || seen.streaming || runtime::now() >= until)
       return seen;
     progress.detail(seen.answers ? seen.state : "starting");
