@@ -117,6 +117,7 @@ Task<void> Agent::start() {
   else if (kept.error().code != Code::not_found)
     log_->warn("config.kept", kept.error().text());
   asio::co_spawn(io_, probe_loop(), asio::detached);
+  asio::co_spawn(io_, certificate_loop(), asio::detached);
   co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
   keeper_->hold(core_.state().timing.ttl);
   asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
@@ -355,6 +356,7 @@ api::NodeView Agent::view() const {
   if (s.job) v.progress = s.job->progress;
   v.effective_tags = s.tags;
   v.epoch = s.lead.epoch;
+  v.certificates = certificates_.views();
   if (v.is_leader) v.lease_remaining_s = to_seconds(s.lead.deadline - now);
   return v;
 }

@@ -13,6 +13,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "agent/certificates.h"
 #include "agent/lease_keeper.h"
 #include "agent/store_watcher.h"
 #include "api/api.h"
@@ -120,6 +121,7 @@ class Agent : public api::Node {
   runtime::Task<void> check_roles();
   void server_exited(int pid, std::string how);
   runtime::Task<void> revive_guard();
+  runtime::Task<void> certificate_loop();
 
   class GuardLauncher;
 
@@ -142,6 +144,7 @@ class Agent : public api::Node {
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<net::HttpServer> server_;
   std::unique_ptr<backup::Keeper> backups_;
+  Certificates certificates_;
 
   std::vector<core::Event> queue_;
   bool pumping_ = false;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -18,11 +17,10 @@
 
 #include "agent/agent.h"
 #include "agent/preflight.h"
+#include "agent/startup.h"
 #include "base/version.h"
 #include "model/config.h"
 #include "runtime/log.h"
-
-extern char** environ;
 
 namespace aurum::agent {
 
@@ -52,22 +50,6 @@ Examples
   kill -HUP PID        read CONFIG again
   kill -TERM PID       stop; a leader hands over first
 )";
-
-model::Environment environment() {
-  model::Environment env;
-  for (char** e = environ; *e != nullptr; ++e) {
-    if (const char* eq = std::strchr(*e, '='))
-      env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
-  }
-  return env;
-}
-
-void print_findings(const model::Loaded& loaded) {
-  for (const auto& finding : loaded.findings) {
-    const bool error = finding.level == model::Finding::Level::error;
-    std::fprintf(stderr, "%s: %s\n", error ? "error" : "warning", finding.text().c_str());
-  }
-}
 
 runtime::LogSettings log_settings(const model::LogConfig& log) {
   runtime::LogSettings settings;
@@ -119,7 +101,8 @@ bool check_machine(const model::LocalConfig& config, const std::string& source,
     return false;
   }
   boost::asio::io_context io;
-  const auto findings = run_alone(io, preflight(config, source, true));
+  auto findings = run_alone(io, preflight(config, source, true));
+  std::ranges::move(check_passwords(config, environment()), std::back_inserter(findings));
   for (const auto& finding : findings) {
     const bool error = finding.level == model::Finding::Level::error;
     log.log(error ? runtime::Level::critical : runtime::Level::warning, "start", finding.text());
@@ -137,6 +120,7 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
     };
     boost::asio::io_context io;
     add(check_advertised(*loaded.config, source));
+    add(check_passwords(*loaded.config, environment()));
     add(run_alone(io, preflight(*loaded.config, source, listen_ports)));
     io.restart();
     if (!has_error(loaded.findings))

@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/guard_launcher.h"
+#include "agent/rest_tls.h"
 #include "fence/run_dir.h"
 #include "runtime/clock.h"
 
@@ -23,6 +24,8 @@ namespace {
 /// A quiet node is looked at once a second, one on its way somewhere five times.
 constexpr auto kQuiet = std::chrono::milliseconds(1000);
 constexpr auto kBusy = std::chrono::milliseconds(200);
+/// A certificate is renewed weeks before its end.
+constexpr auto kCertificates = std::chrono::seconds(5);
 
 bool is_quiet(const core::State& s) {
   if (s.job || !s.facts || !s.facts->accepting) return false;
@@ -89,6 +92,34 @@ Task<void> Agent::check_roles() {
   auto missing = co_await postgres_->missing_roles();
   if (!missing) co_return;
   for (const auto& text : *missing) log_->warn("pg.roles", text);
+}
+
+/// Certificates renewed on the disk are taken up by whoever read them at its start. A bad one
+/// leaves the former in use, and is looked at again when it changes.
+Task<void> Agent::certificate_loop() {
+  using Use = Certificates::Use;
+  asio::steady_timer pause(io_);
+  for (;;) {
+    const auto changed = certificates_.look(config_, core_.state().dynamic);
+    const auto tls = rest_server_tls(config_.rest);
+    if (changed.contains(Use::rest) && tls) {
+      const Status renewed = server_->reload_tls(*tls);
+      if (renewed)
+        log_->info("certificates", "restapi: the new certificate is in use");
+      else
+        log_->error("certificates", renewed.error().within("restapi").text());
+    }
+    if (changed.contains(Use::postgresql)) {
+      const Status told = co_await postgres_->reload();
+      if (told)
+        log_->info("certificates", "PostgreSQL was told to read its new certificate");
+      else
+        log_->error("certificates", told.error().within("PostgreSQL").text());
+    }
+    pause.expires_after(kCertificates);
+    auto [ec] = co_await pause.async_wait(use_task);
+    (void)ec;
+  }
 }
 
 void Agent::server_exited(int pid, std::string how) {

@@ -67,6 +67,13 @@ class Page {
     out_ += fmt::format("# HELP {0} {1}\n{2}# TYPE {0} {3}\n{0}{{{4}{5}}} {6}\n", name, help,
                         comment, type, labels_, more_labels, value);
   }
+  /// For series that differ in a label.
+  void head(std::string_view name, std::string_view type, std::string_view help) {
+    out_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
+  }
+  void series(std::string_view name, std::string_view more_labels, std::int64_t value) {
+    out_ += fmt::format("{}{{{}{}}} {}\n", name, labels_, more_labels, value);
+  }
   std::string take() { return std::move(out_); }
 
  private:
@@ -144,6 +151,16 @@ void write_cluster(Page& page, const NodeView& view) {
               std::to_string(static_cast<int>(shown_state(view))), state_legend());
 }
 
+/// One series for each, under one head.
+void write_certificates(Page& page, const NodeView& view) {
+  if (view.certificates.empty()) return;
+  page.head("aurum_certificate_expiry_timestamp_seconds", "gauge",
+            "When a certificate of this node ends, in seconds since 1970.");
+  for (const auto& certificate : view.certificates)
+    page.series("aurum_certificate_expiry_timestamp_seconds",
+                fmt::format(",use=\"{}\"", escaped(certificate.use)), certificate.not_after_s);
+}
+
 void write_own(Page& page, const NodeView& view, const core::Identity& identity) {
   page.sample("aurum_build_info", "gauge", "Version of Aurum as a label; the value is always 1.",
               "1", {}, fmt::format(",version=\"{}\"", escaped(identity.aurum_version)));
@@ -153,6 +170,7 @@ void write_own(Page& page, const NodeView& view, const core::Identity& identity)
              view.is_leader ? view.lease_remaining_s : 0.0);
   page.gauge("aurum_leader_epoch", "Epoch of the leadership this node holds or last held.",
              view.epoch);
+  write_certificates(page, view);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -16,6 +17,12 @@
 namespace aurum::api {
 
 using runtime::Task;
+
+/// A certificate this node works with.
+struct CertificateView {
+  std::string use;  ///< "restapi", "postgresql", …
+  std::int64_t not_after_s = 0;
+};
 
 /// All that REST and metrics show of this node, copied at one moment. agent/ fills it from the
 /// core's state.
@@ -40,6 +47,7 @@ struct NodeView {
   model::Value effective_tags;
   double lease_remaining_s = 0;  ///< 0 unless leader
   std::uint64_t epoch = 0;
+  std::vector<CertificateView> certificates;
 };
 
 /// The agent as the REST surface sees it. Calls run on the agent's executor.

@@ -73,6 +73,8 @@ On a database node
   aurum agent --validate-config F     is this file, and this machine, fit for it
   aurum guard --help                  the parent of PostgreSQL, which ends it
                                       with its lease; the agent starts it
+  aurum run node.yml                  guard and agent as one, in a container
+  aurum certs init DIR                certificates for every link
   aurum backup -c node.yml list       backups there are; also now, check, verify
 
 From anywhere that reaches etcd
@@ -86,6 +88,7 @@ Try it on this machine
   aurum stack status                  look at it
   aurum stack kill                    a power cut for its leader
   aurum stack down                    end it, keep its data
+  aurum verify                        bring a stack up, try all of it
   aurum bench failover                how long writes stop, and what is lost
   aurum sim                           its decisions through thousands of faults
 

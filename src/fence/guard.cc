@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fence/guard_start.h"
+#include "fence/kept_agent.h"
 #include "fence/lease_page.h"
 #include "fence/protocol.h"
 #include "fence/server.h"
@@ -46,10 +47,15 @@ struct Client {
 class Guard {
  public:
   Guard(const GuardOptions& options, LeasePageMap page, int listener, int oom_score)
-      : options_(options), page_(std::move(page)), listener_(listener), server_(oom_score) {
+      : options_(options),
+        page_(std::move(page)),
+        listener_(listener),
+        server_(oom_score),
+        agent_(options.agent, oom_score) {
     sigset_t wanted;
     ::sigemptyset(&wanted);
     for (int signo : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&wanted, signo);
+    if (agent_.exists()) ::sigaddset(&wanted, SIGHUP);
     ::sigprocmask(SIG_BLOCK, &wanted, nullptr);
     signals_ = ::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);
     timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -57,9 +63,11 @@ class Guard {
     server_.rehearse();
   }
 
-  void run() {
+  /// The exit code.
+  int run() {
     idle_since_ = runtime::now();
     while (!finished()) {
+      keep_agent();
       wait();
       take_signals();
       check_postmaster();
@@ -70,6 +78,7 @@ class Guard {
       check_stop();
       sweep();
     }
+    return agent_.exit_code();
   }
 
  private:
@@ -84,8 +93,9 @@ class Guard {
   }
 
   bool finished() {
-    if (server_.lives()) return false;
-    if (stopping_) return true;
+    if (server_.lives() || agent_.runs()) return false;
+    if (stopping_ || agent_.gone()) return true;
+    if (agent_.exists()) return false;
     if (connected()) idle_since_ = runtime::now();
     return runtime::now() - idle_since_ >= options_.idle;
   }
@@ -104,7 +114,9 @@ class Guard {
     auto now = runtime::now();
     if (server_.lives() && server_.ending()) return sweep_at_;
     if (server_.lives())
-      return std::min({kill_at(), now + kPageInterval, stopping_ ? stop_at_ : kNever});
+      return std::min(
+          {kill_at(), now + kPageInterval, stopping_ ? stop_at_ : kNever, agent_.due()});
+    if (agent_.exists()) return agent_.due();
     return connected() ? kNever : idle_since_ + options_.idle;
   }
 
@@ -150,13 +162,46 @@ class Guard {
     signalfd_siginfo info{};
     while (::read(signals_, &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGCHLD) continue;
-      stopping_ = true;
-      stop_at_ = Instant{0};
+      if (info.ssi_signo == SIGHUP)
+        agent_.signal(SIGHUP);
+      else
+        told_to_end();
     }
     int status = 0;
     for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0;
          pid = ::waitpid(-1, &status, WNOHANG))
-      if (server_.postmaster_runs() && pid == server_.pid()) server_.postmaster_ended(status);
+      if (agent_.runs() && pid == agent_.pid())
+        agent_ended(status);
+      else if (server_.postmaster_runs() && pid == server_.pid())
+        server_.postmaster_ended(status);
+  }
+
+  /// An agent hands over and stops the server in order; told again, the guard waits for it no more.
+  void told_to_end() {
+    if (agent_.runs() && !agent_told_) {
+      agent_told_ = true;
+      agent_.retire();
+      return agent_.signal(SIGTERM);
+    }
+    agent_.retire();
+    agent_.signal(SIGKILL);
+    stopping_ = true;
+    stop_at_ = Instant{0};
+  }
+
+  void agent_ended(int status) {
+    agent_.ended(status, server_.lives(), runtime::now());
+    server_.spare(0);
+    if (!agent_told_) return;
+    stopping_ = true;
+    stop_at_ = Instant{0};
+  }
+
+  void keep_agent() {
+    const auto now = runtime::now();
+    if (agent_.due() > now || stopping_) return;
+    agent_.start(now);
+    server_.spare(agent_.pid());
   }
 
   /// An adopted postmaster is not our child: its pidfd tells of its end, also when nobody reaps it.
@@ -361,6 +406,8 @@ class Guard {
   int signals_ = -1;
   int timer_ = -1;
   Server server_;
+  KeptAgent agent_;
+  bool agent_told_ = false;  ///< to end
   Instant sweep_at_;
   Duration sweep_pause_{};
   Instant idle_since_;
@@ -371,7 +418,7 @@ class Guard {
   std::array<char, kMaxMessage> buffer_{};
 };
 
-Status start_and_run(const GuardOptions& options, int report) {
+Result<int> start_and_run(const GuardOptions& options, int report) {
   int oom_score = harden_process();
   auto lock = take_lock(options.run_dir);
   if (!lock) return fail(lock.error());
@@ -386,10 +433,10 @@ Status start_and_run(const GuardOptions& options, int report) {
     if (::write(report, "+", 1) != 1) guard_log("WARNING", "nobody waits for the guard's start");
     ::close(report);
   }
-  guard->run();
+  const int exit_code = guard->run();
   ::unlink((options.run_dir / kSocketName).c_str());  // with the lock held: it is ours
   ::close(*lock);  // before the clients hear of the end: there may be another guard then
-  return {};
+  return exit_code;
 }
 
 /// The one line of a guard that could not start, and its exit code.
@@ -410,7 +457,7 @@ int run_guard(const GuardOptions& options) {
     if (*caller) return exit_code;
   }
   auto outcome = start_and_run(options, report);
-  if (outcome) return 0;
+  if (outcome) return *outcome;
   return say(report >= 0 ? report : STDERR_FILENO, outcome.error());
 }
 
@@ -418,6 +465,10 @@ Result<GuardOptions> parse_guard_options(std::span<char*> arguments) {
   GuardOptions options;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     std::string_view name = arguments[i];
+    if (name == "--") {
+      options.agent.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+      break;
+    }
     if (name == "--detach") {
       options.detach = true;
       continue;

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -20,12 +22,16 @@ struct GuardOptions {
   /// Goes to the background once the socket listens: the caller returns 0, or 1 after one line on
   /// standard output.
   bool detach = false;
+  /// The agent's command: the guard is then the first process of a container, starts the agent and
+  /// keeps it (kept_agent.h), hands it what signals it is sent, and ends when both are gone.
+  std::vector<std::string> agent;
 };
 
-/// Runs until told to end or idle; 0, or 1 after one line saying why it could not start.
+/// Runs until told to end or idle; 0, or 1 after one line saying why it could not start. With an
+/// agent: the agent's exit code.
 int run_guard(const GuardOptions& options);
 
-/// `--run-dir DIR [--grace-ms N] [--idle-ms N] [--detach]`
+/// `--run-dir DIR [--grace-ms N] [--idle-ms N] [--detach] [-- AGENT ...]`
 Result<GuardOptions> parse_guard_options(std::span<char*> arguments);
 
 }  // namespace aurum::fence

@@ -50,7 +50,8 @@ class Guard : public GuardTest {
   }
   int guard_exit() {
     int status = -1;
-    ::waitpid(std::exchange(guard_, 0), &status, 0);
+    const pid_t guard = std::exchange(guard_, 0);
+    EXPECT_TRUE(eventually([&] { return ::waitpid(guard, &status, WNOHANG) == guard; }));
     return status;
   }
 };
@@ -164,6 +165,75 @@ TEST_F(Guard, exit_codes_are_pushed_to_every_client) {
   ASSERT_TRUE(launch("kill -SEGV $$"));
   ASSERT_TRUE(run_until([&] { return exited_.size() == 2; }));
   EXPECT_EQ(exited_[1].second, "killed by signal 11");
+}
+
+/// The guard as first process of a container: an agent is its child.
+class GuardWithAgent : public Guard {
+ protected:
+  void start_with(const std::string& script) {
+    start({"--grace-ms", "50", "--", "/bin/sh", "-c", "DIR=" + dir_.string() + "; " + script});
+  }
+  /// The agent of this moment; it writes its pid when it begins.
+  pid_t agent(pid_t former = 0) {
+    pid_t pid = 0;
+    EXPECT_TRUE(eventually([&] {
+      return static_cast<bool>(std::ifstream(dir_ / "agent.pid") >> pid) && pid != former;
+    }));
+    return pid;
+  }
+};
+
+TEST_F(GuardWithAgent, starts_a_killed_agent_again_and_leaves_the_server_alone) {
+  start_with("echo $$ > $DIR/agent.pid; exec sleep 300");
+  const pid_t first = agent();
+  ASSERT_TRUE(launch("exec sleep 300"));
+  ::kill(first, SIGKILL);
+  const pid_t second = agent(first);
+  EXPECT_FALSE(is_gone(second));
+  EXPECT_FALSE(is_gone(server_));
+}
+
+TEST_F(GuardWithAgent, ends_with_an_agent_that_ends_by_itself) {
+  start_with("while [ ! -e $DIR/go ]; do sleep 0.01; done; exit 3");
+  std::ofstream(dir_ / "go") << "1";
+  EXPECT_EQ(WEXITSTATUS(guard_exit()), 3);
+}
+
+TEST_F(GuardWithAgent, starts_an_agent_that_left_its_server_again) {
+  start_with("echo $$ > $DIR/agent.pid; while [ ! -e $DIR/go ]; do sleep 0.01; done; rm $DIR/go");
+  const pid_t first = agent();
+  ASSERT_TRUE(launch("exec sleep 300"));
+  std::ofstream(dir_ / "go") << "1";
+  agent(first);
+  EXPECT_FALSE(is_gone(server_));
+}
+
+TEST_F(GuardWithAgent, hands_signals_to_the_agent_and_then_stops_what_is_left) {
+  start_with(
+      "trap 'echo hup > $DIR/hup' HUP; trap 'echo told > $DIR/told; exit 0' TERM;"
+      "echo $$ > $DIR/agent.pid; while :; do sleep 0.02; done");
+  agent();
+  ASSERT_TRUE(
+      launch("trap 'echo fast > $DIR/stop; exit 0' INT; touch $DIR/up; while :; do sleep "
+             "0.02; done"));
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(dir_ / "up"); }));
+  ::kill(guard_, SIGHUP);
+  EXPECT_TRUE(eventually([&] { return read_file(dir_ / "hup") == "hup\n"; }));
+  ::kill(guard_, SIGTERM);
+  EXPECT_EQ(guard_exit(), 0);
+  EXPECT_EQ(read_file(dir_ / "told"), "told\n");
+  EXPECT_EQ(read_file(dir_ / "stop"), "fast\n");
+}
+
+TEST_F(GuardWithAgent, spares_the_agent_when_the_deadline_passes) {
+  start_with("sleep 300 & echo $! > $DIR/helper.pid; echo $$ > $DIR/agent.pid; wait");
+  const pid_t kept = agent();
+  auto pids = launch_tree();
+  set_page(1, runtime::now() + milliseconds(200));
+  ASSERT_TRUE(run_until([&] { return !exited_.empty(); }));
+  EXPECT_TRUE(all_gone(pids));
+  EXPECT_FALSE(is_gone(kept));
+  EXPECT_FALSE(is_gone(pid_in("helper.pid")));
 }
 
 // F14: a postmaster killed by somebody leaves a frozen backend which could still acknowledge a

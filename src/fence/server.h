@@ -26,6 +26,8 @@ class Server {
   /// Takes over a postmaster that somebody else started.
   Status adopt(pid_t pid);
   Status signal(int signo);
+  /// A child of the guard that is no part of any server, with all below it: the agent.
+  void spare(pid_t pid) { spared_ = pid; }
 
   bool lives() const { return pid_ != 0; }
   bool postmaster_runs() const { return pid_ != 0 && !ended_; }
@@ -63,6 +65,7 @@ class Server {
   void watch(pid_t pid, int pidfd, bool adopted);
 
   const int oom_score_;
+  pid_t spared_ = 0;
   pid_t pid_ = 0;
   int pidfd_ = -1;
   bool adopted_ = false;

@@ -31,6 +31,7 @@ Options
   --grace-ms N      how long after the deadline the server is killed (100)
   --idle-ms N       ends after so long with neither server nor agent (30000)
   --detach          return when it listens, and go on in the background
+  -- AGENT ...      keep this agent running, and end with it (`aurum run`)
   --help            this text
 
 Look at one
@@ -80,11 +81,15 @@ int main(int argc, char** argv) {
   if (command == "archive-get") return backup::archive_main(backup::Way::get, argc - 1, argv + 1);
   if (command == "backup-run") return backup::backup_run_main(argc - 1, argv + 1);
   if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
+  if (command == "health") return agent::health_main(argc - 1, argv + 1);
+  if (command == "run") return agent::run_main(argc - 1, argv + 1);
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
   if (command == "guard") return guard_main(argc - 1, argv + 1);
   if (command == "backup") return backup::backup_main(argc - 1, argv + 1, find_run_dir);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
+  if (command == "verify") return stack::verify_main(argc - 1, argv + 1);
+  if (command == "certs") return stack::certs_main(argc - 1, argv + 1);
   if (command == "sim") return lab::sim_main(argc - 1, argv + 1);
   if (command == "explain") return lab::explain_main(argc - 1, argv + 1);
   if (command == "--version" || command == "version") return cli::print_version();

@@ -122,7 +122,8 @@ void overlay_environment(Value& tree, const Environment& env, Findings& findings
   for (const auto& target : targets) known.push_back(target.variable);
 
   for (const auto& [variable, text] : env) {
-    if (!variable.starts_with(kPrefix) || text.empty() || variable == "PATRONI_CONFIGURATION")
+    if (!variable.starts_with(kPrefix) || text.empty() || variable == "PATRONI_CONFIGURATION" ||
+        variable == "PATRONI_CONFIG_FILE")
       continue;
     const auto target = std::ranges::find(targets, variable, &Target::variable);
     if (target != targets.end()) {

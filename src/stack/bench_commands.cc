@@ -14,6 +14,7 @@
 #include "runtime/clock.h"
 #include "stack/bench.h"
 #include "stack/commands.h"
+#include "stack/door.h"
 #include "stack/scratch.h"
 #include "stack/terminal.h"
 #include "stack/workload.h"
@@ -33,6 +34,7 @@ struct Options {
   std::vector<std::string> agents;
   int ttl = 0;
   bool sync = false;
+  std::string through = "libpq";
   std::string json_file;
 };
 
@@ -40,6 +42,7 @@ struct Options {
 struct Arm {
   std::string label;
   std::unique_ptr<Scratch> scratch;
+  std::unique_ptr<Door> door;
   std::unique_ptr<Workload> workload;
   Cost cost;
   std::vector<Run> runs;
@@ -208,8 +211,16 @@ Status start_arm(Arm& arm, const Options& options) {
   const Duration took = runtime::now() - began;
   arm.cost = measure_cost(arm.cluster(), seconds(3));
   arm.cost.zero_to_healthy = took;
-  auto workload =
-      Workload::start(arm.cluster(), {.clients = options.clients, .rate = options.rate});
+  const auto way = way_from(options.through);
+  if (!way) return fail(way.error());
+  auto door = Door::open(arm.cluster(), *way);
+  if (!door) return fail(door.error());
+  arm.door = std::move(*door);
+  // The door opens with its first check of the primary.
+  nap(milliseconds(*way == Way::libpq ? 0 : 1500));
+  auto workload = Workload::start(
+      arm.cluster(),
+      {.clients = options.clients, .rate = options.rate, .conninfo = arm.door->conninfo()});
   if (!workload) return fail(workload.error());
   arm.workload = std::move(*workload);
   arm.workload->pause();
@@ -325,7 +336,8 @@ json results_json(const std::vector<Arm>& arms, const Options& options) {
   json doc = {{"bench", "failover"},
               {"clients", options.clients},
               {"rate", options.rate},
-              {"sync", options.sync}};
+              {"sync", options.sync},
+              {"through", options.through}};
   for (const Arm& arm : arms) {
     json one = {{"agent", arm.label},
                 {"ttl_s", arm.scratch->plan().ttl},
@@ -422,6 +434,7 @@ int bench_main(int argc, char** argv) {
       "  aurum bench failover                                  every event, five times\n"
       "  aurum bench failover --events pg-kill,switchover -n 3\n"
       "  aurum bench failover --sync --json numbers.json\n"
+      "  aurum bench failover --through haproxy\n"
       "  aurum bench failover --agent aurum --agent patroni    both, in turn");
   auto* failover = app.add_subcommand("failover", "how long writes stop, and whether any is lost");
   failover
@@ -438,6 +451,10 @@ int bench_main(int argc, char** argv) {
   failover->add_option("--ttl", o.ttl, "seconds (5; 20 for other agents)")
       ->check(CLI::Range(2, 3600));
   failover->add_flag("--sync", o.sync, "synchronous mode");
+  failover
+      ->add_option("--through", o.through,
+                   "how clients come to the primary: libpq,\nhaproxy or pgbouncer (libpq)")
+      ->check(CLI::IsMember({"libpq", "haproxy", "pgbouncer"}));
   failover->add_option("--json", o.json_file, "write all numbers to this file");
   try {
     app.parse(argc, argv);

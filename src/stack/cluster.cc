@@ -10,7 +10,9 @@
 #include <fmt/format.h>
 
 #include "model/config.h"
+#include "runtime/clock.h"
 #include "runtime/port.h"
+#include "stack/certs.h"
 
 namespace aurum::stack {
 
@@ -71,7 +73,7 @@ Status Cluster::make_folders() const {
   fs::create_directories(plan_.dir, ec);
   // Members of the account keep their files to themselves; the folder only has to be passable for
   // them.
-  for (const char* name : {"", "conf", "data", "etcd", "log", "run", "bin"}) {
+  for (const char* name : {"", "conf", "data", "etcd", "log", "run", "bin", "backups"}) {
     const fs::path dir = *name == '\0' ? plan_.dir : plan_.dir / name;
     fs::create_directory(dir, ec);
     if (ec) return fail(Code::io, fmt::format("cannot make {}: {}", dir.string(), ec.message()));
@@ -196,6 +198,10 @@ Status Cluster::prepare() {
   if (!etcd) return fail(etcd.error());
   etcd_program_ = *etcd;
 
+  if (plan_.tls) {
+    auto made = make_certificates();
+    if (!made) return made;
+  }
   agent_commands_.clear();
   for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
     auto command = agent_command(i);
@@ -207,6 +213,39 @@ Status Cluster::prepare() {
     if (!written) return written;
   }
   return write(plan_.dir / "pgpass", password_file(plan_, secrets_));
+}
+
+/// Each host's are its own account's; the authority's key stays ours.
+Status Cluster::make_certificates() const {
+  CertsWish wish{.dir = plan_.dir / "certs", .hosts = {}, .from = {}};
+  for (const auto& n : plan_.nodes) wish.hosts.push_back({HostRole::postgres, n.name, {n.host}});
+  for (const auto& e : plan_.etcds) wish.hosts.push_back({HostRole::etcd, e.name, {e.host}});
+  const auto lines = init_certs(wish, runtime::wall_now());
+  if (!lines) return fail(lines.error());
+  for (const auto& line : *lines)
+    if (!usable(line.state))
+      return fail(Code::invalid, fmt::format("{}: {}", line.file, line.text), line.hint);
+  for (const auto& host : wish.hosts) {
+    auto owned = own(wish.dir / host.name);
+    std::error_code ec;
+    for (fs::directory_iterator it(wish.dir / host.name, ec), end; !ec && it != end && owned;
+         it.increment(ec))
+      owned = own(it->path());
+    if (!owned) return owned;
+  }
+  return {};
+}
+
+std::optional<net::ClientTls> Cluster::client_tls() const {
+  if (!plan_.tls) return std::nullopt;
+  const std::string& host = plan_.nodes[0].name;
+  net::ClientTls tls;
+  tls.cafile = plan_.certificate(host, "ca.crt");
+  // One that REST takes for changes, and etcd as a client.
+  tls.certfile = plan_.certificate(host, "rest.crt");
+  tls.keyfile = plan_.certificate(host, "rest.key");
+  tls.verify_host = true;
+  return tls;
 }
 
 Status Cluster::check_ports() const {
@@ -269,8 +308,8 @@ Status Cluster::destroy() {
   std::error_code ec;
   // Only what create() and prepare() made; a stranger's file in the folder stays, and the folder
   // with it.
-  for (const char* name :
-       {"conf", "data", "etcd", "log", "run", "bin", "pgpass", "secrets.json", "lock", kMark}) {
+  for (const char* name : {"conf", "data", "etcd", "log", "run", "bin", "certs", "backups",
+                           "pgpass", "secrets.json", "lock", kMark}) {
     fs::remove_all(plan_.dir / name, ec);
     if (ec)
       return fail(Code::io,
@@ -284,7 +323,8 @@ Result<RestReply> Cluster::rest(std::size_t node, const std::string& method,
                                 const std::string& path, const std::string& body,
                                 Duration timeout) const {
   const auto& n = plan_.nodes.at(node);
-  return rest_call({n.host, n.rest_port, method, path, body, "aurum:" + secrets_.rest, timeout});
+  return rest_call(
+      {n.host, n.rest_port, method, path, body, "aurum:" + secrets_.rest, timeout, client_tls()});
 }
 
 Status Cluster::switchover(const std::string& candidate) {
@@ -300,8 +340,9 @@ Status Cluster::switchover(const std::string& candidate) {
 
 std::string Cluster::conninfo(std::size_t node) const {
   const auto& n = plan_.nodes.at(node);
-  return fmt::format("host={} port={} user=postgres password={} dbname=postgres connect_timeout=3",
-                     n.host, n.postgres_port, secrets_.superuser);
+  return fmt::format(
+      "host={} port={} user=postgres password={} dbname=postgres connect_timeout=3 {}", n.host,
+      n.postgres_port, secrets_.superuser, tls_pairs(plan_));
 }
 
 std::string Cluster::write_conninfo(std::size_t first) const {
@@ -313,8 +354,8 @@ std::string Cluster::write_conninfo(std::size_t first) const {
   }
   return fmt::format(
       "host={} port={} user=postgres password={} dbname=postgres target_session_attrs=read-write "
-      "connect_timeout=3",
-      hosts, ports, secrets_.superuser);
+      "connect_timeout=3 {}",
+      hosts, ports, secrets_.superuser, tls_pairs(plan_));
 }
 
 }  // namespace aurum::stack

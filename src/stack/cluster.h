@@ -149,6 +149,8 @@ class Cluster {
   Result<std::vector<std::string>> agent_command(std::size_t node) const;
   /// The program itself, or a copy in bin/ when the account cannot reach it (a checkout in /root).
   Result<std::string> reachable(const std::string& program) const;
+  Status make_certificates() const;
+  std::optional<net::ClientTls> client_tls() const;
   std::string marker(std::size_t node) const;
   NodeView look_at(std::size_t node, Duration timeout) const;
   EtcdView look_at_etcd(std::size_t member, Duration timeout) const;

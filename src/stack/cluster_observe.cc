@@ -111,11 +111,12 @@ EtcdView Cluster::look_at_etcd(std::size_t member, Duration timeout) const {
   view.name = me.name;
   view.alive = etcd(member).has_value();
   if (!view.alive) return view;
-  auto health = rest_call({me.host, me.client_port, "GET", "/health", {}, {}, timeout});
+  auto health =
+      rest_call({me.host, me.client_port, "GET", "/health", {}, {}, timeout, client_tls()});
   view.healthy =
       health && health->status == 200 && health->body.find("\"true\"") != std::string::npos;
-  auto status =
-      rest_call({me.host, me.client_port, "POST", "/v3/maintenance/status", "{}", {}, timeout});
+  auto status = rest_call(
+      {me.host, me.client_port, "POST", "/v3/maintenance/status", "{}", {}, timeout, client_tls()});
   if (!status) return view;
   const json doc = json::parse(status->body, nullptr, false);
   if (!doc.is_object()) return view;
@@ -170,7 +171,8 @@ Result<LeaderKey> Cluster::leader_key(Duration timeout) const {
                             "/v3/kv/range",
                             fmt::format(R"({{"key":"{}","serializable":true}})", key),
                             {},
-                            timeout});
+                            timeout,
+                            client_tls()});
     if (!reply || reply->status != 200) continue;
     const json doc = json::parse(reply->body, nullptr, false);
     if (!doc.is_object()) continue;

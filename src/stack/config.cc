@@ -55,6 +55,35 @@ void emit(const json& value, std::size_t indent, std::string& out) {
   }
 }
 
+/// TLS on every link of a node; plain connections are refused by name.
+void add_tls(json& doc, const Plan& plan, const NodePlan& node) {
+  const auto file = [&](const char* name) { return plan.certificate(node.name, name); };
+  doc["restapi"].update({{"certfile", file("rest.crt")},
+                         {"keyfile", file("rest.key")},
+                         {"cafile", file("ca.crt")},
+                         {"verify_client", "optional"}});
+  doc["ctl"] = {
+      {"cacert", file("ca.crt")}, {"certfile", file("rest.crt")}, {"keyfile", file("rest.key")}};
+  doc["etcd3"].update({{"protocol", "https"},
+                       {"cacert", file("ca.crt")},
+                       {"cert", file("etcd.crt")},
+                       {"key", file("etcd.key")}});
+  json& postgresql = doc["postgresql"];
+  for (auto& login : postgresql["authentication"])
+    login.update({{"sslmode", "verify-full"}, {"sslrootcert", file("ca.crt")}});
+  postgresql["authentication"]["replication"].update(
+      {{"sslcert", file("replication.crt")}, {"sslkey", file("replication.key")}});
+  postgresql["parameters"].update({{"ssl", "on"},
+                                   {"ssl_cert_file", file("server.crt")},
+                                   {"ssl_key_file", file("server.key")},
+                                   {"ssl_ca_file", file("ca.crt")}});
+  const std::string& network = plan.client_network;
+  postgresql["pg_hba"] = json::array(
+      {"local all all scram-sha-256", fmt::format("hostnossl all all {} reject", network),
+       fmt::format("hostssl replication replicator {} scram-sha-256 clientcert=verify-ca", network),
+       fmt::format("hostssl all all {} scram-sha-256", network)});
+}
+
 json dynamic_config(const Plan& plan) {
   json dcs = {{"ttl", plan.ttl},
               {"loop_wait", plan.loop_wait},
@@ -146,19 +175,27 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   auto role = [](const char* name, const std::string& password) {
     return json{{"username", name}, {"password", password}};
   };
-  doc["postgresql"] = {{"listen", postgres},
-                       {"connect_address", postgres},
-                       {"data_dir", (plan.dir / "data" / node.name).string()},
-                       {"bin_dir", programs.postgres_bin_dir},
-                       {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
-                       {"authentication",
-                        {{"superuser", role("postgres", secrets.superuser)},
-                         {"replication", role("replicator", secrets.replication)},
-                         {"rewind", role("rewinder", secrets.rewind)}}},
-                       {"parameters", {{"unix_socket_directories", ""}}},
-                       {"pg_hba", hba}};
+  doc["postgresql"] = {
+      {"listen", postgres},
+      {"connect_address", postgres},
+      {"data_dir", (plan.dir / "data" / node.name).string()},
+      {"bin_dir", programs.postgres_bin_dir},
+      {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
+      {"authentication",
+       {{"superuser", role("postgres", secrets.superuser)},
+        {"replication", role("replicator", secrets.replication)},
+        {"rewind", role("rewinder", secrets.rewind)}}},
+      // pgBackRest reaches its PostgreSQL by a socket only.
+      {"parameters",
+       {{"unix_socket_directories", plan.backup ? (plan.dir / "run").string() : std::string()}}},
+      {"pg_hba", hba}};
   if (plan.agent_of(index).empty() && !programs.fence_library.empty())
     doc["aurum"] = {{"fence", {{"library", programs.fence_library}}}};
+  if (plan.agent_of(index).empty() && plan.backup)
+    doc["aurum"]["backup"] = {
+        {"stanza", plan.scope},
+        {"repositories", json::array({{{"path", (plan.dir / "backups").string()}}})}};
+  if (plan.tls) add_tls(doc, plan, node);
   if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
   return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();
 }
@@ -166,8 +203,8 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
 std::vector<std::string> etcd_arguments(const Plan& plan, const Secrets& secrets,
                                         std::size_t index) {
   const EtcdPlan& me = plan.etcds.at(index);
-  auto url = [](const std::string& host, std::uint16_t port) {
-    return fmt::format("http://{}:{}", host, port);
+  auto url = [&plan](const std::string& host, std::uint16_t port) {
+    return fmt::format("{}://{}:{}", plan.tls ? "https" : "http", host, port);
   };
   std::string cluster;
   for (const auto& etcd : plan.etcds) {
@@ -176,32 +213,40 @@ std::vector<std::string> etcd_arguments(const Plan& plan, const Secrets& secrets
   }
   const std::string client = url(me.host, me.client_port);
   const std::string peer = url(me.host, me.peer_port);
-  return {"--name",
-          me.name,
-          "--data-dir",
-          (plan.dir / "etcd" / me.name).string(),
-          "--listen-client-urls",
-          client,
-          "--advertise-client-urls",
-          client,
-          "--listen-peer-urls",
-          peer,
-          "--initial-advertise-peer-urls",
-          peer,
-          "--initial-cluster",
-          cluster,
-          "--initial-cluster-token",
-          secrets.cluster_token,
-          "--initial-cluster-state",
-          "new",
-          "--auto-compaction-mode",
-          "periodic",
-          "--auto-compaction-retention",
-          "1h",
-          "--logger",
-          "zap",
-          "--log-level",
-          "warn"};
+  std::vector<std::string> arguments = {"--name",
+                                        me.name,
+                                        "--data-dir",
+                                        (plan.dir / "etcd" / me.name).string(),
+                                        "--listen-client-urls",
+                                        client,
+                                        "--advertise-client-urls",
+                                        client,
+                                        "--listen-peer-urls",
+                                        peer,
+                                        "--initial-advertise-peer-urls",
+                                        peer,
+                                        "--initial-cluster",
+                                        cluster,
+                                        "--initial-cluster-token",
+                                        secrets.cluster_token,
+                                        "--initial-cluster-state",
+                                        "new",
+                                        "--auto-compaction-mode",
+                                        "periodic",
+                                        "--auto-compaction-retention",
+                                        "1h",
+                                        "--logger",
+                                        "zap",
+                                        "--log-level",
+                                        "warn"};
+  const auto file = [&](const char* name) { return plan.certificate(me.name, name); };
+  if (plan.tls)
+    arguments.insert(arguments.end(),
+                     {"--cert-file", file("server.crt"), "--key-file", file("server.key"),
+                      "--trusted-ca-file", file("ca.crt"), "--client-cert-auth", "--peer-cert-file",
+                      file("peer.crt"), "--peer-key-file", file("peer.key"),
+                      "--peer-trusted-ca-file", file("ca.crt"), "--peer-client-cert-auth"});
+  return arguments;
 }
 
 std::string password_file(const Plan& plan, const Secrets& secrets) {
@@ -233,8 +278,17 @@ std::string connection_string(const Plan& plan, Access access) {
   for (const auto& node : plan.nodes) {
     hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", node.host, node.postgres_port);
   }
-  return fmt::format("postgresql://postgres@{}/postgres{}{}", hosts,
-                     access == Access::any ? "" : "?", attributes(access));
+  std::string options = attributes(access);
+  if (plan.tls)
+    options += fmt::format("{}sslmode=verify-full&sslrootcert={}", options.empty() ? "" : "&",
+                           plan.certificate(plan.nodes[0].name, "ca.crt"));
+  return fmt::format("postgresql://postgres@{}/postgres{}{}", hosts, options.empty() ? "" : "?",
+                     options);
+}
+
+std::string tls_pairs(const Plan& plan) {
+  if (!plan.tls) return {};
+  return "sslmode=verify-full sslrootcert=" + plan.certificate(plan.nodes[0].name, "ca.crt");
 }
 
 std::string connection_pairs(const Plan& plan, Access access, std::string_view indent) {
@@ -246,6 +300,7 @@ std::string connection_pairs(const Plan& plan, Access access, std::string_view i
   std::string text =
       fmt::format("host={} port={}\n{}user=postgres dbname=postgres", hosts, ports, indent);
   if (access != Access::any) text += fmt::format(" {}", attributes(access));
+  if (plan.tls) text += fmt::format("\n{}{}", indent, tls_pairs(plan));
   return text;
 }
 

@@ -47,6 +47,8 @@ Result<std::string> json_to_yaml(std::string_view text);
 enum class Access { read_write, read_only, any };
 /// A libpq URI over all nodes; the password comes from the password file.
 std::string connection_string(const Plan& plan, Access access);
+/// What a libpq conninfo needs besides for TLS; "" without it.
+std::string tls_pairs(const Plan& plan);
 /// The same as libpq's key=value pairs on two lines, for people: a URI over three nodes is too long
 /// to read.
 std::string connection_pairs(const Plan& plan, Access access, std::string_view indent);

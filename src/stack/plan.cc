@@ -133,7 +133,9 @@ std::string to_json(const Plan& plan) {
               {"postgres_bin_dir", plan.postgres_bin_dir},
               {"etcd_bin_dir", plan.etcd_bin_dir},
               {"client_network", plan.client_network},
-              {"overrides", plan.overrides}};
+              {"overrides", plan.overrides},
+              {"tls", plan.tls},
+              {"backup", plan.backup}};
   for (const auto& n : plan.nodes) {
     doc["nodes"].push_back({{"name", n.name},
                             {"host", n.host},
@@ -169,6 +171,8 @@ Result<Plan> plan_from_json(std::string_view text, fs::path dir) {
     plan.etcd_bin_dir = doc.at("etcd_bin_dir");
     plan.client_network = doc.at("client_network");
     plan.overrides = doc.at("overrides");
+    plan.tls = doc.value("tls", false);
+    plan.backup = doc.value("backup", false);
     for (const auto& n : doc.at("nodes")) {
       plan.nodes.push_back({.name = n.at("name"),
                             .host = n.at("host"),

@@ -50,8 +50,14 @@ struct Plan {
   /// A JSON object merged into every agent's configuration (RFC 7396): {"aurum": {"profile":
   /// "fast"}}.
   std::string overrides;
+  bool tls = false;     ///< on every link, with certificates of its own in <dir>/certs
+  bool backup = false;  ///< a pgBackRest repository in <dir>/backups
 
   bool own_agent() const { return agent.empty(); }
+  /// A file of a host's certificates; "ca.crt" is the authority's.
+  std::string certificate(const std::string& host, const char* file) const {
+    return (dir / "certs" / host / file).string();
+  }
   const std::vector<std::string>& agent_of(std::size_t node) const {
     return nodes.at(node).agent ? *nodes.at(node).agent : agent;
   }

@@ -1,10 +1,12 @@
 #include "stack/plan.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>
 
 #include "stack/config.h"
+#include "stack/door.h"
 #include "stack/rest.h"
 #include "stack/terminal.h"
 
@@ -96,6 +98,40 @@ TEST(Config, overrides_are_merged_and_the_sync_mode_is_written) {
     EXPECT_NE(yaml->find(part), std::string::npos) << part << *yaml;
   }
   EXPECT_EQ(yaml->find("pg_hba"), std::string::npos);
+}
+
+TEST(Config, with_tls_every_link_has_its_certificates) {
+  auto plan = default_plan("/base").value();
+  plan.tls = true;
+  const auto yaml = agent_config(plan, Secrets{"s", "r", "w", "t", "k"}, 0, {"/pg/bin", ""});
+  ASSERT_TRUE(yaml);
+  for (const char* part :
+       {"certfile: /base/certs/node-1/rest.crt\n", "protocol: https\n", "ssl: \"on\"\n",
+        "hostnossl all all 127.0.0.1/32 reject", "clientcert=verify-ca",
+        "sslkey: /base/certs/node-1/replication.key\n", "sslmode: verify-full\n"}) {
+    EXPECT_NE(yaml->find(part), std::string::npos) << part << *yaml;
+  }
+  const auto etcd = etcd_arguments(plan, Secrets{"s", "r", "w", "t", "k"}, 1);
+  const auto has = [&](const std::string& word) {
+    return std::ranges::find(etcd, word) != etcd.end();
+  };
+  EXPECT_TRUE(has("https://127.0.0.1:2381") && has("--client-cert-auth") &&
+              has("/base/certs/etcd-2/peer.key"));
+  EXPECT_EQ(connection_string(plan, Access::any),
+            "postgresql://postgres@127.0.0.1:5432,127.0.0.1:5433,127.0.0.1:5434/postgres?"
+            "sslmode=verify-full&sslrootcert=/base/certs/node-1/ca.crt");
+  EXPECT_TRUE(plan_from_json(to_json(plan), "/base")->tls);
+}
+
+TEST(Config, haproxy_asks_every_agent_who_is_primary) {
+  const auto conf = haproxy_conf(default_plan("/base").value(), 7000);
+  for (const char* part :
+       {"bind 127.0.0.1:7000\n", "httpchk OPTIONS /primary\n", "on-marked-down shutdown-sessions",
+        "server node-1 127.0.0.1:5432 port 8008\n", "server node-3 127.0.0.1:5434 port 8010\n"})
+    EXPECT_NE(conf.find(part), std::string::npos) << part << conf;
+  const auto pool = pgbouncer_conf("/base/run", 7001, 7000);
+  for (const char* part : {"port=7000\n", "listen_port = 7001\n", "/base/run/pgbouncer.users\n"})
+    EXPECT_NE(pool.find(part), std::string::npos) << part << pool;
 }
 
 TEST(Config, secrets_are_long_different_and_survive_their_file) {

@@ -12,8 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
+#include "net/http_client.h"
 #include "runtime/clock.h"
 
 namespace aurum::stack {
@@ -169,7 +172,38 @@ Result<RestReply> parse_http_reply(std::string_view wire) {
   return reply;
 }
 
+namespace {
+
+/// By the client of net/, on a loop of its own.
+Result<RestReply> call_by_tls(const RestCall& call) {
+  net::HttpCall https;
+  https.method = call.method;
+  https.url = fmt::format("https://{}:{}{}", call.host, call.port, call.path);
+  https.body = call.body;
+  https.headers = {{"Content-Type", "application/json"}};
+  const auto colon = std::min(call.credentials.find(':'), call.credentials.size());
+  https.username = call.credentials.substr(0, colon);
+  if (colon < call.credentials.size()) https.password = call.credentials.substr(colon + 1);
+  https.tls = *call.tls;
+  https.timeout = call.timeout;
+  boost::asio::io_context io;
+  Result<RestReply> reply = fail(Code::internal, "the call never ended");
+  boost::asio::co_spawn(io, net::http_call(std::move(https)),
+                        [&reply](std::exception_ptr thrown, Result<net::HttpResponse> answer) {
+                          if (thrown) return;
+                          if (answer)
+                            reply = RestReply{answer->status, std::move(answer->body)};
+                          else
+                            reply = fail(answer.error());
+                        });
+  io.run();
+  return reply;
+}
+
+}  // namespace
+
 Result<RestReply> rest_call(const RestCall& call) {
+  if (call.tls) return call_by_tls(call);
   const std::string where = fmt::format("{}:{}", call.host, call.port);
   const Instant until = runtime::now() + call.timeout;
   sockaddr_in to{};

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "net/tls.h"
 
 namespace aurum::stack {
 
@@ -19,12 +21,13 @@ struct RestCall {
   std::uint16_t port = 0;
   std::string method = "GET";
   std::string path = "/";
-  std::string body;                      ///< JSON
-  std::string credentials;               ///< "user:password" for basic authentication; "" = none
-  Duration timeout = milliseconds(500);  ///< for the whole exchange
+  std::string body;                        ///< JSON
+  std::string credentials;                 ///< "user:password" for basic authentication; "" = none
+  Duration timeout = milliseconds(500);    ///< for the whole exchange
+  std::optional<net::ClientTls> tls = {};  ///< https
 };
 
-/// One plain-HTTP exchange on a connection of its own, blocking, bounded by its timeout whatever
+/// One HTTP exchange on a connection of its own, blocking, bounded by its timeout whatever
 /// the other side does. For an agent's REST and etcd's JSON gateway on this machine.
 Result<RestReply> rest_call(const RestCall& call);
 

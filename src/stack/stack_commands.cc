@@ -93,6 +93,8 @@ Result<Plan> wanted_plan(const StackOptions& options) {
   set_ttl(*plan, options.ttl > 0 ? options.ttl : plan->own_agent() ? 5 : 20);
   if (!options.sync.empty()) plan->sync = options.sync;
   plan->postgres_bin_dir = options.postgres;
+  plan->tls = options.tls;
+  plan->backup = options.backup;
   return plan;
 }
 
@@ -115,6 +117,8 @@ Status same_as_made(const Plan& plan, const StackOptions& o, const CLI::App& up)
   if (same) same = differs("--sync", wanted->sync != plan.sync);
   if (same) same = differs("--agent", wanted->agent != plan.agent);
   if (same) same = differs("--pg-bin-dir", wanted->postgres_bin_dir != plan.postgres_bin_dir);
+  if (same) same = differs("--tls", wanted->tls != plan.tls);
+  if (same) same = differs("--backup", wanted->backup != plan.backup);
   return same;
 }
 
@@ -375,6 +379,8 @@ int stack_main(int argc, char** argv) {
       ->envname("AURUM_STACK_PORT_BASE");
   up->add_option("--ttl", o.ttl, "seconds a dead leader is waited for (5)");
   up->add_option("--sync", o.sync, "off, on, strict or quorum (off)");
+  up->add_flag("--tls", o.tls, "TLS on every link, plain connections refused");
+  up->add_flag("--backup", o.backup, "with a pgBackRest repository");
   up->add_option("--agent", o.agent, "another agent, such as patroni");
   up->add_option("--pg-bin-dir", o.postgres, "where postgres is (newest installed)");
   up->add_option("--timeout", o.timeout, "seconds to wait for health (120)")

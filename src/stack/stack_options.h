@@ -20,6 +20,8 @@ struct StackOptions {
   std::string postgres;
   std::string node;
   std::string part;
+  bool tls = false;
+  bool backup = false;
   bool yes = false;
   bool json = false;
 };

@@ -138,7 +138,7 @@ Result<std::unique_ptr<Workload>> Workload::start(const Cluster& cluster,
     return fail(Code::invalid, "a workload needs clients and a rate");
   std::vector<std::string> conninfos;
   for (std::size_t i = 0; i < cluster.plan().nodes.size(); ++i)
-    conninfos.push_back(cluster.write_conninfo(i));
+    conninfos.push_back(settings.conninfo.empty() ? cluster.write_conninfo(i) : settings.conninfo);
   const Connection conn = connect(conninfos[0], runtime::now() + seconds(10));
   if (!conn) return fail(Code::unavailable, "no node takes writes");
   const Answer made(PQexec(conn.get(), kCreate));

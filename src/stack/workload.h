@@ -21,6 +21,8 @@ struct WorkloadSettings {
       seconds(1);  ///< a client gives an answer up after this and connects anew
   Duration connect_deadline = milliseconds(500);  ///< for one attempt over all hosts
   std::int64_t first_id = 1;                      ///< so that two workloads write to one table
+  /// Where they connect; "" = every node, by libpq's own choice of the one that takes writes.
+  std::string conninfo = {};
   std::string network_namespace = {};  ///< clients live there, a name under /run/netns; "" = ours
 };
 

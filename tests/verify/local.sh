@@ -1,0 +1,77 @@
+# verify.sh against real processes of this machine: aurum stack, in a folder and on ports of its own.
+# shellcheck shell=bash disable=SC2034 # the variables are verify.sh's
+
+NODES=(node-1 node-2 node-3)
+program=${AURUM_PROGRAM:-$PWD/build/release/aurum}
+[ -x "$program" ] || { echo "error: $program is not built" >&2; echo "hint: ./dev build, or AURUM_PROGRAM" >&2; exit 2; }
+export AURUM_PROGRAM=$program AURUM_STACK_DIR=$WORK/stack
+base=$(free_base)
+export AURUM_STACK_PORT_BASE=$base
+
+bring_up() { "$program" stack up --tls --backup >"$WORK/up.log" 2>"$WORK/up.err" || why "$(tr '\n' ' ' <"$WORK/up.err")"; }
+stack_healthy() { "$program" stack status >/dev/null 2>&1; }
+wait_healthy() { until_so 60 stack_healthy && until_so 60 cluster_whole || why "$("$program" stack status 2>&1 | head -n 1)"; }
+config_of() { echo "$AURUM_STACK_DIR/conf/$1.yml"; }
+members() { "$program" ctl -c "$(config_of node-1)" list --format json 2>/dev/null; }
+tell_more() { "$program" stack status; tail -n 15 "$AURUM_STACK_DIR"/log/*.log 2>/dev/null; }
+clean_up() { "$program" stack destroy --yes >"$WORK/destroy.log" 2>&1 || cat "$WORK/destroy.log"; }
+how_to_remove() { echo "AURUM_STACK_DIR=$AURUM_STACK_DIR aurum stack destroy"; }
+
+sql() { PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=5 psql -XAtq "$2" -c "$3"; }
+TLS="sslmode=verify-full sslrootcert=$AURUM_STACK_DIR/certs/node-1/ca.crt"
+conninfo_of() { echo "host=127.0.0.1 port=$((base + ${1#node-} - 1)) user=postgres dbname=postgres"; }
+conninfo_rw() { echo "host=127.0.0.1,127.0.0.1,127.0.0.1 port=$base,$((base + 1)),$((base + 2)) user=postgres dbname=postgres target_session_attrs=read-write"; }
+doors() { :; }
+health() { as_stack health -c "$(config_of "$1")" "$2" 2>/dev/null; }
+# As whoever the stack runs as: files of its nodes are theirs alone.
+as_stack() {
+  local who reachable=$AURUM_STACK_DIR/bin/aurum
+  # A copy is there where that user can not reach the program itself.
+  [ -x "$reachable" ] || reachable=$program
+  who=$(stat -c %U "$AURUM_STACK_DIR/data")
+  if [ "$(id -un)" = "$who" ]; then "$program" "$@"; else (cd / && runuser -u "$who" -- "$reachable" "$@"); fi
+}
+kill_node() { "$program" stack kill "$1" >/dev/null; }
+start_node() { "$program" stack start "$1" >"$WORK/start.log" 2>&1; }
+backup() { as_stack backup -c "$(config_of "$1")" "${@:2}"; }
+
+start_writing() {
+  touch "$WORK/writing"
+  : >"$WORK/acknowledged"
+  (
+    n=0
+    while [ -e "$WORK/writing" ]; do
+      n=$((n + 1))
+      PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=2 psql -XAtq "$(conninfo_rw) $TLS" -c "INSERT INTO verify_rows VALUES ($n)" \
+        >/dev/null 2>&1 && echo "$n" >>"$WORK/acknowledged"
+    done
+  ) &
+  writer=$!
+}
+acknowledged() { cat "$WORK/acknowledged"; }
+stop_writing() {
+  rm -f "$WORK/writing"
+  wait "$writer" 2>/dev/null
+}
+check_metrics() {
+  local node page
+  for node in "${NODES[@]}"; do
+    page=$(rest "$node" /metrics)
+    grep -q '^patroni_postgres_running{.*} 1$' <<<"$page" || { why "$node says it does not run"; return; }
+    grep -q '^aurum_certificate_expiry_timestamp_seconds{.*use="postgresql"} [0-9]' <<<"$page" ||
+      { why "$node tells no end of PostgreSQL's certificate"; return; }
+  done
+}
+# rest NODE PATH: by TLS, without a client's certificate.
+rest() { curl -sS --max-time 5 --cacert "$AURUM_STACK_DIR/certs/node-1/ca.crt" "https://127.0.0.1:$((base + 9 + ${1#node-}))$2" 2>&1; }
+renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all; }
+postgres_port() { echo "$base"; }
+rest_port() { echo "$((base + 10))"; }
+check_first_process() { :; }
+check_stop() {
+  local first
+  first=$(leader)
+  "$program" ctl -c "$(config_of "$first")" switchover --force >"$WORK/said" 2>&1 || { why "$(tail -n 1 "$WORK/said")"; return; }
+  until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
+}
+check_pooler() { :; }

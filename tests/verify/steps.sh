@@ -1,0 +1,132 @@
+# What verify.sh tries, whatever the stack is made of.
+# shellcheck shell=bash
+
+# leader, replicas: from members(), which is JSON on one line: "Member": "postgres-1", ... "Role": "Leader".
+list() { members | tr '{' '\n' | sed -n 's/.*"Member": "\([^"]*\)".*"Role": "\([^"]*\)".*"State": "\([^"]*\)".*/\1|\2|\3/p' | tee "$WORK/list"; }
+leader() { list | awk -F'|' '$2 == "Leader" {print $1; exit}'; }
+replicas() { list | awk -F'|' '$2 != "Leader" {print $1}'; }
+cluster_whole() { list | awk -F'|' '$2 == "Leader" && $3 == "running" {l++} $2 != "Leader" && $3 == "streaming" {r++} END {exit !(l == 1 && r == 2)}'; }
+
+check_connections() {
+  local node said
+  for node in "${NODES[@]}"; do
+    said=$(sql "$node" "$(conninfo_of "$node") $TLS" 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()' 2>&1)
+    [ "$said" = t ] || { why "$node: $said"; return; }
+  done
+}
+
+check_doors() {
+  local name conninfo said
+  while IFS=: read -r name conninfo; do
+    [ -n "$name" ] || continue
+    said=$(sql "${NODES[0]}" "$conninfo" 'SELECT 1' 2>&1)
+    [ "$said" = 1 ] || { why "$name: $said"; return; }
+  done < <(doors)
+}
+
+check_plain_refused() {
+  local node said
+  for node in "${NODES[@]}"; do
+    if said=$(sql "$node" "$(conninfo_of "$node") sslmode=disable" 'SELECT 1' 2>&1); then
+      why "$node takes a plain connection"
+      return
+    fi
+    [[ $said == *"no encryption"* ]] || { why "$node: refused, but not for that: $said"; return; }
+  done
+}
+
+check_replication() {
+  local node mark
+  mark=row-$RANDOM$RANDOM
+  sql "${NODES[0]}" "$(conninfo_rw) $TLS" "CREATE TABLE verify_marks (mark text)" >"$WORK/said" 2>&1 &&
+    sql "${NODES[0]}" "$(conninfo_rw) $TLS" "INSERT INTO verify_marks VALUES ('$mark')" >"$WORK/said" 2>&1 || { why "$(cat "$WORK/said")"; return; }
+  for node in $(replicas); do
+    until_so 15 row_on "$node" "$mark" || { why "$node has not got it after 15 s: $(cat "$WORK/said")"; return; }
+  done
+}
+row_on() { [ "$(sql "$1" "$(conninfo_of "$1") $TLS" "SELECT pg_is_in_recovery() || mark FROM verify_marks WHERE mark = '$2'" 2>"$WORK/said")" = "true$2" ]; }
+
+check_rest() {
+  local node first
+  first=$(leader)
+  health "$first" /primary || { why "$first leads, and /primary says no"; return; }
+  ! health "$first" /replica || { why "$first leads, and /replica says yes"; return; }
+  for node in $(replicas); do
+    health "$node" /replica || { why "$node follows, and /replica says no"; return; }
+  done
+}
+
+# serial PORT [OPTIONS]: of the certificate that is served there.
+serial() { openssl s_client -connect "127.0.0.1:$1" "${@:2}" </dev/null 2>/dev/null | openssl x509 -noout -serial 2>/dev/null; }
+serials() { serial "$(postgres_port)" -starttls postgres; serial "$(rest_port)"; }
+both_renewed() { [ -z "$(comm -12 <(sort "$WORK/serials") <(serials | sort))" ]; }
+check_renewal() {
+  command -v openssl >/dev/null || return 0
+  serials >"$WORK/serials"
+  [ "$(wc -l <"$WORK/serials")" = 2 ] || { why "no certificate is served"; return; }
+  renew_certificates >"$WORK/said" 2>&1 || { why "$(tail -n 2 "$WORK/said")"; return; }
+  until_so 30 both_renewed || why "after 30 s the former one is served still"
+}
+
+other_leader() {
+  local now
+  now=$(leader)
+  [ -n "$now" ] && [ "$now" != "$1" ]
+}
+written() { [ "$(acknowledged 2>/dev/null | wc -l)" -gt "$1" ]; }
+
+check_failover() {
+  local first before from
+  first=$(leader)
+  sql "${NODES[0]}" "$(conninfo_rw) $TLS" 'CREATE TABLE verify_rows (n int PRIMARY KEY)' >"$WORK/said" 2>&1 || { why "$(cat "$WORK/said")"; return; }
+  start_writing "$(replicas | head -n 1)"
+  until_so 20 written 5 || { why "no write was acknowledged"; return; }
+  from=$(now)
+  kill_node "$first"
+  killed=$first
+  until_so 60 other_leader "$first" || { why "nobody else leads a minute after $first was killed"; return; }
+  before=$(acknowledged | wc -l)
+  until_so 60 written "$before" || { why "no write was acknowledged after the failover"; return; }
+  echo "$(since "$from") s until $(leader) took writes" >"$WORK/failover"
+}
+
+# Every acknowledged row is there, also after the killed node came back.
+check_nothing_lost() {
+  local missing
+  stop_writing
+  start_node "$killed" || { why "$killed does not start"; return; }
+  until_so 90 cluster_whole || { why "not whole again after 90 s: $(tr '\n' ',' <"$WORK/list")"; return; }
+  acknowledged | sort >"$WORK/acknowledged.sorted"
+  sql "${NODES[0]}" "$(conninfo_rw) $TLS" 'SELECT n FROM verify_rows' 2>&1 | sort >"$WORK/there"
+  missing=$(comm -23 "$WORK/acknowledged.sorted" "$WORK/there" | wc -l)
+  [ "$missing" = 0 ] || why "$missing of $(wc -l <"$WORK/acknowledged.sorted") acknowledged rows are lost"
+}
+
+check_backup() {
+  local first
+  first=$(leader)
+  backup "$first" now --type full >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
+  backup "$first" check >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
+  backup "$first" list --json >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
+  grep -q '"full"' "$WORK/backup" || why "the backup is not listed"
+}
+
+run_steps() {
+  echo "Verifying a stack ($mode)"
+  step "starting it" bring_up
+  step "waiting until all is healthy" wait_healthy
+  step "connecting to every node by TLS, names checked" check_connections
+  step "the ways in for applications" check_doors
+  step "the pooler" check_pooler "${NODES[0]}"
+  step "plain connections are refused" check_plain_refused
+  step "a row written is read on both replicas" check_replication
+  step "renewed certificates are served without a restart" check_renewal
+  step "REST: who leads, who follows" check_rest
+  step "metrics" check_metrics
+  step "a killed agent is started again, PostgreSQL runs on" check_first_process
+  step "a planned end of the leader hands over" check_stop
+  step "failover: the leader is killed while writes go on" check_failover
+  sed 's/^/           /' "$WORK/failover"
+  step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
+  step "a backup, its archive and its list" check_backup
+}
