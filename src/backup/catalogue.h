@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/lsn.h"
 
 /// What is in the repositories, from `pgbackrest info --output=json`. Pure.
 namespace aurum::backup {
@@ -18,7 +19,9 @@ struct Backup {
   std::int64_t size = 0, delta = 0;  ///< of the database, and what of it was copied; bytes
   std::int64_t repository_size = 0, repository_delta = 0;  ///< what it takes there, and added
   std::string wal_start, wal_stop;
-  bool error = false;  ///< pages with wrong checksums were found
+  model::Lsn lsn_stop;            ///< it is consistent from there on; 0 = not told
+  std::string system_identifier;  ///< of the cluster it was taken from
+  bool error = false;             ///< pages with wrong checksums were found
   friend bool operator==(const Backup&, const Backup&) = default;
 };
 

@@ -27,7 +27,9 @@ TEST(Catalogue, is_read_from_a_real_answer) {
                       .repository_size = 4548982,
                       .repository_delta = 492,
                       .wal_start = "000000010000000000000003",
-                      .wal_stop = "000000010000000000000004"};
+                      .wal_stop = "000000010000000000000004",
+                      .lsn_stop = model::parse_lsn("0/4000050").value(),
+                      .system_identifier = "7711179185693344446"};
   EXPECT_EQ(catalogue->backups[1], second);
   ASSERT_EQ(catalogue->databases.size(), 1U);
   EXPECT_EQ(catalogue->databases[0], (StanzaDatabase{"15", "7711179185693344446"}));

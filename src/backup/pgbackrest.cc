@@ -1,6 +1,7 @@
 #include "backup/pgbackrest.h"
 
 #include <charconv>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -33,7 +34,9 @@ Error lost_stanza(const model::BackupConfig& backup) {
 
 double percent_of(std::string_view line) {
   const auto close = line.rfind("%)");
-  if (close == line.npos || line.find("backup file ") == line.npos) return -1;
+  const bool copied =
+      line.find("backup file ") != line.npos || line.find("restore file ") != line.npos;
+  if (close == line.npos || !copied) return -1;
   line = line.substr(0, close);
   const auto blank = line.rfind(' ');
   if (blank == line.npos) return -1;
@@ -72,8 +75,8 @@ Task<Result<std::string>> Pgbackrest::run(std::string command, std::vector<std::
                "--stanza=" + backup_.stanza,
                asks ? "--log-level-console=off" : "--log-level-console=detail",
                asks ? "--log-level-stderr=error" : "--log-level-stderr=off"};
-  spec.argv.insert(spec.argv.end(), options.begin(), options.end());
   spec.argv.push_back(command);
+  spec.argv.insert(spec.argv.end(), options.begin(), options.end());
   std::vector<std::string> more;
   if (!config_.pg.superuser.password.empty())
     more.push_back("PGPASSWORD=" + config_.pg.superuser.password);
@@ -147,6 +150,29 @@ Task<Result<Backup>> Pgbackrest::take(std::string type, Percent percent) {
   if (after->backups.empty())
     co_return fail(Code::protocol, "pgbackrest backup ended well, and there is no backup");
   co_return after->backups.back();
+}
+
+Task<Status> Pgbackrest::restore(std::string label, fs::path into, Percent percent) {
+  std::vector<std::string> options{"--set=" + label, "--delta", "--pg1-path=" + into.string()};
+  auto output = co_await run("restore", std::move(options), [&percent](std::string_view line) {
+    if (const double value = percent_of(line); percent && value >= 0) percent(value);
+  });
+  if (!output) co_return fail(output.error());
+  co_return Status{};
+}
+
+Task<Result<model::History>> Pgbackrest::history(model::Timeline timeline) {
+  if (timeline <= 1) co_return model::History{};
+  const std::string name = fmt::format("{:08X}.history", timeline);
+  const fs::path copy = backup_.work_dir / fmt::format("{}.{}", name, ::getpid());
+  std::vector<std::string> options{name, copy.string()};
+  auto output = co_await run("archive-get", std::move(options));
+  const auto text = pg::read_file(copy);
+  std::error_code ec;
+  fs::remove(copy, ec);
+  if (!output) co_return fail(output.error());
+  if (!text) co_return fail(Code::not_found, name + " is not in the archive");
+  co_return model::parse_history_file(*text);
 }
 
 Task<Status> Pgbackrest::check() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backup/catalogue.h"
+#include "model/cluster.h"
 #include "model/config.h"
 #include "runtime/process.h"
 
@@ -31,6 +32,11 @@ class Pgbackrest {
   Task<Status> ensure_stanza();
   /// `type`: full, diff or incr; ensure_stanza() comes first. Gives the new backup.
   Task<Result<Backup>> take(std::string type, Percent percent);
+  /// Makes a data directory of a backup, taking what stands in it already where it is the same; can
+  /// be begun anew after it was cut off. Up to where WAL is replayed then, is the caller's to say.
+  Task<Status> restore(std::string label, std::filesystem::path into, Percent percent);
+  /// Of the archived history file; Code::not_found.
+  Task<Result<model::History>> history(model::Timeline timeline);
   /// Archives a WAL file and waits until the repository has it. On the primary.
   Task<Status> check();
   Task<Status> expire();
@@ -52,8 +58,8 @@ class Pgbackrest {
   const model::BackupConfig& backup_;
 };
 
-/// The percentage of a line of `pgbackrest backup` ("… backup file /d/base/1/2611 (8KB, 45.20%)");
-/// negative for any other.
+/// The percentage of a line of `pgbackrest backup` or `restore` ("… backup file /d/base/1/2611
+/// (8KB, 45.20%)"); negative for any other.
 double percent_of(std::string_view line);
 
 /// What `pgbackrest verify` found wrong, on one line; "" when all is well.

@@ -74,6 +74,7 @@ On a database node
   aurum guard --help                  the parent of PostgreSQL, which ends it
                                       with its lease; the agent starts it
   aurum backup -c node.yml list       backups there are; also now, check, verify
+  aurum restore -c node.yml --time T  the whole cluster as it was then; asks first
 
 From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind

@@ -24,8 +24,8 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// demote.cc every way of giving up leadership; pause.cc maintenance mode; requests.cc operators;
-/// member_key.cc what others see of us.
+/// demote.cc every way of giving up leadership; pause.cc maintenance mode; restore.cc the restore
+/// of the cluster from a backup; requests.cc operators; member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
@@ -74,6 +74,7 @@ class Core {
   void ended(const ClearData&, const Result<JobResult>&);
   void ended(const ChangeSlots&, const Result<JobResult>&);
   void ended(const ReadHistory&, const Result<JobResult>&);
+  void ended(const RestoreWork&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
   void write_ended(const Pending& write, const Result<model::TxnDone>& result);
 
@@ -127,6 +128,24 @@ class Core {
   void decide_paused();  ///< pause.cc
   void lead_paused();
   void leave_maintenance();
+  bool decide_restore();  ///< restore.cc; true: nothing else is to be decided
+  void interrupt_for_restore();
+  bool held_by_restore() const;  ///< the cluster is down for it
+  void stop_for_restore();
+  void fetch_backup();
+  void open_restored();
+  bool keep_old_data();
+  void lead_restored();
+  void end_restore();
+  void undo_restore();
+  void restore_work(RestoreWork::What what, bool beside);
+  const std::string* restore_result(RestoreWork::What what) const;
+  void next_restore_step(model::RestoreStep step);
+  void fail_restore(const std::string& why);
+  void write_restore(model::Restore next, std::vector<model::Compare> more);
+  void erase_restore();
+  void require_same_restore(model::Txn& txn) const;
+  bool data_before_restore() const;
   void decide_hung();
   void decide_requests();  ///< requests.cc
   void start_restart(const RestartRequest& request, RequestId waiting);
@@ -216,6 +235,9 @@ class Core {
   model::LeaseId published_lease_ = 0;
   model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
+  /// Written last, and of which timeline: after a restore the one before it was not the last.
+  model::Timeline history_of_ = 0;
+  model::History history_written_;
   Instant published_at_;
   Instant status_at_;
   Instant slots_at_;

@@ -43,6 +43,8 @@ void Core::decide_race() {
           "hint: start the node that was the primary first");
     }
   }
+  if (data_before_restore())
+    return result("not promoting: my data is from before the restore of the cluster");
   const RaceVerdict verdict = may_stand(race_view());
   if (!verdict.stand) {
     // A primary that may not lead must not go on writing, whatever its lease page says.
@@ -108,6 +110,7 @@ void Core::acquire(const std::string& why) {
     txn.then.push_back({.key = "initialize", .value = s_.facts->system_identifier});
   }
   s_.drop_request = true;
+  require_same_restore(txn);
   claim_sync(txn);
   if (!is_primary()) claim_timeline(txn);
   leader_lease_asked_ = s_.lease;
@@ -174,6 +177,7 @@ void Core::bind_leader_to_lease() {
                            .what = Compare::What::mod_revision,
                            .number = s_.view->leader->mod_revision}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  require_same_restore(txn);
   // A primary goes on with the standbys it has, if our idea of them is not old (sync_scenario_test:
   // an_old_read_of_the_key_…). A standby that will be promoted waits for nobody, and a server that
   // says nothing may be one.

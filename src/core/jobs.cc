@@ -218,6 +218,8 @@ void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
   if (most > 0 && merged.size() > most)
     merged.erase(merged.begin(), merged.end() - static_cast<std::ptrdiff_t>(most));
   write("history", as_leader({{.key = "history", .value = model::encode_history(merged)}}));
+  history_of_ = s_.facts->timeline;
+  history_written_ = std::move(merged);
 }
 
 }  // namespace aurum::core

@@ -112,7 +112,9 @@ void Core::lead_store() {
   const model::Timeline timeline = s_.facts->timeline;
   const bool history_known =
       timeline <= 1 ? view.history.empty()
-                    : !view.history.empty() && view.history.back().timeline == timeline - 1;
+                    : !view.history.empty() &&
+                          (view.history.back().timeline == timeline - 1 ||
+                           (history_of_ == timeline && view.history == history_written_));
   if (!history_known && timeline != 0 && !side_running<ReadHistory>() && may_write("history")) {
     if (timeline <= 1)
       write("history", as_leader({{.key = "history", .value = "[]"}}));
