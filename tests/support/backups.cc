@@ -16,10 +16,11 @@ std::string repository_of(const stack::Plan& plan) {
 
 std::string backup_overrides(const stack::Plan& plan) {
   return fmt::format(
-      R"({{"postgresql": {{"create_replica_methods": ["pgbackrest", "basebackup"]}},
+      R"({{"postgresql": {{"create_replica_methods": ["pgbackrest", "basebackup"],
+                           "parameters": {{"unix_socket_directories": "{}"}}}},
           "aurum": {{"backup": {{"stanza": "{}",
-             "repositories": [{{"path": "{}", "retention_full": 9, "bundle": true}}]}}}}}})",
-      plan.scope, repository_of(plan));
+             "repositories": [{{"path": "{}", "retention": {{"full": 9}}, "bundle": true}}]}}}}}})",
+      (plan.dir / "run").string(), plan.scope, repository_of(plan));
 }
 
 Said aurum(const stack::Cluster& cluster, std::size_t node, const std::string& command,
