@@ -1,5 +1,7 @@
 // A whole cluster is taken back to a moment in its past, over several timelines, and forward again;
 // and whatever is killed on the way, it ends in one state or the other.
+#include "model/restore.h"
+
 #include <filesystem>
 #include <sstream>
 #include <thread>
@@ -8,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "model/cluster.h"
-#include "model/restore.h"
 #include "runtime/clock.h"
 #include "runtime/process.h"
 #include "support/backups.h"
@@ -216,8 +217,8 @@ TEST_F(RestoreDocument, does_what_it_says_line_by_line) {
     SCOPED_TRACE(line);
     const auto blank = line.find(' ');
     const bool asks = line.find("--plan") == line.npos && line.starts_with("restore");
-    const auto said = aurum(cluster(), 0, line.substr(0, blank),
-                            line.substr(blank + 1) + (asks ? " --yes" : ""));
+    const auto said =
+        aurum(cluster(), 0, line.substr(0, blank), line.substr(blank + 1) + (asks ? " --yes" : ""));
     if (line.find("--continue") != line.npos) {
       EXPECT_NE(said.text.find("no restore is on"), std::string::npos) << said.text;
       continue;
@@ -227,9 +228,10 @@ TEST_F(RestoreDocument, does_what_it_says_line_by_line) {
   }
   // The new cluster is another one, and complete.
   const auto rescue = cluster().plan().dir / "data" / "rescue";
-  const auto control = need(runtime::find_program("pg_controldata",
-                                                  need(stack::find_postgres_bin_dir(cluster().plan()))));
-  run_as_account(cluster(), fmt::format("{} {} > {{dir}}/rescue.control", control, rescue.string()));
+  const auto control = need(runtime::find_program(
+      "pg_controldata", need(stack::find_postgres_bin_dir(cluster().plan()))));
+  run_as_account(cluster(),
+                 fmt::format("{} {} > {{dir}}/rescue.control", control, rescue.string()));
   const auto text = script_output(cluster(), "rescue.control");
   EXPECT_NE(text.find("shut down"), std::string::npos) << text;
   EXPECT_EQ(text.find(identity), std::string::npos) << text;
@@ -261,8 +263,7 @@ TEST_F(RestoringFull, a_kill_at_any_step_is_gone_on_from_and_undone) {
           wait_for("the step", [&] { return restore_step() == step || restore_step() == "done"; });
           const auto restore_now = model::decode_restore(restore_key());
           ASSERT_TRUE(restore_now);
-          const std::size_t victim =
-              index_of(keeper ? restore_now->keeper : restore_now->node);
+          const std::size_t victim = index_of(keeper ? restore_now->keeper : restore_now->node);
           cluster().kill(victim, part);
           need(cluster().start_node(victim));
           if (undo) {

@@ -16,14 +16,14 @@ std::filesystem::path kept_path(const std::filesystem::path& data_dir, const std
 /// There was no data to keep.
 inline constexpr const char* kNothingKept = "nothing";
 
-/// Whether it can be moved aside, and a copy of `size` bytes has room then: Code::rejected, with the
-/// reason, if not.
+/// Whether it can be moved aside, and a copy of `size` bytes has room then: Code::rejected, with
+/// the reason, if not.
 Status can_keep_data(const std::filesystem::path& data_dir, std::int64_t size);
 /// Whether a backup of `size` bytes has room in the place of what stands there.
 Status has_room_in_place(const std::filesystem::path& data_dir, std::int64_t size);
 
-/// Moves it aside and makes an empty one. Gives its new place; model::kInPlace when that can not be,
-/// and nothing was changed; kNothingKept.
+/// Moves it aside and makes an empty one. Gives its new place; model::kInPlace when that can not
+/// be, and nothing was changed; kNothingKept.
 Result<std::string> keep_data(const std::filesystem::path& data_dir, const std::string& id,
                               std::int64_t size);
 /// Back to where it was, if it was moved; what is there now goes.

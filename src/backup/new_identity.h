@@ -7,8 +7,9 @@
 
 #include "base/result.h"
 
-/// A system identifier of its own for a copy of a cluster, so that it never is taken for the cluster
-/// it was copied from: by pgBackRest, whose stanza would accept its WAL, by a standby or pg_rewind.
+/// A system identifier of its own for a copy of a cluster, so that it never is taken for the
+/// cluster it was copied from: by pgBackRest, whose stanza would accept its WAL, by a standby or
+/// pg_rewind.
 ///
 /// PostgreSQL has no program for it but pg_createsubscriber (17), which does the same: a new number
 /// in pg_control, and then pg_resetwal, whose new WAL bears it.

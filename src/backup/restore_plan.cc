@@ -100,8 +100,7 @@ void warn_of_earlier_restore(RestorePlan& plan, const Line& line, WallTime time)
   for (const auto& entry : line.history) {
     const auto since = model::parse_iso8601(entry.time);
     if (!since || *since <= time) continue;
-    const bool restored =
-        !entry.reason.empty() && entry.reason != "no recovery target specified";
+    const bool restored = !entry.reason.empty() && entry.reason != "no recovery target specified";
     if (restored)
       plan.warnings.push_back(
           fmt::format("a restore at {} took back what timeline {} wrote last; if you want a moment "
@@ -166,8 +165,8 @@ Result<RestorePlan> plan_restore(const Catalogue& catalogue, const PlanRequest& 
                 "The repository can not be read; nothing was changed.");
   std::vector<const Backup*> usable;
   for (const auto& backup : catalogue.backups) {
-    const bool ours = request.system_identifier.empty() ||
-                      backup.system_identifier == request.system_identifier;
+    const bool ours =
+        request.system_identifier.empty() || backup.system_identifier == request.system_identifier;
     if (ours && !backup.error && is_on_line(backup, request.line)) usable.push_back(&backup);
   }
   if (usable.empty())
@@ -212,14 +211,15 @@ std::string span_text(Duration span) {
 }
 
 std::string render_plan(const RestorePlan& plan) {
-  std::string out = fmt::format("  target     {}, on timeline {}\n", model::describe(plan.target),
-                                plan.timeline);
+  std::string out =
+      fmt::format("  target     {}, on timeline {}\n", model::describe(plan.target), plan.timeline);
   out += fmt::format("  backup     {}\n             {}, ended {}, {}\n", plan.backup.label,
                      plan.backup.type, moment({plan.backup.stop * kSecond}),
                      pg::human_bytes(static_cast<double>(plan.backup.size)));
   out += fmt::format("  reachable  {} to {}\n", moment(plan.from), plan.to);
   if (plan.lost_span)
-    out += fmt::format("  lost       what was committed in the last {}\n", span_text(*plan.lost_span));
+    out +=
+        fmt::format("  lost       what was committed in the last {}\n", span_text(*plan.lost_span));
   if (plan.lost_bytes)
     out += fmt::format("  lost       what was written since: {} of WAL\n",
                        pg::human_bytes(static_cast<double>(*plan.lost_bytes)));

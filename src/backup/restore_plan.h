@@ -28,7 +28,7 @@ struct PlanRequest {
   model::RecoveryTarget target;  ///< the value of a time is ISO 8601 with its offset
   std::string backup;            ///< label; "" = the newest that leads there
   Line line;
-  std::string system_identifier;    ///< of the cluster
+  std::string system_identifier;      ///< of the cluster
   std::optional<model::Lsn> current;  ///< where it writes now; unset when nobody leads
   WallTime now;
 };
@@ -37,9 +37,9 @@ struct RestorePlan {
   Backup backup;
   model::RecoveryTarget target;  ///< as PostgreSQL takes it: a time in UTC
   model::Timeline timeline = 0;
-  WallTime from;                         ///< the earliest moment that can be reached
-  std::string to;                        ///< and the latest, for people
-  std::optional<Duration> lost_span;     ///< what was written in it is lost
+  WallTime from;                      ///< the earliest moment that can be reached
+  std::string to;                     ///< and the latest, for people
+  std::optional<Duration> lost_span;  ///< what was written in it is lost
   std::optional<std::uint64_t> lost_bytes;
   std::vector<std::string> warnings;
 };

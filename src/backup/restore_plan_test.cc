@@ -67,24 +67,16 @@ struct Case {
 
 TEST(RestorePlan, takes_the_newest_backup_before_the_target_that_its_line_contains) {
   const Case cases[] = {
-      {Kind::latest, "", "J"},
-      {Kind::time, time(401), "J"},
+      {Kind::latest, "", "J"},           {Kind::time, time(401), "J"},
       {Kind::time, time(400, 999), "D"},  // its end is told in whole seconds only
-      {Kind::time, time(399), "D"},
-      {Kind::time, time(301), "D"},
+      {Kind::time, time(399), "D"},      {Kind::time, time(301), "D"},
       {Kind::time, time(260), "I"},  // X is nearer, on WAL that was left behind
-      {Kind::time, time(201), "I"},
-      {Kind::time, time(200), "F"},
-      {Kind::time, time(101), "F"},
-      {Kind::time, time(499), "J"},
-      {Kind::lsn, "0/9000100", "J"},
-      {Kind::lsn, "0/9000000", "D"},
-      {Kind::lsn, "0/6000200", "D"},
-      {Kind::lsn, "0/61FFFFF", "D"},
-      {Kind::lsn, "0/6000100", "I"},
-      {Kind::lsn, "0/2000100", "F"},
-      {Kind::lsn, "0/A000000", "J"},
-      {Kind::xid, "731", "J"},
+      {Kind::time, time(201), "I"},      {Kind::time, time(200), "F"},
+      {Kind::time, time(101), "F"},      {Kind::time, time(499), "J"},
+      {Kind::lsn, "0/9000100", "J"},     {Kind::lsn, "0/9000000", "D"},
+      {Kind::lsn, "0/6000200", "D"},     {Kind::lsn, "0/61FFFFF", "D"},
+      {Kind::lsn, "0/6000100", "I"},     {Kind::lsn, "0/2000100", "F"},
+      {Kind::lsn, "0/A000000", "J"},     {Kind::xid, "731", "J"},
       {Kind::name, "before_drop", "J"},
   };
   for (const auto& c : cases) {
@@ -97,8 +89,9 @@ TEST(RestorePlan, takes_the_newest_backup_before_the_target_that_its_line_contai
 
 TEST(RestorePlan, refuses_what_can_not_be_reached_and_names_what_can) {
   const Case cases[] = {
-      {Kind::time, time(100), "is before the end of the oldest backup: reachable is 1970-01-01 "
-                              "00:01:41 UTC to now"},
+      {Kind::time, time(100),
+       "is before the end of the oldest backup: reachable is 1970-01-01 "
+       "00:01:41 UTC to now"},
       {Kind::time, time(501), "is in the future: reachable is 1970-01-01 00:01:41 UTC to now"},
       {Kind::lsn, "0/2000000", "is before the end of the oldest backup"},
       {Kind::lsn, "0/A000001", "LSN 0/A000001 is not written yet"},
@@ -153,8 +146,9 @@ TEST(RestorePlan, never_takes_another_clusters_or_a_damaged_backup) {
   auto damaged = catalogue();
   damaged.backups.back().error = true;
   EXPECT_EQ(plan_restore(damaged, request(Kind::latest, ""))->backup.label, "D");
-  EXPECT_THAT(plan_restore(Catalogue{.status = kStanzaOk}, request(Kind::latest, "")).error().message,
-              HasSubstr("there is no backup"));
+  EXPECT_THAT(
+      plan_restore(Catalogue{.status = kStanzaOk}, request(Kind::latest, "")).error().message,
+      HasSubstr("there is no backup"));
   EXPECT_EQ(plan_restore(Catalogue{.status = 99, .message = "repo gone"}, request(Kind::latest, ""))
                 .error()
                 .code,

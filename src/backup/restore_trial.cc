@@ -201,10 +201,10 @@ Result<RestoreTrial> parse_restore_trial(std::string_view text) {
 std::string restore_trial_line(const RestoreTrial& trial) {
   const std::string when = trial.at.substr(0, 10) + " " +
                            (trial.at.size() > 16 ? trial.at.substr(11, 5) : std::string());
-  return trial.ok ? fmt::format("restore test: {} UTC on {}: ok, RTO {:.0f} s, RPO {:.0f} s", when,
-                                trial.node, trial.rto_s, trial.rpo_s)
-                  : fmt::format("restore test: {} UTC on {}: FAILED: {}", when, trial.node,
-                                trial.error);
+  return trial.ok
+             ? fmt::format("restore test: {} UTC on {}: ok, RTO {:.0f} s, RPO {:.0f} s", when,
+                           trial.node, trial.rto_s, trial.rpo_s)
+             : fmt::format("restore test: {} UTC on {}: FAILED: {}", when, trial.node, trial.error);
 }
 
 std::string render_restore_trial(const RestoreTrial& trial) {

@@ -13,9 +13,9 @@
 namespace aurum::backup {
 
 struct RestoreTrialOptions {
-  std::filesystem::path dir;     ///< a folder of its own; everything in it goes
-  RestorePlan plan;              ///< which backup, and up to where
-  std::string node;              ///< who does it
+  std::filesystem::path dir;  ///< a folder of its own; everything in it goes
+  RestorePlan plan;           ///< which backup, and up to where
+  std::string node;           ///< who does it
   std::string database = "postgres";
   std::vector<std::string> checks;  ///< the user's SQL; the first field of the answer must be true
   std::function<void(std::string)> progress;
@@ -25,14 +25,14 @@ struct RestoreTrialOptions {
 struct RestoreTrial {
   std::string at, node, backup, target;
   bool ok = false;
-  std::string error;         ///< why not
-  std::int64_t bytes = 0;    ///< of the restored database
+  std::string error;       ///< why not
+  std::int64_t bytes = 0;  ///< of the restored database
   double fetch_s = 0, recover_s = 0, check_s = 0;
-  double rto_s = 0;          ///< fetch and recovery: how long a restore takes
-  std::string newest;        ///< the last commit in it; "" when there was none
-  double rpo_s = 0;          ///< its age: what a restore to the newest would lose
-  std::string checksums;     ///< "ok", "off", or what is wrong
-  std::string amcheck;       ///< "ok", "not available", or what is wrong
+  double rto_s = 0;       ///< fetch and recovery: how long a restore takes
+  std::string newest;     ///< the last commit in it; "" when there was none
+  double rpo_s = 0;       ///< its age: what a restore to the newest would lose
+  std::string checksums;  ///< "ok", "off", or what is wrong
+  std::string amcheck;    ///< "ok", "not available", or what is wrong
   struct Check {
     std::string sql;
     bool ok = false;

@@ -44,9 +44,8 @@ std::vector<int> former_restores(const fs::path& dir) {
 }
 
 /// What is of the life of the server that the backup was taken from, or of ours before.
-constexpr const char* kNotOfTheBackup[] = {
-    "standby.signal", "promote",     "patroni.dynamic.json",
-    pg::kProbeFile,   pg::kFounding, "postmaster.pid"};
+constexpr const char* kNotOfTheBackup[] = {"standby.signal", "promote",     "patroni.dynamic.json",
+                                           pg::kProbeFile,   pg::kFounding, "postmaster.pid"};
 
 /// pgBackRest takes over a directory that is one of PostgreSQL, or of a restore of its own.
 Status prepare(const fs::path& dir, const std::string& label) {
@@ -159,26 +158,23 @@ Task<Status> Restorer::fetch(model::Restore restore, Progress progress) {
 Task<Result<std::string>> Restorer::keep(model::Restore restore) {
   auto alone = co_await nobody_works_in(config_.pg.data_dir, pool_);
   if (!alone) co_return fail(alone.error());
-  auto kept = co_await runtime::in_pool(
-      pool_, [dir = config_.pg.data_dir, id = restore.id, size = restore.size] {
-        return keep_data(dir, id, size);
-      });
+  auto kept =
+      co_await runtime::in_pool(pool_, [dir = config_.pg.data_dir, id = restore.id,
+                                        size = restore.size] { return keep_data(dir, id, size); });
   co_return kept;
 }
 
 Task<Status> Restorer::take_back(model::Restore restore) {
   auto alone = co_await nobody_works_in(config_.pg.data_dir, pool_);
   if (!alone) co_return alone;
-  auto back = co_await runtime::in_pool(pool_, [dir = config_.pg.data_dir, id = restore.id] {
-    return take_back_data(dir, id);
-  });
+  auto back = co_await runtime::in_pool(
+      pool_, [dir = config_.pg.data_dir, id = restore.id] { return take_back_data(dir, id); });
   co_return back;
 }
 
 Task<Status> Restorer::forget(model::Restore restore) {
-  auto done = co_await runtime::in_pool(pool_, [dir = config_.pg.data_dir, id = restore.id] {
-    return forget_data(dir, id);
-  });
+  auto done = co_await runtime::in_pool(
+      pool_, [dir = config_.pg.data_dir, id = restore.id] { return forget_data(dir, id); });
   co_return done;
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backup/archive.h"
+#include "backup/pgbackrest_conf.h"
 #include "pg/control_data.h"
 #include "pg/files.h"
 #include "pg/postmaster.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr const char* kConf = "aurum.scratch.conf";
 constexpr const char* kHba = "aurum.scratch.hba";
 constexpr const char* kLog = "aurum.scratch.log";
+constexpr const char* kWork = "aurum.scratch";  ///< of pgBackRest
 constexpr auto kLook = std::chrono::milliseconds(200);
 constexpr Duration kLongest = std::chrono::hours(72);
 /// A socket's whole path must fit into 107 bytes.
@@ -44,8 +46,8 @@ std::string ScratchCluster::socket_dir() const {
 Task<Status> ScratchCluster::begin() {
   std::error_code ec;
   if (pg::find_postmaster(dir_)) {
-    auto stopped = co_await tool("pg_ctl", {"stop", "-m", "immediate", "-D", dir_.string()},
-                                 seconds(60));
+    auto stopped =
+        co_await tool("pg_ctl", {"stop", "-m", "immediate", "-D", dir_.string()}, seconds(60));
     if (!stopped) co_return fail(stopped.error());
   }
   auto made = pg::make_data_dir(dir_);
@@ -83,6 +85,12 @@ Task<Status> ScratchCluster::fetch(std::string label, Percent percent) {
 Task<Status> ScratchCluster::write_conf(std::string recovery) {
   auto known = co_await control();
   if (!known) co_return fail(known.error());
+  // pgBackRest fetches WAL only for the data directory that its configuration names.
+  model::LocalConfig own = config_;
+  own.pg.data_dir = dir_;
+  own.aurum.backup->work_dir = dir_ / kWork;
+  auto conf_written = write_pgbackrest_conf(own, {});
+  if (!conf_written) co_return fail(conf_written.error());
   const fs::path sockets = socket_dir();
   if (sockets != dir_) ::mkdir(sockets.c_str(), 0700);
   std::string conf = "# Of a scratch restore by aurum.\n";
@@ -96,9 +104,9 @@ Task<Status> ScratchCluster::write_conf(std::string recovery) {
            {"hot_standby", "on"},
            {"logging_collector", "off"},
            {"shared_buffers", "64MB"},
-           {"restore_command", archive_commands(*config_.aurum.backup, own_program(),
-                                                config_.aurum.backup->work_dir)
-                                   .restore_command}})
+           {"restore_command",
+            archive_commands(*own.aurum.backup, own_program(), own.aurum.backup->work_dir)
+                .restore_command}})
     conf += pg::conf_line(name, value);
   for (const auto& [name, value] : known->limits)
     conf += pg::conf_line(name, std::to_string(value));
@@ -112,8 +120,8 @@ Task<Status> ScratchCluster::write_conf(std::string recovery) {
 Task<Status> ScratchCluster::start() {
   auto started = co_await tool(
       "pg_ctl",
-      {"start", "-s", "-w", "-t", "259200", "-D", dir_.string(), "-l", (dir_ / kLog).string(),
-       "-o", fmt::format("-c config_file={}", (dir_ / kConf).string())},
+      {"start", "-s", "-w", "-t", "259200", "-D", dir_.string(), "-l", (dir_ / kLog).string(), "-o",
+       fmt::format("-c config_file={}", (dir_ / kConf).string())},
       kLongest);
   if (!started) co_return fail(started.error());
   if (!started->ok()) co_return fail(Code::io, "the copy does not start: " + last_words());
@@ -210,7 +218,7 @@ void ScratchCluster::remove() {
 
 void ScratchCluster::leave_for_agent() {
   std::error_code ec;
-  for (const char* name : {kConf, kHba, kLog}) fs::remove(dir_ / name, ec);
+  for (const char* name : {kConf, kHba, kLog, kWork}) fs::remove_all(dir_ / name, ec);
   if (const fs::path sockets = socket_dir(); sockets != dir_) fs::remove_all(sockets, ec);
   ::unlink(pg::outer_marker(dir_).c_str());
 }

@@ -12,8 +12,8 @@
 
 namespace aurum::backup {
 
-/// A copy of the cluster in a folder of its own, restored from a backup, for a restore test or as the
-/// beginning of a new cluster. Its server listens on a socket in a folder of ours only, follows
+/// A copy of the cluster in a folder of its own, restored from a backup, for a restore test or as
+/// the beginning of a new cluster. Its server listens on a socket in a folder of ours only, follows
 /// nobody and archives nothing. `config` outlives this object; its pgbackrest.conf is there.
 ///
 /// Use: fetch(), recover(), then query() and stop(). Whoever destroys it must have stopped it;

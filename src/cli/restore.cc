@@ -232,9 +232,9 @@ int restore_main(int argc, char** argv) {
   console.terminal = ::isatty(STDOUT_FILENO) != 0;
   const auto options = parse_restore_options({argv + 1, static_cast<std::size_t>(argc - 1)});
   if (!options) {
-    console.err << fmt::format("error: {}\nhint: {}\n", options.error().message,
-                               options.error().hint.empty() ? "aurum restore --help"
-                                                            : options.error().hint);
+    console.err << fmt::format(
+        "error: {}\nhint: {}\n", options.error().message,
+        options.error().hint.empty() ? "aurum restore --help" : options.error().hint);
     return 2;
   }
   if (options->help) {
@@ -252,10 +252,10 @@ int restore_main(int argc, char** argv) {
   }
   const auto world = make_world(*config, runtime::null_logger());
   Run run{*options, *config, *world, {config->scope}, console};
-  const auto code = options->action == Action::copy     ? make_copy(*options, *config, *world)
+  const auto code = options->action == Action::copy      ? make_copy(*options, *config, *world)
                     : options->action == Action::request ? request(run)
-                    : options->action == Action::status ? status(run)
-                                                        : change(run);
+                    : options->action == Action::status  ? status(run)
+                                                         : change(run);
   if (!code) return failed(console, code.error());
   std::cout << std::flush;
   return std::cout ? *code : 1;

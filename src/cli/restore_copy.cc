@@ -50,11 +50,10 @@ Task<Status> make_cluster(backup::ScratchCluster& copy, backup::RestorePlan plan
   auto stopped = co_await copy.stop();
   if (!stopped) co_return stopped;
   say("giving it an identity of its own");
-  auto given =
-      backup::give_system_identifier(copy.dir(), backup::make_system_identifier());
+  auto given = backup::give_system_identifier(copy.dir(), backup::make_system_identifier());
   if (!given) co_return given;
-  auto reset = co_await copy.tool("pg_resetwal", {"-D", copy.dir().string()},
-                                  std::chrono::minutes(10));
+  auto reset =
+      co_await copy.tool("pg_resetwal", {"-D", copy.dir().string()}, std::chrono::minutes(10));
   if (!reset) co_return fail(reset.error());
   if (!reset->ok()) co_return fail(Code::io, "pg_resetwal: " + pg::tool_reason(*reset));
   copy.leave_for_agent();

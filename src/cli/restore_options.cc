@@ -85,13 +85,13 @@ std::optional<RestoreOptions::Action> action_of(std::string_view word) {
 }
 
 bool take_flag(RestoreOptions& out, std::string_view word) {
-  bool* flag = word == "--discard-old-data"             ? &out.discard_old_data
-               : word == "--plan"                       ? &out.plan_only
-               : word == "--as-replica"                 ? &out.as_replica
-               : word == "--yes" || word == "--force"   ? &out.yes
-               : word == "--json"                       ? &out.json
-               : word == "--help" || word == "-h"       ? &out.help
-                                                        : nullptr;
+  bool* flag = word == "--discard-old-data"           ? &out.discard_old_data
+               : word == "--plan"                     ? &out.plan_only
+               : word == "--as-replica"               ? &out.as_replica
+               : word == "--yes" || word == "--force" ? &out.yes
+               : word == "--json"                     ? &out.json
+               : word == "--help" || word == "-h"     ? &out.help
+                                                      : nullptr;
   if (flag != nullptr) *flag = true;
   return flag != nullptr;
 }
@@ -174,7 +174,8 @@ Result<RestoreOptions> parse_restore_options(std::span<char* const> arguments) {
     if (out.data_dir.empty()) return fail(Code::invalid, "say where to: --data-dir DIR");
     out.action = RestoreOptions::Action::copy;
   }
-  if (actions == 0) return fail(Code::invalid, "say where to: --time, --lsn, --xid, --name, --latest");
+  if (actions == 0)
+    return fail(Code::invalid, "say where to: --time, --lsn, --xid, --name, --latest");
   if (actions > 1) return fail(Code::invalid, "only one target, or one of the other actions");
   return out;
 }

@@ -26,22 +26,21 @@ model::Timeline newest_backed_up(const backup::Catalogue& catalogue) {
 
 /// The timelines that led here: from the store, else from the archive.
 Result<backup::Line> find_line(const model::ClusterView& view, model::Timeline wanted,
-                               const backup::Catalogue& catalogue,
-                               backup::Pgbackrest& pgbackrest) {
+                               const backup::Catalogue& catalogue, backup::Pgbackrest& pgbackrest) {
   backup::Line line{0, view.history};
   const model::Member* leader = view.leader_member();
   if (leader != nullptr) line.timeline = leader->timeline.value_or(0);
   if (line.timeline == 0)
-    line.timeline = view.history.empty() ? newest_backed_up(catalogue)
-                                         : view.history.back().timeline + 1;
+    line.timeline =
+        view.history.empty() ? newest_backed_up(catalogue) : view.history.back().timeline + 1;
   if (wanted != 0) {
     if (auto part = backup::line_of(line, wanted)) return *part;
     line = {wanted, {}};
   }
   // Not told whole: shortened by max_timelines_history, not written yet, unknown, or another line.
-  const bool whole = line.timeline == 1 || (!line.history.empty() &&
-                                            line.history.front().timeline == 1 &&
-                                            line.history.back().timeline + 1 == line.timeline);
+  const bool whole =
+      line.timeline == 1 || (!line.history.empty() && line.history.front().timeline == 1 &&
+                             line.history.back().timeline + 1 == line.timeline);
   if (whole) return line;
   auto file = backup::run_alone(pgbackrest.history(line.timeline));
   if (!file) return fail(file.error().within(fmt::format("history of timeline {}", line.timeline)));

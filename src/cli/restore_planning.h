@@ -6,8 +6,8 @@
 
 namespace aurum::cli {
 
-/// plan_restore() with what the repository holds and what the store knows of the cluster; `view` may
-/// be empty, then the repository alone counts.
+/// plan_restore() with what the repository holds and what the store knows of the cluster; `view`
+/// may be empty, then the repository alone counts.
 Result<backup::RestorePlan> plan_from_repository(const model::LocalConfig& config,
                                                  const model::ClusterView& view,
                                                  const RestoreOptions& options, WallTime now);

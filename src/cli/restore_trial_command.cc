@@ -57,7 +57,8 @@ Result<TrialCommand> parse(int argc, char** argv) {
       (word == "--json" ? out.json : out.help) = true;
       continue;
     }
-    if (i + 1 == argc) return fail(Code::invalid, fmt::format("'{}' is unknown, or needs a value", word));
+    if (i + 1 == argc)
+      return fail(Code::invalid, fmt::format("'{}' is unknown, or needs a value", word));
     const std::string value = argv[++i];
     if (word == "-c" || word == "--config-file") {
       out.plan.config = value;
@@ -95,8 +96,7 @@ int run(TrialCommand& command, const model::LocalConfig& config) {
   if (!plan) return failed(plan.error(), 1);
   command.trial.plan = std::move(*plan);
   command.trial.node = config.name;
-  if (command.trial.dir.empty())
-    command.trial.dir = config.aurum.backup->work_dir / "restore-test";
+  if (command.trial.dir.empty()) command.trial.dir = config.aurum.backup->work_dir / "restore-test";
   if (::isatty(2) != 0)
     command.trial.progress = [](const std::string& text) {
       fmt::print(stderr, "\r  {:<40}", text);
@@ -106,9 +106,9 @@ int run(TrialCommand& command, const model::LocalConfig& config) {
   fmt::print("{}", command.json ? model::to_json_pretty(backup::to_value(trial)) + "\n"
                                 : backup::render_restore_trial(trial));
   std::fflush(stdout);
-  const auto kept = world->txn(
-      cluster, {.then = {{.key = backup::kRestoreTestKey,
-                          .value = model::to_json(backup::to_value(trial))}}});
+  const auto kept =
+      world->txn(cluster, {.then = {{.key = backup::kRestoreTestKey,
+                                     .value = model::to_json(backup::to_value(trial))}}});
   if (!kept) return failed(kept.error().within("the result is not in the store"), 1);
   return trial.ok ? 0 : 1;
 }

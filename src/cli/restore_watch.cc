@@ -49,9 +49,9 @@ std::string rebuilt_members(const model::ClusterView& view) {
   for (const auto& [name, member] : view.members)
     if (member.state == model::PgState::running && member.timeline.value_or(0) >= restore.opened)
       ++back;
-  return fmt::format("{} of {} on timeline {}{}", back, view.members.size(), restore.opened,
-                     restore.new_backup.empty() ? ", backup under way"
-                                                : ", backup " + restore.new_backup);
+  return fmt::format(
+      "{} of {} on timeline {}{}", back, view.members.size(), restore.opened,
+      restore.new_backup.empty() ? ", backup under way" : ", backup " + restore.new_backup);
 }
 
 /// What moves within the present step; "" if nothing is known.
@@ -170,8 +170,8 @@ int watch_restore(World& world, const ClusterId& cluster, Console& console) {
     silent = 0;
     if (!view->restore) {
       shown.end_line();
-      const bool undone = last && (last->step == RestoreStep::undo ||
-                                   last->step == RestoreStep::undo_stop);
+      const bool undone =
+          last && (last->step == RestoreStep::undo || last->step == RestoreStep::undo_stop);
       console.out << (undone ? "undone: the cluster has its old data again\n"
                       : last ? "the old data is removed\n"
                              : "no restore is on\n");

@@ -13,7 +13,8 @@ std::string step_sentence(const model::Restore& restore);
 std::string render_restore(const model::ClusterView& view);
 std::string restore_json(const model::ClusterView& view);
 
-/// Shows one step after the other until the operator is wanted, or all is done; gives the exit code.
+/// Shows one step after the other until the operator is wanted, or all is done; gives the exit
+/// code.
 int watch_restore(World& world, const ClusterId& cluster, Console& console);
 
 }  // namespace aurum::cli

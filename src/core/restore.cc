@@ -161,8 +161,7 @@ void Core::fetch_backup() {
     if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
     return result(fmt::format("stopped: {} is restored from {}", restore.node, restore.backup));
   }
-  if (!restore.error.empty())
-    return result("the restore stands still: " + restore.error);
+  if (!restore.error.empty()) return result("the restore stands still: " + restore.error);
   if (restore.keeper == s_.name() && !restore.discard && restore.kept.empty()) {
     const std::string* kept = restore_result(What::keep);
     if (kept == nullptr) return restore_work(What::keep, false);
@@ -198,9 +197,9 @@ void Core::open_restored() {
     if (s_.end_unseen) return;
     if (!s_.restore.backoff.may_try(now_)) return wake_at(s_.restore.backoff.not_before);
     if (s_.restore.backoff.failures >= kRestoreTries)
-      return fail_restore(fmt::format(
-          "PostgreSQL ended {} times before it reached {}: see its log on {}", kRestoreTries,
-          model::describe(restore.target), s_.name()));
+      return fail_restore(
+          fmt::format("PostgreSQL ended {} times before it reached {}: see its log on {}",
+                      kRestoreTries, model::describe(restore.target), s_.name()));
     s_.restore.backoff.failed(now_, seconds(1), seconds(5));
     // It was open already, and nobody lived to say so: what it is now is the restored cluster.
     if (s_.facts->control && !data_in_recovery())
@@ -219,9 +218,8 @@ void Core::open_restored() {
   s_.sync_setting_since = model::Lsn{};
   s_.former_sync.reset();
   call_back("on_role_change", model::Role::primary);
-  info("restore.opened",
-       fmt::format("{} was reached: timeline {} is open", model::describe(restore.target),
-                   s_.facts->timeline));
+  info("restore.opened", fmt::format("{} was reached: timeline {} is open",
+                                     model::describe(restore.target), s_.facts->timeline));
   next_restore_step(RestoreStep::rebuild);
 }
 
@@ -230,8 +228,9 @@ bool Core::keep_old_data() {
   const Restore& restore = *s_.view->restore;
   if (restore.keeper != s_.name() || restore.node == s_.name()) return false;
   if (restore.kept == model::kInPlace) {
-    result("keeping the data from before the restore; there is no room for a copy beside it "
-           "(hint: aurum restore --confirm lets this member be rebuilt)");
+    result(
+        "keeping the data from before the restore; there is no room for a copy beside it "
+        "(hint: aurum restore --confirm lets this member be rebuilt)");
     return true;
   }
   if (!restore.kept.empty() || restore.discard) return false;

@@ -20,10 +20,10 @@ constexpr std::array kKinds = {
     std::pair{RecoveryTarget::Kind::name, "name"},
 };
 constexpr std::array kSteps = {
-    std::pair{RestoreStep::check, "check"},         std::pair{RestoreStep::stop, "stop"},
-    std::pair{RestoreStep::fetch, "fetch"},         std::pair{RestoreStep::open, "open"},
-    std::pair{RestoreStep::rebuild, "rebuild"},     std::pair{RestoreStep::done, "done"},
-    std::pair{RestoreStep::confirm, "confirm"},     std::pair{RestoreStep::undo_stop, "undo_stop"},
+    std::pair{RestoreStep::check, "check"},     std::pair{RestoreStep::stop, "stop"},
+    std::pair{RestoreStep::fetch, "fetch"},     std::pair{RestoreStep::open, "open"},
+    std::pair{RestoreStep::rebuild, "rebuild"}, std::pair{RestoreStep::done, "done"},
+    std::pair{RestoreStep::confirm, "confirm"}, std::pair{RestoreStep::undo_stop, "undo_stop"},
     std::pair{RestoreStep::undo, "undo"},
 };
 

@@ -52,14 +52,14 @@ struct Restore {
   std::string keeper;  ///< holds the data as it was before: the leader of that time
   /// Where the keeper's old data directory is: "" not looked after yet, kInPlace, or a path.
   std::string kept;
-  bool discard = false;  ///< the old data need not be kept
-  std::string backup;    ///< label of the backup that is fetched
-  std::int64_t size = 0; ///< bytes that the restored database takes
+  bool discard = false;   ///< the old data need not be kept
+  std::string backup;     ///< label of the backup that is fetched
+  std::int64_t size = 0;  ///< bytes that the restored database takes
   RecoveryTarget target;
-  Timeline timeline = 0;   ///< recovery_target_timeline
-  Timeline opened = 0;     ///< the new timeline; data on an older one is from before the restore
-  std::string new_backup;  ///< label of the one taken afterwards
-  std::string error;       ///< why it stands still; "" = it goes on
+  Timeline timeline = 0;    ///< recovery_target_timeline
+  Timeline opened = 0;      ///< the new timeline; data on an older one is from before the restore
+  std::string new_backup;   ///< label of the one taken afterwards
+  std::string error;        ///< why it stands still; "" = it goes on
   std::vector<Mark> marks;  ///< who began which step, and when
   friend bool operator==(const Restore&, const Restore&) = default;
 };

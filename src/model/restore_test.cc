@@ -8,7 +8,8 @@ namespace aurum::model {
 namespace {
 
 Restore example() {
-  Restore restore{.id = "20261123T041000", .step = RestoreStep::rebuild, .node = "b", .keeper = "a"};
+  Restore restore{
+      .id = "20261123T041000", .step = RestoreStep::rebuild, .node = "b", .keeper = "a"};
   restore.kept = "/data/a.before-restore-20261123T041000";
   restore.discard = true;
   restore.backup = "20261123-015337F";

@@ -58,8 +58,8 @@ class Restoring : public Scenario {
     EXPECT_GT(wal.timeline(), restore_.timeline);
   }
   void expect_undone() {
-    ASSERT_TRUE(w().run_until([&] { return !w().store.view().restore && w().healthy(); },
-                              seconds(120)))
+    ASSERT_TRUE(
+        w().run_until([&] { return !w().store.view().restore && w().healthy(); }, seconds(120)))
         << w().describe();
     EXPECT_EQ(w().writer(), &old_primary());
     EXPECT_TRUE(old_primary().pg.wal.contains(1, model::Lsn{point_.value + 1})) << w().describe();
