@@ -3,6 +3,7 @@
 #include "model/restore.h"
 
 #include <filesystem>
+#include <ostream>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -241,51 +242,97 @@ TEST_F(RestoreDocument, does_what_it_says_line_by_line) {
   EXPECT_NE(trial.find(R"("checksums":"ok")"), std::string::npos) << trial;
 }
 
-/// Every step, every part that works in it.
-class RestoringFull : public Restoring {};
-
-TEST_F(RestoringFull, a_kill_at_any_step_is_gone_on_from_and_undone) {
-  for (const bool undo : {false, true}) {
-    for (const char* step : {"check", "stop", "fetch", "open", "rebuild"}) {
-      for (const Part part : {Part::agent, Part::node}) {
-        for (const bool keeper : {false, true}) {
-          SCOPED_TRACE(fmt::format("{} {} {} {}", step, undo ? "undone" : "continued",
-                                   part == Part::agent ? "agent" : "node",
-                                   keeper ? "keeper" : "restored"));
-          begin_history();
-          back_up("incr");
-          wait_for_writes();
-          const Moment moment = now();
-          nap(seconds(1));
-          wait_for_writes();
-          const Instant asked = runtime::now();
-          std::jthread command([&] { restore("--time " + moment.text + " --yes"); });
-          wait_for("the step", [&] { return restore_step() == step || restore_step() == "done"; });
-          const auto restore_now = model::decode_restore(restore_key());
-          ASSERT_TRUE(restore_now);
-          const std::size_t victim = index_of(keeper ? restore_now->keeper : restore_now->node);
-          cluster().kill(victim, part);
-          need(cluster().start_node(victim));
-          if (undo) {
-            wait_for("the undoing", [&] { return restore("--undo --yes").code == 0; });
-            command.join();
-            wait_healthy();
-            expect_all_rows_before(asked);
-          } else {
-            wait_for_step("done", seconds(180));
-            command.join();
-            wait_healthy();
-            expect_rows_of(moment, asked);
-            const auto confirmed = restore("--confirm --yes");
-            EXPECT_EQ(confirmed.code, 0) << confirmed.text;
-          }
-          EXPECT_EQ(restore_step(), "");
-          wait_for_writes();
-        }
-      }
-    }
-  }
+TEST_F(Restoring, a_target_that_the_wal_does_not_hold_is_told_and_undone) {
+  back_up("full");
+  const std::size_t old = leader();
+  const auto failed = restore("--name nowhere --yes");
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_NE(failed.text.find("before it reached restore point 'nowhere'"), std::string::npos)
+      << failed.text;
+  const auto told = restore("--status");
+  EXPECT_NE(told.text.find("aurum restore --continue  (or --undo)"), std::string::npos)
+      << told.text;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(sql(cluster(), i, "SELECT 1")) << name(i);
+  const auto undone = restore("--undo --yes");
+  EXPECT_EQ(undone.code, 0) << undone.text;
+  wait_healthy();
+  EXPECT_EQ(leader(), old);
+  settle_and_judge();
 }
+
+TEST_F(Restoring, a_member_that_can_not_do_it_is_told_before_anything_is_touched) {
+  back_up("full");
+  const std::size_t node = replica();
+  // Another repository than the others have.
+  const auto conf = cluster().data_of(node).string() + ".pgbackrest/pgbackrest.conf";
+  run_as_account(cluster(), fmt::format("sed -i 's|^repo1-path=.*|repo1-path=/nowhere|' {}", conf));
+  const auto refused =
+      restore(fmt::format("--latest --yes --node {}", name(node)), third(node, leader()));
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.text.find("Nothing was changed"), std::string::npos) << refused.text;
+  EXPECT_EQ(restore_step(), "");
+  need(cluster().stop_node(node));
+  need(cluster().start_node(node));
+  settle_and_judge();
+}
+
+/// Who is killed at which step, and what the operator does then.
+struct Kill {
+  const char* step;
+  Part part;
+  bool keeper;  ///< or the member that is restored
+  bool undo;
+  friend std::ostream& operator<<(std::ostream& out, const Kill& kill) {
+    return out << fmt::format("{} of {} at {}, {}", kill.part == Part::agent ? "agent" : "node",
+                              kill.keeper ? "keeper" : "restored", kill.step,
+                              kill.undo ? "undone" : "continued");
+  }
+};
+
+class RestoringFull : public Restoring, public ::testing::WithParamInterface<Kill> {};
+
+TEST_P(RestoringFull, a_kill_is_gone_on_from_or_undone) {
+  const Kill kill = GetParam();
+  back_up("incr");
+  wait_for_writes();
+  const Moment moment = now();
+  nap(seconds(1));
+  wait_for_writes();
+  const Instant asked = runtime::now();
+  std::jthread command([&] { restore("--time " + moment.text + " --yes"); });
+  wait_for("the step", [&] { return restore_step() == kill.step || restore_step() == "done"; });
+  const auto on = model::decode_restore(restore_key());
+  ASSERT_TRUE(on);
+  const std::size_t victim = index_of(kill.keeper ? on->keeper : on->node);
+  cluster().kill(victim, kill.part);
+  need(cluster().start_node(victim));
+  if (kill.undo) {
+    wait_for("the undoing", [&] { return restore("--undo --yes").code == 0; });
+    command.join();
+    wait_healthy();
+    expect_all_rows_before(asked);
+  } else {
+    wait_for_step("done", seconds(180));
+    command.join();
+    wait_healthy();
+    expect_rows_of(moment, asked);
+    const auto confirmed = restore("--confirm --yes");
+    EXPECT_EQ(confirmed.code, 0) << confirmed.text;
+  }
+  EXPECT_EQ(restore_step(), "");
+  wait_for_writes();
+}
+
+std::vector<Kill> every_kill() {
+  std::vector<Kill> kills;
+  for (const char* step : {"check", "stop", "fetch", "open", "rebuild"}) {
+    for (const Part part : {Part::agent, Part::node})
+      for (const bool keeper : {false, true}) kills.push_back({step, part, keeper, false});
+    kills.push_back({step, Part::node, false, true});
+  }
+  return kills;
+}
+INSTANTIATE_TEST_SUITE_P(EveryStep, RestoringFull, ::testing::ValuesIn(every_kill()));
 
 }  // namespace
 }  // namespace aurum::tests

@@ -103,8 +103,17 @@ class Shown {
   std::string sentence_, line_;
 };
 
-int ended_with_error(const Restore& restore, Console& console) {
+int ended_with_error(World& world, const ClusterId& cluster, const model::ClusterView& view,
+                     Console& console) {
+  const Restore& restore = *view.restore;
   console.err << fmt::format("error: {}\n{}", restore.error, what_to_do(restore));
+  // Nothing has begun, so nothing has to be ended.
+  if (restore.step == RestoreStep::check)
+    static_cast<void>(world.txn(
+        cluster, {.when = {{.key = "aurum_restore",
+                            .what = model::Compare::What::mod_revision,
+                            .number = view.restore_revision}},
+                  .then = {{.what = model::Write::What::erase, .key = "aurum_restore"}}}));
   return 1;
 }
 
@@ -181,7 +190,7 @@ int watch_restore(World& world, const ClusterId& cluster, Console& console) {
     shown.show(*view);
     if (!last->error.empty()) {
       shown.end_line();
-      return ended_with_error(*last, console);
+      return ended_with_error(world, cluster, *view, console);
     }
     if (last->step == RestoreStep::done) {
       shown.end_line();
