@@ -80,7 +80,8 @@ void StoreWatcher::post(Instant seen_at) {
   std::vector<model::KeyValue> all;
   all.reserve(keys_.size());
   for (const auto& [key, kv] : keys_) all.push_back(kv);
-  post_(core::DcsSnapshot{model::decode_cluster(revision_, all), seen_at});
+  auto view = std::make_shared<const model::ClusterView>(model::decode_cluster(revision_, all));
+  post_(core::DcsSnapshot{std::move(view), seen_at});
 }
 
 }  // namespace aurum::agent

@@ -27,9 +27,7 @@ void Core::decide_bootstrap() {
   if (!initialize && !s_.view->leader && (unfinished || s_.facts->data_dir != DataDir::ready)) {
     if (!s_.config.bootstrap.present)
       return result("waiting for leader to bootstrap (no bootstrap section here)");
-    model::Member self;
-    self.tags = s_.tags;
-    if (model::tag_nofailover(self))
+    if (model::tag_nofailover(self_))
       return result("waiting for leader to bootstrap (this node is nofailover)");
     if (s_.lease == 0 || writing("initialize") || !s_.bootstrap_backoff.may_try(now_)) return;
     s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));

@@ -58,7 +58,7 @@ std::string_view name_of(const Job& job) {
 
 Core::Core(model::LocalConfig config, Identity identity) : identity_(std::move(identity)) {
   s_.config = std::move(config);
-  s_.tags = model::effective_tags(s_.config.tags);
+  describe_self();
   s_.dynamic_tree = s_.config.bootstrap.dcs;
   s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
   s_.timing = make_timing(s_.dynamic);
@@ -262,7 +262,7 @@ std::uint64_t Core::write(std::string what, model::Txn txn) {
   return id;
 }
 
-bool Core::writing(const std::string& what) const {
+bool Core::writing(std::string_view what) const {
   return std::any_of(s_.pending.begin(), s_.pending.end(),
                      [&](const auto& p) { return p.second.what == what; });
 }

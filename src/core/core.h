@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ class Core {
   // Events (core.cc, jobs.cc).
   void take(const Event& event);
   void take_dynamic(const model::Value& tree);
+  void see_leader(std::optional<model::Leader> leader);
   void tell_unsupported();  ///< one line for each setting that is read and not carried out
   void on(const Tick&) {}
   void on(const DcsSnapshot&);
@@ -174,7 +176,8 @@ class Core {
   Duration start_limit() const;
   void derive();          ///< pg_state and role
   void publish_member();  ///< member_key.cc
-  model::Member member_now() const;
+  void describe_self();
+  const model::Member& member_now();
 
   // Effects.
   template <class E>
@@ -210,11 +213,11 @@ class Core {
   std::uint64_t write(std::string what, model::Txn txn);
   /// For what can wait: not while the same write is under way, nor before the view shows our last
   /// write, nor soon after writes failed.
-  bool may_write(const std::string& what) const {
+  bool may_write(std::string_view what) const {
     return !writing(what) && s_.view && s_.view->revision >= s_.revision_min &&
            s_.write_backoff.may_try(now_);
   }
-  bool writing(const std::string& what) const;
+  bool writing(std::string_view what) const;
   void wake_at(Instant at);
   void reply(RequestId id, int status, std::string text);
 
@@ -231,6 +234,7 @@ class Core {
   /// yet (live_changes_scenario_test:
   /// a_change_during_the_application_of_another_is_applied_as_well).
   model::Value job_dynamic_;
+  model::Member self_;                             ///< as others shall see this node now
   std::optional<model::Member> published_member_;  ///< the member key as written last
   model::LeaseId published_lease_ = 0;
   model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
@@ -241,6 +245,7 @@ class Core {
   Instant published_at_;
   Instant status_at_;
   Instant slots_at_;
+  bool slots_due_ = true;  ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
   std::pair<bool, bool> told_unsupported_;      ///< quorum, standby_cluster: said already
 };

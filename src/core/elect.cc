@@ -228,7 +228,7 @@ void Core::become_leader(std::uint64_t epoch) {
     const auto revision = static_cast<model::Revision>(epoch);
     const auto created =
         again || leader_key_is_mine() ? s_.view->leader->create_revision : revision;
-    s_.view->leader = model::Leader{s_.name(), s_.lead.lease, created, revision};
+    see_leader(model::Leader{s_.name(), s_.lead.lease, created, revision});
   }
   // The page before anything that could make the server writable.
   const bool maintenance = s_.dynamic.pause && is_primary();

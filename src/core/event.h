@@ -23,7 +23,7 @@ using RequestId = std::uint64_t;
 /// The store's content at one revision. `sent_at`: when the read, or the last proof that the watch
 /// is alive, was sent.
 struct DcsSnapshot {
-  model::ClusterView view;
+  model::SharedView view;  ///< never null
   Instant sent_at;
 };
 /// The store can not be read. `error.code` is never Code::rejected.

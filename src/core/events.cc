@@ -45,22 +45,26 @@ void Core::tell_unsupported() {
 
 void Core::on(const DcsSnapshot& e) {
   // From before a write of ours that was answered: it would show the past as the present (F3, F27).
-  if (e.view.revision < s_.revision_min) return;
+  if (e.view->revision < s_.revision_min) return;
   // A leader is its name and the creation of its key: the same member may have lost and retaken it.
-  const auto identity = [](const std::optional<model::ClusterView>& v) {
-    return v && v->leader ? std::pair(v->leader->name, v->leader->create_revision)
-                          : std::pair(std::string(), model::Revision{0});
+  const auto identity = [](const model::SharedView& v) {
+    return v && v->leader ? std::pair<std::string_view, model::Revision>(v->leader->name,
+                                                                         v->leader->create_revision)
+                          : std::pair<std::string_view, model::Revision>();
   };
-  const auto former = identity(s_.view);
-  if (s_.view && e.view.revision < s_.view->revision) return;
+  const model::SharedView former_view = s_.view;
+  const auto former = identity(former_view);
+  if (s_.view && e.view->revision < s_.view->revision) return;
   // The same revision again says one thing: the store is there.
-  if (!s_.view || e.view.revision != s_.view->revision) s_.view = e.view;
+  if (!s_.view || e.view->revision != s_.view->revision) s_.view = e.view;
+  const bool changed = s_.view != former_view;
+  slots_due_ |= changed;
   s_.view_at = std::max(s_.view_at, e.sent_at);
   if (!s_.dcs_error.empty()) info("dcs.back", "the store (DCS) answers again");
   s_.dcs_error.clear();
   for (const auto& [name, member] : s_.view->members) member_seen_[name] = now_;
 
-  if (!s_.view->config.is_null() && s_.view->config != s_.dynamic_tree) {
+  if (changed && !s_.view->config.is_null() && s_.view->config != s_.dynamic_tree) {
     const Duration old_ttl = s_.timing.ttl;
     take_dynamic(s_.view->config);
     info("config", "dynamic configuration changed");
@@ -92,10 +96,18 @@ void Core::on(const DcsSnapshot& e) {
     }
   }
   // The key is gone or bears another name: whatever our own clock says, this leadership is over.
-  if (s_.lead.held && static_cast<std::uint64_t>(e.view.revision) >= s_.lead.epoch &&
+  if (s_.lead.held && static_cast<std::uint64_t>(e.view->revision) >= s_.lead.epoch &&
       !leader_key_is_mine()) {
     lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
   }
+}
+
+/// What a write of ours did to the leader key, before the store shows it.
+void Core::see_leader(std::optional<model::Leader> leader) {
+  auto view = std::make_shared<model::ClusterView>(*s_.view);
+  view->leader = std::move(leader);
+  s_.view = std::move(view);
+  slots_due_ = true;
 }
 
 void Core::take_dynamic(const model::Value& tree) {
@@ -148,7 +160,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     if (write.what == "acquire leader") s_.former_sync.reset();
     emit(ReadDcs{});
   } else if (write.what == "release leader") {
-    if (result->succeeded && s_.view) s_.view->leader.reset();
+    if (result->succeeded && s_.view) see_leader(std::nullopt);
     emit(ReadDcs{});
   } else if (write.what == "initialize") {
     if (result->succeeded) {
@@ -207,6 +219,7 @@ void Core::on(const PgProbed& e) {
   const bool first = !s_.facts;
   s_.facts = e.facts;
   s_.end_unseen = false;
+  slots_due_ = true;
   if (e.facts.accepting) {
     // Once its walreceiver is gone a standby may tell the timeline of its last checkpoint only.
     s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
@@ -285,7 +298,7 @@ void Core::on(const PeerAnswered& e) {
 
 void Core::on(const ConfigReloaded& e) {
   s_.config = e.config;
-  s_.tags = model::effective_tags(s_.config.tags);
+  describe_self();
   s_.reload_asked = true;
   info("reload", "local configuration was read again");
 }

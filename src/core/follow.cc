@@ -27,9 +27,7 @@ std::optional<model::Upstream> Core::upstream_of(const std::string& member) cons
 
 std::optional<model::Upstream> Core::wanted_upstream() const {
   if (!s_.view || !s_.view->leader || s_.view->leader->name == s_.name()) return std::nullopt;
-  model::Member self;
-  self.tags = s_.tags;
-  const std::string from = model::tag_replicatefrom(self);
+  const std::string from = model::tag_replicatefrom(self_);
   if (!from.empty() && from != s_.name()) {
     const model::Member* member = s_.view->member(from);
     if (member != nullptr && member->state == model::PgState::running) return upstream_of(from);
@@ -40,9 +38,7 @@ std::optional<model::Upstream> Core::wanted_upstream() const {
 model::PgTarget Core::replica_target(const std::optional<model::Upstream>& upstream) const {
   model::PgTarget target;
   target.upstream = upstream;
-  model::Member self;
-  self.tags = s_.tags;
-  if (model::tag_nostream(self)) target.upstream.reset();
+  if (model::tag_nostream(self_)) target.upstream.reset();
   if (s_.dynamic.use_slots && target.upstream) target.slot_name = model::slot_name(s_.name());
   // In a synchronous cluster a promoted node must not start with somebody's old list, nor with the
   // user's own.
@@ -64,8 +60,8 @@ void Core::decide_follow() {
   if (!upstream) return result("waiting for the address of " + s_.view->leader->name);
   const bool same_leader = s_.rejoin_leader == s_.view->leader->name;
   const bool streaming = s_.facts->replication_state == "streaming";
-  const bool on_target = s_.applied && s_.applied->upstream == std::optional(*upstream) &&
-                         s_.facts->timeline >= leader_timeline();
+  const bool on_target =
+      s_.applied && s_.applied->upstream == *upstream && s_.facts->timeline >= leader_timeline();
   // Streaming from the leader on its own timeline proves that our WAL is part of its history. On an
   // older one it does not: a diverged standby is served up to the fork again and again.
   if (streaming && on_target) {

@@ -267,7 +267,7 @@ std::vector<std::string> Core::retained_members() const {
 }
 
 void Core::lead_slots() {
-  if (side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
+  if (!slots_due_ || side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
@@ -276,17 +276,16 @@ void Core::lead_slots() {
   // Without use_slots nobody streams from one: what is left of them would only hold WAL.
   if (s_.dynamic.use_slots) view.members = retained_members();
   ChangeSlots change = plan_slots(view);
-  if (change.empty()) return;
+  slots_due_ = !change.empty();
+  if (!slots_due_) return;
   slots_at_ = now_ + milliseconds(500);
   start_side(std::move(change));
 }
 
 std::vector<std::string> Core::slots_kept_for() const {
   if (!s_.dynamic.use_slots) return {};
-  model::Member self;
-  self.tags = s_.tags;
   // What may become the leader keeps the WAL of all others; any node that of its own cascade.
-  const bool for_all = s_.dynamic.member_slots_ttl_s != 0 && !model::tag_nofailover(self);
+  const bool for_all = s_.dynamic.member_slots_ttl_s != 0 && !model::tag_nofailover(self_);
   std::vector<std::string> names;
   for (const auto& name : retained_members()) {
     const model::Member* member = s_.view->member(name);
@@ -297,7 +296,7 @@ std::vector<std::string> Core::slots_kept_for() const {
 }
 
 void Core::replica_slots() {
-  if (side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
+  if (!slots_due_ || side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
@@ -306,7 +305,8 @@ void Core::replica_slots() {
                 .keep_unknown = s_.dynamic.pause,
                 .leader_slots = &s_.view->status.slots};
   ChangeSlots change = plan_slots(view);
-  if (change.empty()) return;
+  slots_due_ = !change.empty();
+  if (!slots_due_) return;
   slots_at_ = now_ + s_.timing.loop_wait;
   start_side(std::move(change));
 }

@@ -1,36 +1,51 @@
 // What other members and tools see of this node: its key under members/.
 
+#include <tuple>
+
 #include "core/core.h"
 
 namespace aurum::core {
 
 namespace {
 
-model::Member without_positions(model::Member member) {
-  member.xlog_location.reset();
-  member.replay_lsn.reset();
-  member.receive_lsn.reset();
-  return member;
+/// What its agent tells at once: all but the positions.
+auto told_at_once(const model::Member& m) {
+  return std::tie(m.name, m.conn_url, m.api_url, m.proxy_url, m.state, m.role, m.version,
+                  m.aurum_version, m.checkpoint_after_promote_pending, m.tags, m.pending_restart,
+                  m.pending_restart_reason, m.replication_state, m.timeline, m.scheduled_restart,
+                  m.pause);
 }
 
 }  // namespace
 
-model::Member Core::member_now() const {
-  model::Member m;
-  m.name = s_.name();
-  const auto& c = s_.config;
+/// What only a reload of the configuration changes.
+void Core::describe_self() {
+  const model::LocalConfig& c = s_.config;
   const std::string scheme = c.rest.tls.certfile.empty() ? "http" : "https";
-  m.conn_url = "postgres://" + c.pg.connect_address + "/" + c.pg.database;
-  m.api_url = scheme + "://" + c.rest.connect_address + "/patroni";
+  self_ = {};
+  self_.name = c.name;
+  self_.conn_url = "postgres://" + c.pg.connect_address + "/" + c.pg.database;
+  self_.api_url = scheme + "://" + c.rest.connect_address + "/patroni";
   if (!c.pg.proxy_address.empty())
-    m.proxy_url = "postgres://" + c.pg.proxy_address + "/" + c.pg.database;
+    self_.proxy_url = "postgres://" + c.pg.proxy_address + "/" + c.pg.database;
+  self_.version = identity_.patroni_version;
+  self_.aurum_version = identity_.aurum_version;
+  self_.tags = s_.tags = model::effective_tags(c.tags);
+}
+
+/// In place: it is looked at after every event, and changes seldom.
+const model::Member& Core::member_now() {
+  model::Member& m = self_;
   m.state = s_.pg_state;
   m.role = s_.role;
-  m.version = identity_.patroni_version;
-  m.aurum_version = identity_.aurum_version;
   m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
-  m.tags = s_.tags;
   m.pause = s_.dynamic.pause;
+  m.pending_restart = false;
+  m.pending_restart_reason = {};
+  m.scheduled_restart = {};
+  m.xlog_location = m.replay_lsn = m.receive_lsn = std::nullopt;
+  m.replication_state.clear();
+  m.timeline.reset();
   if (!s_.facts) return m;
   const model::PgFacts& f = *s_.facts;
   if (!f.pending_restart_reason.is_null() && f.accepting) {
@@ -62,12 +77,12 @@ model::Member Core::member_now() const {
 
 void Core::publish_member() {
   if (s_.lease == 0 || !s_.view || !s_.facts || !may_write("member") || s_.exiting) return;
-  const model::Member member = member_now();
+  const model::Member& member = member_now();
   const bool told = published_member_ && published_lease_ == s_.lease;
   // Positions alone are told once per loop_wait; everything else at once.
   const bool due = now_ - published_at_ >= s_.timing.loop_wait;
   if (told && (member == *published_member_ ||
-               (!due && without_positions(member) == without_positions(*published_member_))))
+               (!due && told_at_once(member) == told_at_once(*published_member_))))
     return;
   published_member_ = member;
   published_lease_ = s_.lease;

@@ -81,9 +81,9 @@ struct State {
   model::Value tags;  ///< effective
 
   // The store.
-  std::optional<model::ClusterView> view;
-  Instant view_at;        ///< sent_at of the last proof that `view` is what the store holds
-  std::string dcs_error;  ///< "" while the store answers
+  model::SharedView view;  ///< null: not known yet
+  Instant view_at;         ///< sent_at of the last proof that `view` is what the store holds
+  std::string dcs_error;   ///< "" while the store answers
   model::Revision revision_min = 0;  ///< older snapshots are from before a write of ours
   model::LeaseId lease = 0;
   Instant lease_sent_at;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -184,6 +185,9 @@ struct ClusterView {
   friend bool operator==(const ClusterView&, const ClusterView&) = default;
 };
 ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys);
+
+/// A view is large, changes seldom and is looked at all the time: who is told of it shares it.
+using SharedView = std::shared_ptr<const ClusterView>;
 
 /// Base path of §1.1: "/ns/scope/" with runs of '/' collapsed and one at the end.
 std::string base_path(std::string_view ns, std::string_view scope);

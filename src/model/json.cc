@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -177,9 +178,21 @@ class Builder : public nlohmann::json_sax<Json> {
   std::size_t nodes_ = 0;
 };
 
+/// Of few keys each is compared with each sooner than a table of them is made.
+constexpr std::size_t kFewKeys = 16;
+
+bool are_unique(const Value::Object& members) {
+  for (auto here = members.begin(); here != members.end(); ++here) {
+    if (std::any_of(members.begin(), here, [&](const auto& m) { return m.first == here->first; }))
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void unique_keys(Value::Object& members) {
+  if (members.size() <= kFewKeys && are_unique(members)) return;
   std::unordered_map<std::string_view, std::size_t> first;
   first.reserve(members.size());
   std::vector<bool> later(members.size());

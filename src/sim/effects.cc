@@ -40,11 +40,11 @@ void World::call_store(Node& n, Queue::Process process, AtStore at_store, Then t
 }
 
 void World::run(Node& n, const ReadDcs&) {
-  auto view = std::make_shared<Snapshot>();
+  auto view = std::make_shared<model::SharedView>();
   call_store(
       n, Queue::Process::loop, [this, &n, view] { *view = read_by(n); },
       [this, &n, view, sent = clock(n)](bool answered) {
-        if (answered) return post_snapshot(n, *view, sent, Duration{0});
+        if (answered) return post_view(n, *view, sent, Duration{0});
         step(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}});
       });
 }

@@ -198,8 +198,7 @@ void World::check_acknowledged(const Node& n) {
   }
   newest_acknowledged_ = timeline;
   // Of a cluster that is founded: before, whoever loses the race throws its initdb away.
-  const auto* initialize = store.find("initialize");
-  if (initialize == nullptr || initialize->value != n.pg.system_identifier) return;
+  if (store.view().initialize != n.pg.system_identifier) return;
   const int branch = n.pg.wal.path.back().branch;
   if (branch_of_.emplace(timeline, branch).first->second == branch) return;
   violation(Rule::timeline, fmt::format("{} acknowledges on timeline {}, which another promotion "

@@ -6,13 +6,11 @@ namespace aurum::sim {
 
 using model::Lsn;
 
-bool Wal::contains(int branch, Lsn lsn) const {
+Lsn Wal::end_on(int branch) const {
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i].branch != branch) continue;
-    const Lsn stretch_end = i + 1 < path.size() ? path[i + 1].begin : end;
-    return lsn <= stretch_end;
+    if (path[i].branch == branch) return i + 1 < path.size() ? path[i + 1].begin : end;
   }
-  return false;
+  return {};
 }
 
 bool Wal::is_prefix_of(const Wal& other) const {

@@ -24,8 +24,10 @@ struct Wal {
 
   bool empty() const { return path.empty(); }
   model::Timeline timeline() const { return path.empty() ? 0 : path.back().timeline; }
+  /// How far it has what was written on `branch`; 0: nothing.
+  model::Lsn end_on(int branch) const;
   /// Whether what was written on `branch` up to `lsn` is in it.
-  bool contains(int branch, model::Lsn lsn) const;
+  bool contains(int branch, model::Lsn lsn) const { return lsn <= end_on(branch); }
   /// Whether `other` is this WAL, going on: so this one can stream from it.
   bool is_prefix_of(const Wal& other) const;
   /// What lies behind `lsn` is gone.

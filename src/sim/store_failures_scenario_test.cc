@@ -14,7 +14,7 @@ class StoreFailures : public Scenario {
 
 TEST_F(StoreFailures, F03_an_answer_from_the_past_is_not_believed) {
   begin();
-  const model::ClusterView past = w().store.view();
+  const auto past = std::make_shared<const model::ClusterView>(w().store.view());
   w().request_failover({.leader = old_primary().name, .candidate = replica(0).name});
   ASSERT_TRUE(w().run_until([&] { return moved(); }, seconds(10)));
   ASSERT_TRUE(w().run_until_healthy());

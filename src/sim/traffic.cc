@@ -1,6 +1,7 @@
 // Clients that write all the time, and streaming replication.
 
 #include <algorithm>
+#include <utility>
 
 #include "core/sync_standbys.h"
 #include "sim/world.h"
@@ -52,24 +53,28 @@ void World::write(Node& n) {
   pending_.push_back({&n, pg.wal.path.back().branch, pg.wal.end});
 }
 
-bool World::replicated(const Node& primary, const Commit& commit) {
+/// How far those that the primary waits for have what it writes.
+model::Lsn World::confirmed(const Node& primary) const {
   const std::string& names = primary.pg.sync_names;
-  if (names.empty()) return true;
-  const auto has = [&](const Node& n) {
-    return n.pg.streaming && n.pg.streams_from == primary.name && n.pg.told_flushed >= commit.lsn &&
-           n.pg.wal.contains(commit.branch, commit.lsn);
+  const int branch = primary.pg.wal.path.back().branch;
+  model::Lsn all{UINT64_MAX}, any;
+  if (names.empty()) return all;
+  const auto by = [&](const Node& n) {
+    const bool streams = n.pg.streaming && n.pg.streams_from == primary.name;
+    return streams ? std::min(n.pg.told_flushed, n.pg.wal.end_on(branch)) : model::Lsn{};
   };
-  if (names == "*")
-    return std::any_of(order_.begin(), order_.end(), [&](const Node* n) { return has(*n); });
-  const auto wanted = parse_sync_names(names);
-  return std::all_of(wanted.begin(), wanted.end(),
-                     [&](const std::string& name) { return has(*nodes_.at(name)); });
+  for (const Node* n : order_) any = std::max(any, by(*n));
+  if (names == "*") return any;
+  for (const std::string& name : parse_sync_names(names)) all = std::min(all, by(*nodes_.at(name)));
+  return all;
 }
 
 void World::acknowledge() {
   if (pending_.empty()) return;
   const model::SyncKey& sync = store.view().sync;
   const bool promised = sync_mode_on();
+  const Node* waited_for = nullptr;
+  model::Lsn until;
   std::erase_if(pending_, [&](const Commit& commit) {
     const Node& n = *commit.node;
     const Postgres& pg = n.pg;
@@ -78,7 +83,8 @@ void World::acknowledge() {
         !pg.alive || !pg.accepting || pg.in_recovery || pg.wal.path.back().branch != commit.branch;
     if (gone) return true;  // its client got an error: outcome unknown
     if (!pg.writable() || pg.backends_paused || commit.lsn > pg.flushed) return false;
-    if (!may_acknowledge(n) || !replicated(n, commit)) return false;
+    if (std::exchange(waited_for, &n) != &n) until = confirmed(n);
+    if (!may_acknowledge(n) || commit.lsn > until) return false;
     acknowledged.push_back({n.name, commit.branch, commit.lsn, promised && sync.leader == n.name});
     check_acknowledged(n);
     return true;

@@ -204,23 +204,18 @@ void World::post(Node& n, Event event, Duration in) {
   at_agent(n, in, [this, &n, event = std::move(event)]() mutable { step(n, std::move(event)); });
 }
 
-/// As post(), without a copy of the view for everybody.
-void World::post_snapshot(Node& n, Snapshot snapshot, Instant sent_at, Duration in) {
-  at_agent(n, in, [this, &n, snapshot = std::move(snapshot), sent_at] {
-    snapshot->now = clock(n);
-    snapshot->wall = wall();
-    std::get<DcsSnapshot>(snapshot->event).sent_at = sent_at;
+void World::post_view(Node& n, model::SharedView view, Instant sent_at, Duration in) {
+  at_agent(n, in, [this, &n, view = std::move(view), sent_at]() mutable {
     if (n.stale == 0) {
       if (now_ - n.heard_at > kHearing) n.hears_since = now_;
       n.heard_at = now_;
     }
-    step_with(n, *snapshot);
+    step(n, DcsSnapshot{std::move(view), sent_at});
   });
 }
 
-void World::step(Node& n, Event event) { step_with(n, {clock(n), wall(), std::move(event)}); }
-
-void World::step_with(Node& n, const Input& input) {
+void World::step(Node& n, Event event) {
+  const Input input{clock(n), wall(), std::move(event)};
   const auto effects = n.core->step(input);
   note_step(n, input.event, effects.size());
   const int life = n.life;
@@ -256,16 +251,16 @@ std::string World::last_event() const {
 void World::publish() {
   if (store.revision() == published_) return;
   published_ = store.revision();
-  if (revisions_.size() == kRevisionsKept) revisions_.erase(revisions_.begin());
-  revisions_.push_back(std::make_shared<Input>(Input{{}, {}, DcsSnapshot{store.view(), {}}}));
+  if (revisions_.size() == kRevisionsKept) revisions_.pop_front();
+  revisions_.push_back(std::make_shared<const model::ClusterView>(store.view()));
   for (Node* n : nodes()) {
     if (n->core && !n->watch_stalled && answer_arrives(*n))
-      post_snapshot(*n, read_by(*n), clock(*n), milliseconds(1) + trip(*n));
+      post_view(*n, read_by(*n), clock(*n), milliseconds(1) + trip(*n));
   }
 }
 
 /// What the store's member that it talks to has.
-const World::Snapshot& World::read_by(const Node& n) {
+const model::SharedView& World::read_by(const Node& n) {
   publish();
   return revisions_[revisions_.size() - 1 - std::min(n.stale, revisions_.size() - 1)];
 }
@@ -274,7 +269,7 @@ void World::watch_loop(Node& n) {
   if (n.watch_stalled) {
     // Nothing says that it ended.
   } else if (request_arrives(n) && answer_arrives(n)) {
-    post_snapshot(n, read_by(n), clock(n), trip(n));
+    post_view(n, read_by(n), clock(n), trip(n));
   } else {
     post(n, DcsFailed{{Code::unavailable, "no endpoint reachable", ""}}, milliseconds(100));
   }
@@ -369,10 +364,7 @@ std::vector<Node*> World::replicas() {
   return all;
 }
 
-std::string World::leader() const {
-  const auto* kv = store.find("leader");
-  return kv == nullptr ? "" : kv->value;
-}
+std::string World::leader() const { return store.view().leader_name(); }
 
 bool World::passes(const Node& from, const Node& to) const {
   return from.up && to.up && from.reaches_peers && to.reaches_peers &&

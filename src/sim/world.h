@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -108,9 +109,6 @@ class World {
   std::uint64_t random(std::uint64_t below) { return random_() % below; }
 
  private:
-  /// A DcsSnapshot of one revision, kept as it is told to core after core: only the times differ.
-  using Snapshot = std::shared_ptr<Input>;
-
   /// A client waits for it.
   struct Commit {
     Node* node = nullptr;
@@ -127,9 +125,8 @@ class World {
   /// How long until this node's clock shows that time.
   Duration until(const Node& n, Instant local) const;
   void post(Node& n, Event event, Duration in);
-  void post_snapshot(Node& n, Snapshot snapshot, Instant sent_at, Duration in);
+  void post_view(Node& n, model::SharedView view, Instant sent_at, Duration in);
   void step(Node& n, Event event);
-  void step_with(Node& n, const Input& input);
   void note_step(const Node& n, const Event& event, std::size_t effects);
   bool step_queue(Instant until);
   Duration jitter(Duration least, Duration most);
@@ -145,14 +142,14 @@ class World {
   void server_ended(Node& n, const std::string& how);
   bool passes(const Node& from, const Node& to) const;  ///< what one sends, the other receives
   bool linked(const Node& a, const Node& b) const { return passes(a, b) && passes(b, a); }
-  const Snapshot& read_by(const Node& n);
+  const model::SharedView& read_by(const Node& n);
 
   // traffic.cc
   void traffic();
   void replicate(Node& n);
   void write(Node& n);
   void acknowledge();
-  bool replicated(const Node& primary, const Commit& commit);
+  model::Lsn confirmed(const Node& primary) const;
   Node* upstream(const Node& n);
 
   // effects.cc
@@ -267,7 +264,7 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
-  std::vector<Snapshot> revisions_;  ///< the last ones published
+  std::deque<model::SharedView> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last
   model::Revision sync_checked_ = 0;

@@ -199,9 +199,7 @@ Status start_arm(Arm& arm, const Options& options) {
   if (!scratch) return fail(scratch.error());
   arm.scratch = std::move(*scratch);
   Plan& plan = arm.scratch->plan();
-  std::istringstream words(arm.label);
-  for (std::string word; words >> word;) plan.agent.push_back(word);
-  if (arm.label == "aurum") plan.agent.clear();
+  plan.agent = agent_words(arm.label);
   set_ttl(plan, options.ttl > 0 ? options.ttl : plan.own_agent() ? 5 : 20);
   plan.sync = options.sync ? "on" : "off";
   const Instant began = runtime::now();

@@ -150,6 +150,36 @@ Result<std::string> Cluster::reachable(const std::string& program) const {
   return copy.string();
 }
 
+Result<std::vector<std::string>> Cluster::agent_command(std::size_t node) const {
+  auto command = plan_.agent_of(node);
+  if (command.empty()) {
+    auto program = own_program();
+    if (!program) return fail(program.error());
+    command = {*program, "agent"};
+  } else if (command[0].find('/') == std::string::npos) {
+    for (const char* dir : {"/usr/local/bin", "/usr/bin", "/bin"}) {
+      const fs::path program = fs::path(dir) / command[0];
+      if (::access(program.c_str(), X_OK) == 0) {
+        command[0] = program;
+        break;
+      }
+    }
+  }
+  if (::access(command[0].c_str(), X_OK) != 0)
+    return fail(Code::not_found, fmt::format("the agent {} is not a program", command[0]));
+  auto program = reachable(command[0]);
+  if (!program) return fail(program.error());
+  command[0] = *program;
+  return command;
+}
+
+Status Cluster::change_agent(std::size_t node, std::vector<std::string> command) {
+  plan_.nodes.at(node).agent = std::move(command);
+  auto good = prepare();
+  if (good) good = write(plan_.dir / kMark, to_json(plan_));
+  return good;
+}
+
 Status Cluster::prepare() {
   auto folders = make_folders();
   if (!folders) return folders;
@@ -166,28 +196,11 @@ Status Cluster::prepare() {
   if (!etcd) return fail(etcd.error());
   etcd_program_ = *etcd;
 
-  agent_command_ = plan_.agent;
-  if (plan_.own_agent()) {
-    auto program = own_program();
-    if (!program) return fail(program.error());
-    agent_command_ = {*program, "agent"};
-  } else if (agent_command_[0].find('/') == std::string::npos) {
-    for (const char* dir : {"/usr/local/bin", "/usr/bin", "/bin"}) {
-      const fs::path program = fs::path(dir) / agent_command_[0];
-      if (::access(program.c_str(), X_OK) == 0) {
-        agent_command_[0] = program;
-        break;
-      }
-    }
-  }
-  if (::access(agent_command_[0].c_str(), X_OK) != 0) {
-    return fail(Code::not_found, fmt::format("the agent {} is not a program", agent_command_[0]));
-  }
-  auto program = reachable(agent_command_[0]);
-  if (!program) return fail(program.error());
-  agent_command_[0] = *program;
-
+  agent_commands_.clear();
   for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
+    auto command = agent_command(i);
+    if (!command) return fail(command.error());
+    agent_commands_.push_back(std::move(*command));
     auto config = agent_config(plan_, secrets_, i, programs_);
     if (!config) return fail(config.error());
     auto written = write(config_of(i), *config);

@@ -113,6 +113,8 @@ class Cluster {
   std::optional<ProcessId> etcd(std::size_t member) const;
   /// Kills everything of the stack at once, without order or grace.
   bool kill_everything();
+  /// From its next start on this node has this agent, one of `Plan::agent`'s form.
+  Status change_agent(std::size_t node, std::vector<std::string> command);
   /// Removes the data directory of a node that does not run; its agent clones it anew.
   Status wipe_node(std::size_t node);
 
@@ -144,6 +146,7 @@ class Cluster {
   Status own(const std::filesystem::path& path) const;
   Status write(const std::filesystem::path& file, const std::string& text) const;
   Status make_folders() const;
+  Result<std::vector<std::string>> agent_command(std::size_t node) const;
   /// The program itself, or a copy in bin/ when the account cannot reach it (a checkout in /root).
   Result<std::string> reachable(const std::string& program) const;
   std::string marker(std::size_t node) const;
@@ -153,7 +156,7 @@ class Cluster {
   Plan plan_;
   Account account_;
   Secrets secrets_;
-  std::vector<std::string> agent_command_;
+  std::vector<std::vector<std::string>> agent_commands_;  ///< of each node; empty = not prepared
   std::string etcd_program_;
   Programs programs_;
 };

@@ -145,12 +145,12 @@ Status Cluster::start_etcd(std::size_t member) {
 Status Cluster::start_node(std::size_t node) {
   const NodePlan& me = plan_.nodes.at(node);
   if (agent(node)) return {};
-  if (agent_command_.empty()) {
+  if (agent_commands_.empty()) {
     auto ready = prepare();
     if (!ready) return ready;
   }
   Launch what;
-  what.argv = agent_command_;
+  what.argv = agent_commands_.at(node);
   what.argv.push_back(config_of(node).string());
   what.environment = {marker(node),
                       "HOME=" + (plan_.dir / "run").string(),

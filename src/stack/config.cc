@@ -157,7 +157,7 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
                          {"rewind", role("rewinder", secrets.rewind)}}},
                        {"parameters", {{"unix_socket_directories", ""}}},
                        {"pg_hba", hba}};
-  if (plan.own_agent() && !programs.fence_library.empty())
+  if (plan.agent_of(index).empty() && !programs.fence_library.empty())
     doc["aurum"] = {{"fence", {{"library", programs.fence_library}}}};
   if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
   return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();

@@ -63,7 +63,10 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
   const Instant until = runtime::now() + timeout;
   for (;;) {
     const View view = cluster.observe();
-    const NodeView& seen = view.nodes[node];
+    NodeView seen = view.nodes[node];
+    // Patroni before 3.1 does not say whether a replica streams.
+    if (!cluster.plan().agent_of(node).empty() && view.healthy() && seen.role == "replica")
+      seen.streaming = true;
     if ((seen.answers && view.leader == node) || seen.streaming || runtime::now() >= until)
       return seen;
     progress.detail(seen.answers ? seen.state : "starting");
@@ -100,7 +103,7 @@ int run_kill(const StackOptions& options) {
   return 0;
 }
 
-int run_start(const StackOptions& options) {
+int run_stop(const StackOptions& options) {
   auto cluster = Cluster::open(options.dir);
   if (!cluster) return report(cluster.error());
   const Lock lock(cluster->plan().dir / "lock");
@@ -108,8 +111,37 @@ int run_start(const StackOptions& options) {
   const auto who = find_named(cluster->plan(), options.node);
   if (!who) return report(who.error());
   Progress progress;
+  progress.step("stopping " + options.node);
+  const Duration timeout = seconds(options.timeout);
+  const Status stopped =
+      who->node ? cluster->stop_node(*who->node, timeout) : cluster->stop_etcd(*who->etcd, timeout);
+  if (!stopped) {
+    progress.broken();
+    return report(stopped.error());
+  }
+  progress.finish();
+  std::printf("%s is stopped.\n  %s stack start %s    # bring it back\n", options.node.c_str(),
+              own_name().c_str(), options.node.c_str());
+  return 0;
+}
+
+int run_start(const StackOptions& options) {
+  auto cluster = Cluster::open(options.dir);
+  if (!cluster) return report(cluster.error());
+  const Lock lock(cluster->plan().dir / "lock");
+  if (!lock.held()) return report(busy());
+  const auto who = find_named(cluster->plan(), options.node);
+  if (!who) return report(who.error());
+  if (!options.agent.empty() && !who->node)
+    return report({Code::invalid, "an etcd member has no agent", "Leave out --agent."});
+  if (!options.agent.empty() && cluster->agent(*who->node))
+    return report({Code::exists, options.node + " runs already",
+                   "`aurum stack stop " + options.node + "` first."});
+  Progress progress;
   progress.step("starting " + options.node);
-  Status started = cluster->prepare();
+  Status started = options.agent.empty()
+                       ? cluster->prepare()
+                       : cluster->change_agent(*who->node, agent_words(options.agent));
   if (started)
     started = who->node ? cluster->start_node(*who->node) : cluster->start_etcd(*who->etcd);
   if (!started) {

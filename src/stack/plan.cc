@@ -114,6 +114,14 @@ Status check(const Plan& plan) {
   return {};
 }
 
+std::vector<std::string> agent_words(const std::string& command) {
+  std::istringstream in(command);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  if (words == std::vector<std::string>{"aurum"}) words.clear();
+  return words;
+}
+
 std::string to_json(const Plan& plan) {
   json doc = {{"aurum_stack", 1},
               {"scope", plan.scope},
@@ -132,6 +140,7 @@ std::string to_json(const Plan& plan) {
                             {"postgres_port", n.postgres_port},
                             {"rest_port", n.rest_port},
                             {"network_namespace", n.network_namespace}});
+    if (n.agent) doc["nodes"].back()["agent"] = *n.agent;
   }
   for (const auto& e : plan.etcds) {
     doc["etcds"].push_back({{"name", e.name},
@@ -161,8 +170,13 @@ Result<Plan> plan_from_json(std::string_view text, fs::path dir) {
     plan.client_network = doc.at("client_network");
     plan.overrides = doc.at("overrides");
     for (const auto& n : doc.at("nodes")) {
-      plan.nodes.push_back({n.at("name"), n.at("host"), n.at("postgres_port"), n.at("rest_port"),
-                            n.at("network_namespace")});
+      plan.nodes.push_back({.name = n.at("name"),
+                            .host = n.at("host"),
+                            .postgres_port = n.at("postgres_port"),
+                            .rest_port = n.at("rest_port"),
+                            .network_namespace = n.at("network_namespace")});
+      if (n.contains("agent"))
+        plan.nodes.back().agent = n.at("agent").get<std::vector<std::string>>();
     }
     for (const auto& e : doc.at("etcds")) {
       plan.etcds.push_back({e.at("name"), e.at("host"), e.at("client_port"), e.at("peer_port"),

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ struct NodePlan {
   std::uint16_t postgres_port = 0;
   std::uint16_t rest_port = 0;
   std::string network_namespace;  ///< under /run/netns; "" = ours
+  /// Another agent than the plan's, while a cluster moves from one to the other.
+  std::optional<std::vector<std::string>> agent;
 };
 
 struct EtcdPlan {
@@ -49,7 +52,13 @@ struct Plan {
   std::string overrides;
 
   bool own_agent() const { return agent.empty(); }
+  const std::vector<std::string>& agent_of(std::size_t node) const {
+    return nodes.at(node).agent ? *nodes.at(node).agent : agent;
+  }
 };
+
+/// The words of an agent's command as `Plan::agent` has them; "aurum" is our own program.
+std::vector<std::string> agent_words(const std::string& command);
 
 /// /var/lib/aurum-stack for root, else $XDG_DATA_HOME or ~/.local/share, below it aurum-stack.
 /// $AURUM_STACK_DIR goes first.

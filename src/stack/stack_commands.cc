@@ -86,17 +86,10 @@ void print_next(const Cluster& cluster, const View& view) {
   std::printf("  %s stack down    # stops it, keeps the data\n", me.c_str());
 }
 
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> found;
-  for (std::string word; in >> word;) found.push_back(word);
-  return found;
-}
-
 Result<Plan> wanted_plan(const StackOptions& options) {
   auto plan = default_plan(options.dir, options.nodes, options.port_base);
   if (!plan) return plan;
-  plan->agent = words(options.agent);
+  plan->agent = agent_words(options.agent);
   set_ttl(*plan, options.ttl > 0 ? options.ttl : plan->own_agent() ? 5 : 20);
   if (!options.sync.empty()) plan->sync = options.sync;
   plan->postgres_bin_dir = options.postgres;
@@ -368,6 +361,8 @@ int stack_main(int argc, char** argv) {
       "  aurum stack kill --part postgres          PostgreSQL alone\n"
       "  aurum stack kill node-2 --part agent      the agent alone\n"
       "  aurum stack kill etcd-1                   an etcd member\n"
+      "  aurum stack stop node-2                   in order, without a failure\n"
+      "  aurum stack start node-2 --agent patroni  and on under another agent\n"
       "  aurum stack up --dir /tmp/s2 --port-base 15432    a second stack");
   auto dir_option = [&](CLI::App* sub) {
     sub->add_option("--dir", o.dir, "its folder; $AURUM_STACK_DIR");
@@ -393,8 +388,13 @@ int stack_main(int argc, char** argv) {
   kill->add_option("NODE", o.node, "node-1, etcd-1, ... (the leader)");
   kill->add_option("--part", o.part, "agent, postgres, or the whole node (node)")
       ->check(CLI::IsMember({"agent", "postgres", "node"}));
+  auto* stop = dir_option(app.add_subcommand("stop", "stop a node in order; a leader hands over"));
+  stop->add_option("NODE", o.node, "node-1, etcd-1, ...")->required();
+  stop->add_option("--timeout", o.timeout, "seconds it may take to stop (120)")
+      ->check(CLI::Range(1, 3600));
   auto* start = dir_option(app.add_subcommand("start", "start a node again, see it rejoin"));
   start->add_option("NODE", o.node, "node-1, etcd-1, ...")->required();
+  start->add_option("--agent", o.agent, "from now on under this agent: aurum, patroni");
   start->add_option("--timeout", o.timeout, "seconds it may take to rejoin (120)")
       ->check(CLI::Range(1, 3600));
   auto* destroy = dir_option(app.add_subcommand("destroy", "stop it and remove all it made"));
@@ -409,6 +409,7 @@ int stack_main(int argc, char** argv) {
   if (down->parsed()) return run_down(o);
   if (destroy->parsed()) return run_destroy(o);
   if (kill->parsed()) return run_kill(o);
+  if (stop->parsed()) return run_stop(o);
   if (start->parsed()) return run_start(o);
   return run_status(o);
 }

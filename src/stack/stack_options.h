@@ -43,8 +43,9 @@ class Lock {
   bool held_ = false;
 };
 
-/// `aurum stack kill [NODE] [--part …]` and `aurum stack start NODE`; exit codes.
+/// `aurum stack kill [NODE] [--part …]`, `stop NODE` and `start NODE [--agent …]`; exit codes.
 int run_kill(const StackOptions& options);
+int run_stop(const StackOptions& options);
 int run_start(const StackOptions& options);
 
 }  // namespace aurum::stack
