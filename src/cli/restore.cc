@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/kept_data.h"
 #include "backup/node_config.h"
 #include "backup/pgbackrest_conf.h"
 #include "cli/prompt.h"
@@ -107,12 +108,11 @@ void show_plan(Run& run, const backup::RestorePlan& plan, const Restore& restore
   }
   run.console.out << fmt::format("Restore of {}:\n{}", run.cluster.scope,
                                  backup::render_plan(plan));
-  const bool lost = restore.discard && restore.keeper == restore.node;
   run.console.out << fmt::format("  on         {}, which leads then; the others are rebuilt\n",
                                  restore.node);
-  run.console.out << (lost ? std::string("  old data   is given up\n")
-                           : fmt::format("  old data   stays on {} until you confirm\n",
-                                         restore.keeper));
+  run.console.out << (restore.discard ? std::string("  old data   is given up\n")
+                                      : fmt::format("  old data   stays on {} until you confirm\n",
+                                                    restore.keeper));
 }
 
 Result<int> request(Run& run) {
@@ -153,8 +153,10 @@ bool nothing_touched(const Restore& restore) {
 
 Status can_undo(const Restore& restore) {
   if (nothing_touched(restore)) return {};
-  if (restore.keeper != restore.node && restore.step != RestoreStep::confirm) return {};
-  if (restore.keeper == restore.node && !restore.discard && restore.kept != "nothing") return {};
+  const bool rebuilt = restore.step == RestoreStep::rebuild || restore.step == RestoreStep::done;
+  const bool given_up = restore.discard && (rebuilt || restore.keeper == restore.node);
+  if (restore.step != RestoreStep::confirm && !given_up && restore.kept != backup::kNothingKept)
+    return {};
   return fail(Code::rejected, "the data from before the restore was not kept",
               "Restore again, along the old timeline: aurum restore --latest --timeline N");
 }

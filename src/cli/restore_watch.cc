@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "backup/kept_data.h"
+
 namespace aurum::cli {
 
 using model::Restore;
@@ -23,7 +25,7 @@ std::string what_to_do(const Restore& restore) {
             "{} keeps the old data and stays out of the cluster: it had no room for both.\n"
             "Look at the data, then: aurum restore --confirm  (or --undo)\n",
             restore.keeper);
-      if (restore.discard || restore.kept == "nothing")
+      if (restore.discard || restore.kept == backup::kNothingKept)
         return "Look at the data, then: aurum restore --confirm\n";
       return fmt::format(
           "The old data is kept on {} in\n  {}\n"

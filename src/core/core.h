@@ -134,6 +134,7 @@ class Core {
   void interrupt_for_restore();
   bool held_by_restore() const;  ///< the cluster is down for it
   void stop_for_restore();
+  bool end_wal_for_restore();
   void fetch_backup();
   void open_restored();
   bool keep_old_data();

@@ -25,6 +25,8 @@ namespace {
 
 /// What fails so often waits for an operator: to go on, or to undo it.
 constexpr int kRestoreTries = 3;
+/// A keeper that was lost in the middle of its stop may come back with WAL that nobody else has.
+constexpr Duration kKeeperReturns = seconds(15);
 constexpr Duration kLongRecovery = std::chrono::hours(24 * 7);
 
 bool is_down(const model::Member& member) {
@@ -78,7 +80,10 @@ bool Core::decide_restore() {
   switch (restore.step) {
     case RestoreStep::check:
       if (restore.node != s_.name() || !restore.error.empty()) return false;
-      if (restore_result(What::check) != nullptr)
+      if (s_.view->leader && s_.view->leader->name != restore.keeper)
+        fail_restore(fmt::format("{} leads now, and not {}: ask again", s_.view->leader->name,
+                                 restore.keeper));
+      else if (restore_result(What::check) != nullptr)
         next_restore_step(RestoreStep::stop);
       else
         restore_work(What::check, true);
@@ -117,7 +122,8 @@ void Core::interrupt_for_restore() {
   if (job_is<Clone>() || job_is<RestoreWork>()) {
     s_.job->progress = "cancelled";
     emit(CancelJob{s_.job->id});
-  } else if (job_is<StartPg>() && running()) {
+  } else if (const auto* start = std::get_if<StartPg>(&s_.job->job);
+             start != nullptr && !start->target.primary && running()) {
     s_.job->progress = "cancelled";
     emit(KillPg{"a restore of the cluster begins"});
   }
@@ -143,16 +149,52 @@ void Core::stop_for_restore() {
                             .checkpoint_first = lead,
                             .mark_end = lead && !undo});
   }
+  if (!undo && restore.keeper == s_.name() && !restore.ended && !end_wal_for_restore()) return;
   if (s_.lead.held) return release_leader(why);
   if (coordinator != s_.name())
     return result(fmt::format("stopped: {}; {} is next", why, coordinator));
   if (s_.view->leader)
     return result(fmt::format("waiting for {} to stop: {}", s_.view->leader->name, why));
   for (const auto& [name, member] : s_.view->members) {
-    if (name == s_.name() || is_down(member)) continue;
+    const bool ended = undo || name != restore.keeper || restore.ended;
+    if (name == s_.name() || (is_down(member) && ended)) continue;
     return result(fmt::format("waiting for {} to stop: {}", name, why));
   }
+  const Duration leaderless = s_.leaderless_since ? now_ - *s_.leaderless_since : Duration{};
+  if (!undo && !restore.ended && leaderless < kKeeperReturns) {
+    wake_at(now_ + kKeeperReturns - leaderless);
+    return result(fmt::format("waiting for {} to come back: {}", restore.keeper, why));
+  }
   next_restore_step(undo ? RestoreStep::undo : RestoreStep::fetch);
+}
+
+/// True once this keeper's WAL has its end. A primary that crashed in the middle is started once
+/// more, to be stopped in order: what it wrote last is in no archive yet.
+bool Core::end_wal_for_restore() {
+  if (s_.end_unseen) return false;
+  const auto& control = s_.facts->control;
+  const auto& history = s_.view->history;
+  const model::Timeline newest =
+      std::max(s_.view->timeline_given, history.empty() ? 0 : history.back().timeline + 1);
+  const bool crashed = control && control->state == "in production" && !data_in_recovery() &&
+                       (s_.lead.held || newest <= control->timeline);
+  if (!crashed || s_.restore.backoff.failures >= kRestoreTries) {
+    Restore next = *s_.view->restore;
+    next.ended = true;
+    write_restore(std::move(next), {});
+    return false;
+  }
+  if (!s_.lead.held) {
+    if (s_.view->leader || s_.lease == 0 || writing("acquire leader")) return false;
+    if (s_.race_backoff.may_try(now_)) acquire("to archive the end of the WAL");
+    return false;
+  }
+  keep_renewing();
+  if (!s_.restore.backoff.may_try(now_)) return false;
+  s_.restore.backoff.failed(now_, seconds(1), seconds(5));
+  info("restore.end", "starting PostgreSQL once more, to archive the end of its WAL");
+  start_job(StartPg{primary_target(), start_limit()});
+  return false;
 }
 
 void Core::fetch_backup() {
@@ -349,6 +391,8 @@ void Core::next_restore_step(RestoreStep step) {
   next.marks.push_back({step, s_.name(), model::iso8601(wall_)});
   std::vector<Compare> more;
   if (step == RestoreStep::fetch || step == RestoreStep::undo) more.push_back({.key = "leader"});
+  if (step == RestoreStep::stop && s_.view->leader)
+    more.push_back({.key = "leader", .what = Compare::What::value, .text = next.keeper});
   if (step == RestoreStep::rebuild) {
     next.opened = s_.facts->timeline;
     more = as_leader({}).when;

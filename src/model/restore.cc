@@ -52,6 +52,11 @@ std::int64_t number_at(const Value& object, std::string_view key) {
   return value != nullptr && value->is_int() ? std::max<std::int64_t>(value->as_int(), 0) : 0;
 }
 
+bool flag_at(const Value& object, std::string_view key) {
+  const Value* value = object.find(key);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
 Timeline timeline_at(const Value& object, std::string_view key) {
   return static_cast<Timeline>(std::min<std::int64_t>(number_at(object, key), UINT32_MAX));
 }
@@ -95,6 +100,7 @@ std::string encode_restore(const Restore& restore) {
   out.set("timeline", std::int64_t{restore.timeline});
   if (restore.opened != 0) out.set("opened", std::int64_t{restore.opened});
   set_text("new_backup", restore.new_backup);
+  if (restore.ended) out.set("ended", true);
   set_text("error", restore.error);
   Value marks = Value::array();
   for (const auto& mark : restore.marks) {
@@ -123,8 +129,8 @@ std::optional<Restore> decode_restore(std::string_view text) {
     return std::nullopt;
   out.step = *step;
   out.kept = text_at(*tree, "kept");
-  const Value* discard = tree->find("discard");
-  out.discard = discard != nullptr && read_bool(*discard).value_or(false);
+  out.discard = flag_at(*tree, "discard");
+  out.ended = flag_at(*tree, "ended");
   out.size = number_at(*tree, "size");
   out.target = {*kind, text_at(*tree, "target_value")};
   out.timeline = timeline_at(*tree, "timeline");

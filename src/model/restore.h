@@ -59,6 +59,7 @@ struct Restore {
   Timeline timeline = 0;    ///< recovery_target_timeline
   Timeline opened = 0;      ///< the new timeline; data on an older one is from before the restore
   std::string new_backup;   ///< label of the one taken afterwards
+  bool ended = false;       ///< the keeper has stopped, and its WAL is archived to its end
   std::string error;        ///< why it stands still; "" = it goes on
   std::vector<Mark> marks;  ///< who began which step, and when
   friend bool operator==(const Restore&, const Restore&) = default;

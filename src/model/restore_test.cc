@@ -11,7 +11,7 @@ Restore example() {
   Restore restore{
       .id = "20261123T041000", .step = RestoreStep::rebuild, .node = "b", .keeper = "a"};
   restore.kept = "/data/a.before-restore-20261123T041000";
-  restore.discard = true;
+  restore.discard = restore.ended = true;
   restore.backup = "20261123-015337F";
   restore.size = 23213824;
   restore.target = {RecoveryTarget::Kind::name, "before \"drop\""};
