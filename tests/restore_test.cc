@@ -21,6 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// pgBackRest tells the end of a backup in whole seconds: only then is a moment surely behind it.
+constexpr Duration kBackupIsOver = seconds(2);
+
 /// The same moment by the clock that answers are measured with, and by the one PostgreSQL stamps
 /// commits with.
 struct Moment {
@@ -206,6 +209,7 @@ class RestoreDocument : public Restoring {
 
 TEST_F(RestoreDocument, does_what_it_says_line_by_line) {
   back_up("full");
+  nap(kBackupIsOver);
   need(sql(cluster(), leader(), "SELECT pg_create_restore_point('before_release')"));
   wait_for_writes();
   const Moment moment = now();
@@ -294,6 +298,7 @@ class RestoringFull : public Restoring, public ::testing::WithParamInterface<Kil
 TEST_P(RestoringFull, a_kill_is_gone_on_from_or_undone) {
   const Kill kill = GetParam();
   back_up("incr");
+  nap(kBackupIsOver);
   wait_for_writes();
   const Moment moment = now();
   nap(seconds(1));

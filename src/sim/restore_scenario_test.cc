@@ -187,6 +187,23 @@ TEST_F(Restoring, data_from_before_it_is_never_promoted_once_it_was_opened) {
   expect_restored(*w().writer());
 }
 
+TEST_F(Restoring, a_member_whose_old_data_does_not_start_looks_at_the_leader_again) {
+  make_past();
+  Node& node = replica(0);
+  Node& other = replica(1);
+  other.pg.failing_starts = 1000;  // PostgreSQL: the newest timeline is no child of its own
+  request(node);
+  ASSERT_TRUE(w().run_until([&] { return at(RestoreStep::open); }, seconds(120)));
+  w().cut_between(other, node);
+  ASSERT_TRUE(w().run_until([&] { return other.said("start.failed"); }, seconds(60)))
+      << w().describe();
+  w().cut_between(other, node, false);
+  ASSERT_TRUE(w().run_until([&] { return other.said("rejoin.rewind"); }, seconds(60)))
+      << w().describe();
+  other.pg.failing_starts = 0;
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+}
+
 TEST_F(Restoring, a_request_for_the_lock_from_before_it_comes_too_late) {
   make_past();
   w().archived = old_primary().pg.wal;
