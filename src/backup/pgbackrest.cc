@@ -1,7 +1,6 @@
 #include "backup/pgbackrest.h"
 
 #include <charconv>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -161,18 +160,19 @@ Task<Status> Pgbackrest::restore(std::string label, fs::path into, Percent perce
   co_return Status{};
 }
 
+/// By repo-get: archive-get wants a data directory, which may have to be made first.
 Task<Result<model::History>> Pgbackrest::history(model::Timeline timeline) {
   if (timeline <= 1) co_return model::History{};
-  const std::string name = fmt::format("{:08X}.history", timeline);
-  const fs::path copy = backup_.work_dir / fmt::format("{}.{}", name, ::getpid());
-  std::vector<std::string> options{name, copy.string()};
-  auto output = co_await run("archive-get", std::move(options));
-  const auto text = pg::read_file(copy);
-  std::error_code ec;
-  fs::remove(copy, ec);
+  auto found = co_await catalogue();
+  if (!found) co_return fail(found.error());
+  if (found->archives.empty()) co_return fail(Code::not_found, "the repository has no WAL");
+  const auto& archive = found->archives.back();
+  std::vector<std::string> options{
+      fmt::format("--repo={}", archive.repository),
+      fmt::format("archive/{}/{}/{:08X}.history", backup_.stanza, archive.id, timeline)};
+  auto output = co_await run("repo-get", std::move(options));
   if (!output) co_return fail(output.error());
-  if (!text) co_return fail(Code::not_found, name + " is not in the archive");
-  co_return model::parse_history_file(*text);
+  co_return model::parse_history_file(*output);
 }
 
 Task<Status> Pgbackrest::check() {
