@@ -185,7 +185,7 @@ TEST_F(Restoring, a_replica_is_made_from_the_repository_and_without_one_by_a_bas
 }
 
 /// The lines of docs/RESTORE.md, with this cluster's names.
-class RestoreDocument : public Restoring {
+class RestoreDocumentFull : public Restoring {
  protected:
   std::vector<std::string> lines(const Moment& moment) {
     std::vector<std::string> found;
@@ -207,7 +207,7 @@ class RestoreDocument : public Restoring {
   }
 };
 
-TEST_F(RestoreDocument, does_what_it_says_line_by_line) {
+TEST_F(RestoreDocumentFull, does_what_it_says_line_by_line) {
   back_up("full");
   nap(kBackupIsOver);
   need(sql(cluster(), leader(), "SELECT pg_create_restore_point('before_release')"));

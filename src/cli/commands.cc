@@ -232,6 +232,42 @@ CommandSpec history_command() {
           {group_option(), format_option()}};
 }
 
+CommandSpec query_command() {
+  return {"query",
+          "[CLUSTER_NAME]",
+          "Run SQL on a member, by default on the leader",
+          "User, password and the rest come from libpq's environment where no option names them.",
+          {"% query -c 'SELECT now()' -U postgres",
+           "% query -r replica -c 'SELECT pg_last_wal_replay_lsn()' -w 1",
+           "% query -m node-2 -f report.sql -d app --format json"},
+          0,
+          1,
+          {group_option(),
+           {"--format", "FORMAT", "Output format (pretty, tsv, json, yaml); tsv", &Options::format,
+            kFormats},
+           {"-f,--file", "FILE", "Execute the SQL commands from this file", &Options::sql_file},
+           {"--password", "", "Ask for the password", &Options::password},
+           {"-U,--username", "NAME", "Database user", &Options::user},
+           {"-W", "", "Auto update the screen every 2 seconds", &Options::watch},
+           {"-w,--watch", "FLOAT", "Auto update the screen every X seconds", &Options::watch_s},
+           role_option("The role of the member"),
+           {"-m,--member", "NAME", "Query this member", &Options::member},
+           {"--delimiter", "TEXT", "The column delimiter of tsv", &Options::delimiter},
+           {"-c,--command", "SQL", "The SQL commands to execute", &Options::sql},
+           {"-d,--dbname", "NAME", "The database to connect to", &Options::dbname}}};
+}
+
+CommandSpec remove_command() {
+  return {"remove",
+          "CLUSTER_NAME",
+          "Forget a cluster: remove all its keys from the store",
+          "Asks three times. Data directories are not touched, agents that run found it anew.",
+          {"% remove demo"},
+          1,
+          1,
+          {group_option(), format_option()}};
+}
+
 CommandSpec version_command() {
   return {"version",
           "[CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -247,10 +283,11 @@ CommandSpec version_command() {
 
 const std::vector<CommandSpec>& command_specs() {
   static const std::vector<CommandSpec> specs = {
-      dsn_command(),        edit_config_command(), failover_command(), flush_command(),
-      history_command(),    list_command(),        pause_command(),    reinit_command(),
-      reload_command(),     restart_command(),     resume_command(),   show_config_command(),
-      switchover_command(), topology_command(),    version_command()};
+      dsn_command(),     edit_config_command(), failover_command(),   flush_command(),
+      history_command(), list_command(),        pause_command(),      query_command(),
+      reinit_command(),  reload_command(),      remove_command(),     restart_command(),
+      resume_command(),  show_config_command(), switchover_command(), topology_command(),
+      version_command()};
   return specs;
 }
 

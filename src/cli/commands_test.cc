@@ -47,6 +47,13 @@ class FakeWorld final : public World {
     replies.pop_front();
     return reply;
   }
+  QueryResult query(const Query& query) override {
+    queries.push_back(query);
+    if (answers.empty()) return {.error = "connection refused"};
+    auto answer = answers.front();
+    answers.pop_front();
+    return answer;
+  }
   WallTime wall_now() override { return {1'795'384'098'433'471}; }
   void sleep(Duration) override {}
   Result<std::string> edit(std::string_view, std::string_view) override { return edited; }
@@ -56,6 +63,8 @@ class FakeWorld final : public World {
   std::function<void()> on_read;
   std::deque<Reply> replies;
   std::string edited;
+  std::deque<QueryResult> answers;
+  std::vector<Query> queries;
   std::vector<std::string> calls;
   std::vector<model::Txn> txns;
 };
@@ -284,6 +293,76 @@ TEST(Confirm, AsksAgainUntilItUnderstands) {
   Console console{in, out, out};
   EXPECT_EQ(confirm(console, "Sure?"), true);
   EXPECT_EQ(out.str(), "Sure? [y/N]: Error: invalid input\nSure? [y/N]: ");
+}
+
+TEST_F(Commands, QueryAsksTheLeaderUnlessToldOtherwise) {
+  options.sql = "SELECT 1";
+  options.user = "app";
+  const QueryResult rows{.columns = {"a", "b"}, .rows = {{std::int64_t{1}, true}, {"x", {}}}};
+  world.answers = {rows};
+  ASSERT_EQ(run(run_query), 0);
+  EXPECT_EQ(out, "a\tb\n1\tTrue\nx\tNone\n");
+  ASSERT_EQ(world.queries.size(), 1U);
+  EXPECT_EQ(world.queries[0].host, "h");
+  EXPECT_EQ(world.queries[0].user, "app");
+  EXPECT_EQ(world.queries[0].dbname, "postgres");
+  EXPECT_EQ(world.queries[0].in_recovery, false);
+
+  options.role = "replica";
+  options.format = "json";
+  world.answers = {rows};
+  ASSERT_EQ(run(run_query), 0);
+  EXPECT_EQ(world.queries.back().in_recovery, true);
+  EXPECT_EQ(out, "[{\"a\": 1, \"b\": true}, {\"a\": \"x\", \"b\": null}]\n");
+}
+
+TEST_F(Commands, QueryPrintsWhatWentWrongAsARow) {
+  options.sql = "SELEC 1";
+  struct Case {
+    const char *role, *member;
+    QueryResult answer;
+    const char* text;
+  };
+  for (const auto& c : {
+           Case{"", "", {.error = "42601"}, "\tERROR, SQLSTATE: 42601\n"},
+           Case{"", "", {.wrong_role = true}, "\tNo connection to role 'leader' is available\n"},
+           Case{
+               "standby-leader", "", {}, "\tNo connection to role 'standby-leader' is available\n"},
+           Case{"", "nobody", {}, "\tNo connection to member 'nobody' is available\n"},
+       }) {
+    options.role = c.role;
+    options.member = c.member;
+    world.answers = {c.answer};
+    ASSERT_EQ(run(run_query), 0);
+    EXPECT_TRUE(out.ends_with(c.text)) << out;
+  }
+  options.role = options.member = "a";
+  EXPECT_EQ(error_of(run_query), "--role and --member are mutually exclusive options");
+  options = {};
+  EXPECT_EQ(error_of(run_query), "You need to specify either --command or --file");
+  options.sql = options.sql_file = "x";
+  EXPECT_EQ(error_of(run_query), "--file and --command are mutually exclusive options");
+}
+
+TEST_F(Commands, RemoveErasesOnlyAfterThreeRightAnswers) {
+  struct Case {
+    const char *input, *error;
+  };
+  for (const auto& c : {
+           Case{"", "Aborted!"},
+           Case{"dmeo\n", "Cluster names specified do not match"},
+           Case{"demo\n\nyes\n", "You did not exactly type \"Yes I am aware\""},
+           Case{"demo\nYes I am aware\nb\n",
+                "You did not specify the current leader of the cluster"},
+       }) {
+    input = c.input;
+    EXPECT_EQ(error_of(run_remove), c.error);
+    EXPECT_TRUE(world.txns.empty());
+  }
+  input = "demo\nYes I am aware\na\n";
+  ASSERT_EQ(run(run_remove), 0);
+  EXPECT_EQ(world.txns,
+            (std::vector<model::Txn>{{.then = {{model::Write::What::erase_prefix, ""}}}}));
 }
 
 }  // namespace

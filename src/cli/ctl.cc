@@ -19,7 +19,7 @@ namespace {
 
 using Command = Done (*)(Session&);
 
-constexpr std::array<std::pair<std::string_view, Command>, 15> kCommands = {{
+constexpr std::array<std::pair<std::string_view, Command>, 17> kCommands = {{
     {"list", run_list},
     {"topology", run_topology},
     {"history", run_history},
@@ -35,6 +35,8 @@ constexpr std::array<std::pair<std::string_view, Command>, 15> kCommands = {{
     {"failover", run_failover},
     {"pause", run_pause},
     {"resume", run_resume},
+    {"query", run_query},
+    {"remove", run_remove},
 }};
 
 model::Environment environment() {

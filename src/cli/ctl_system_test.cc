@@ -194,6 +194,16 @@ TEST_F(Ctl, NamesWhatItFoundWhenTheClusterIsUnknown) {
             "hint: There is no cluster dmeo in this namespace; found: demo.\n");
 }
 
+TEST_F(Ctl, RemovesNothingButTheCluster) {
+  std::istringstream answers("demo\nYes I am aware\nnode-0\n");
+  auto* const real_in = std::cin.rdbuf(answers.rdbuf());
+  ASSERT_TRUE(world()->txn({"demo2"}, {.then = {{model::Write::What::put, "leader", "x"}}}));
+  EXPECT_EQ(ctl({"-c", config_, "remove", "demo"}), 0) << err_;
+  std::cin.rdbuf(real_in);
+  EXPECT_TRUE(world()->read({"demo"})->members.empty());
+  EXPECT_EQ(world()->clusters(), std::vector<std::string>{"demo2"});
+}
+
 TEST_F(Ctl, SaysWhichEndpointItTried) {
   ASSERT_EQ(ctl({"-d", "etcd3://127.0.0.1:1", "list", "demo"}), 1);
   EXPECT_TRUE(err_.starts_with("Error: ")) << err_;

@@ -17,7 +17,7 @@ struct Options {
 
   std::vector<std::string> names;  ///< cluster, then members (list: clusters)
   std::string group;               ///< Citus group number, "" = none
-  std::string format = "pretty";
+  std::string format;              ///< "" = the command's own: tsv for query, else pretty
   bool extended = false, timestamp = false, watch = false;
   std::string watch_s;  ///< seconds as text, "" = not given
   std::string role, member;
@@ -27,6 +27,8 @@ struct Options {
   std::string leader, candidate;
   std::vector<std::string> set, pg;
   std::string apply, replace;
+  std::string sql, sql_file, user, dbname, delimiter;
+  bool password = false;
 };
 
 /// Where an option's value goes.

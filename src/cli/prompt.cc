@@ -4,6 +4,8 @@
 #include <cctype>
 #include <istream>
 #include <ostream>
+#include <termios.h>
+#include <unistd.h>
 
 namespace aurum::cli {
 
@@ -33,6 +35,32 @@ Result<std::string> ask(Console& console, std::string_view text, std::string_vie
   if (!line) return line;
   const auto answer = trimmed(*line);
   return std::string(answer.empty() ? fallback : answer);
+}
+
+Result<std::string> ask(Console& console, std::string_view text) {
+  for (;;) {
+    console.out << text << ": ";
+    auto line = read_line(console);
+    if (!line) return line;
+    if (const auto answer = trimmed(*line); !answer.empty()) return std::string(answer);
+  }
+}
+
+Result<std::string> ask_password(Console& console) {
+  termios shown{};
+  const bool terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
+  if (terminal) {
+    termios hidden = shown;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  }
+  console.err << "Password:" << std::flush;
+  auto line = read_line(console);
+  if (terminal) {
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    console.err << "\n";
+  }
+  return line;
 }
 
 Result<bool> confirm(Console& console, std::string_view question) {

@@ -68,5 +68,7 @@ Done run_switchover(Session& session);
 Done run_failover(Session& session);
 Done run_pause(Session& session);
 Done run_resume(Session& session);
+Done run_query(Session& session);
+Done run_remove(Session& session);
 
 }  // namespace aurum::cli

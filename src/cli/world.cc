@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "cli/editor.h"
+#include "cli/query.h"
 #include "dcs/etcd_store.h"
 #include "net/http_client.h"
 #include "runtime/clock.h"
@@ -64,6 +65,7 @@ class RealWorld final : public World {
     return Reply{reply->status, reply->body};
   }
 
+  QueryResult query(const Query& query) override { return run_query(query); }
   WallTime wall_now() override { return runtime::wall_now(); }
   void sleep(Duration time) override { std::this_thread::sleep_for(time); }
   Result<std::string> edit(std::string_view text, std::string_view name) override {

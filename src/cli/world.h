@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "model/cluster.h"
 #include "model/config.h"
 #include "model/txn.h"
+#include "model/value.h"
 #include "runtime/log.h"
 
 namespace aurum::cli {
@@ -23,6 +25,24 @@ struct ClusterId {
 struct Reply {
   int status = 0;
   std::string body;
+};
+
+/// A statement, and the server it goes to. What is empty, libpq decides (PostgreSQL manual,
+/// "Environment Variables").
+struct Query {
+  std::string host;
+  int port = 5432;
+  std::string user, dbname;
+  std::optional<std::string> password;
+  std::optional<bool> in_recovery;  ///< refuse a server that is not so
+  std::string sql;
+};
+
+struct QueryResult {
+  bool wrong_role = false;  ///< the server is not as `in_recovery` wants it; nothing was run
+  std::string error;        ///< SQLSTATE, or libpq's words when there is none; "" = rows follow
+  std::vector<std::string> columns;
+  std::vector<std::vector<model::Value>> rows;
 };
 
 /// All that a ctl command touches outside of this process. Calls block until they are done; each
@@ -39,6 +59,8 @@ class World {
   /// that nothing was sent.
   virtual Result<Reply> call(const model::Member& member, std::string_view method,
                              std::string_view path, std::string body, Duration timeout) = 0;
+  /// Runs a statement in autocommit, with Patroni's five seconds to connect.
+  virtual QueryResult query(const Query& query) = 0;
   virtual WallTime wall_now() = 0;
   virtual void sleep(Duration time) = 0;
   /// Lets the user edit `text`; `name` becomes part of the temporary file's name.

@@ -73,6 +73,7 @@ void Core::found_cluster() {
     if (s_.lease == 0 || writing("found cluster")) return;
     if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
     leader_lease_asked_ = s_.lease;
+    maintenance_asked_ = false;
     model::Txn txn{.when = {{.key = "leader"},
                             {.key = "initialize", .what = Compare::What::value, .text = ""}},
                    .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};

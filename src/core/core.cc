@@ -73,6 +73,7 @@ std::vector<Effect> Core::step(const Input& input) {
   take(input.event);
   check_deadline();
   decide();
+  settle_maintenance();
   derive();
   publish_member();
   wake_at(now_ + std::min<Duration>(s_.timing.loop_wait, seconds(1)));

@@ -78,6 +78,7 @@ class Core {
   void ended(const ReadHistory&, const Result<JobResult>&);
   void ended(const RestoreWork&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
+  void give_up_leader_writes();
   void write_ended(const Pending& write, const Result<model::TxnDone>& result);
 
   // Decisions.
@@ -104,6 +105,7 @@ class Core {
   void decide_race();  ///< elect.cc
   void conclude_race();
   void acquire(const std::string& why);
+  void claim_maintenance(model::Txn& txn);
   void claim_sync(model::Txn& txn);
   void claim_timeline(model::Txn& txn);
   void reclaim();
@@ -129,6 +131,7 @@ class Core {
   void decide_shutdown();
   void decide_paused();  ///< pause.cc
   void lead_paused();
+  void enter_maintenance();
   void leave_maintenance();
   bool decide_restore();  ///< restore.cc; true: nothing else is to be decided
   void interrupt_for_restore();
@@ -149,6 +152,7 @@ class Core {
   void erase_restore();
   void require_same_restore(model::Txn& txn) const;
   bool data_before_restore() const;
+  void settle_maintenance();
   void decide_hung();
   void decide_requests();  ///< requests.cc
   void start_restart(const RestartRequest& request, RequestId waiting);
@@ -164,6 +168,8 @@ class Core {
   bool is_primary() const { return accepting() && !s_.facts->in_recovery; }
   bool leader_is_other() const;
   bool leader_key_is_mine() const;
+  bool maintenance_key_is_mine() const;
+  bool view_has_our_writes() const { return s_.view && s_.view->revision >= s_.revision_min; }
   Instant lease_end() const;    ///< until when the member's lease, as kept last, warrants writing
   bool lease_is_fresh() const;  ///< it lasts long enough to hang the lock on it
   RaceView race_view() const;
@@ -215,8 +221,7 @@ class Core {
   /// For what can wait: not while the same write is under way, nor before the view shows our last
   /// write, nor soon after writes failed.
   bool may_write(std::string_view what) const {
-    return !writing(what) && s_.view && s_.view->revision >= s_.revision_min &&
-           s_.write_backoff.may_try(now_);
+    return !writing(what) && view_has_our_writes() && s_.write_backoff.may_try(now_);
   }
   bool writing(std::string_view what) const;
   void wake_at(Instant at);
@@ -240,11 +245,12 @@ class Core {
   model::LeaseId published_lease_ = 0;
   model::Timeline timeline_asked_ = 1;     ///< the number of the next promotion, of that write
   model::LeaseId leader_lease_asked_ = 0;  ///< of the last write of `leader`
-  /// Written last, and of which timeline: after a restore the one before it was not the last.
-  model::Timeline history_of_ = 0;
-  model::History history_written_;
+  bool maintenance_asked_ = false;         ///< likewise: whether it wrote our maintenance key
+  std::uint64_t maintenance_epoch_ = 0;    ///< in which the last such key was asked for
   Instant published_at_;
   Instant status_at_;
+  std::optional<std::pair<model::Timeline, model::Timeline>>
+      history_read_;  ///< a timeline, and the one before it by its history file
   Instant slots_at_;
   bool slots_due_ = true;  ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl

@@ -18,7 +18,7 @@ using model::Write;
 void Core::check_deadline() {
   if (!s_.lead.held) return;
   if (now_ >= s_.lead.deadline) {
-    if (s_.dynamic.pause) {
+    if (s_.dynamic.pause && s_.page == PageState::maintenance) {
       warn("lead.expired",
            "the leader lease was not renewed in time; paused: PostgreSQL stays as it is");
       emit(StopRenewing{});
@@ -29,7 +29,7 @@ void Core::check_deadline() {
                                                 : "DCS is not accessible and I was a leader");
   }
   wake_at(s_.lead.deadline);
-  if (s_.dynamic.pause || s_.stopping || s_.demoting) return;
+  if (s_.page == PageState::maintenance || s_.stopping || s_.demoting) return;
   const Instant begin =
       s_.lead.deadline - std::min<Duration>(s_.timing.stop_lead, s_.lead.valid_for / 4);
   if (now_ < begin) return wake_at(begin);
@@ -58,9 +58,10 @@ void Core::lose_leadership(const std::string& why) {
     return warn("demote", "demoted self: " + why);
   }
   // A standby that keeps recovering can acknowledge nothing; anything else may be writable, or on
-  // its way there.
-  const bool stays_standby = accepting() && s_.facts->in_recovery && !job_is<Promote>() &&
-                             !job_is<StartPg>() && !job_is<RestartPg>();
+  // its way there, as after a promotion that did not answer (failover_scenario_test:
+  // a_promotion_that_comes_true_after_the_lock_is_lost_…).
+  const bool stays_standby = accepting() && s_.facts->in_recovery && !s_.demoting &&
+                             !job_is<Promote>() && !job_is<StartPg>() && !job_is<RestartPg>();
   if (stays_standby) return set_page(PageState::idle);
   // The deadline is in the past: no commit is acknowledged from here on, and the guard kills what
   // is left.
@@ -107,11 +108,15 @@ void Core::release_leader(const std::string& why) {
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*s_.former_sync)});
   }
   s_.former_sync.reset();
+  if (maintenance_key_is_mine()) {
+    txn.then.push_back({.what = Write::What::erase, .key = std::string(model::kMaintenanceKey)});
+  }
   s_.lead = {};
   s_.crash_since.reset();
   s_.rejoin_checked = false;
   s_.no_race_before = std::max(
       s_.no_race_before, now_ + std::clamp<Duration>(s_.timing.ttl / 3, seconds(2), seconds(10)));
+  give_up_leader_writes();
   write("release leader", std::move(txn));
 }
 
@@ -130,6 +135,7 @@ void Core::let_go_hung() {
   s_.race_backoff.failed(now_, milliseconds(500), seconds(2));
   warn("release.hung", "releasing the leader lock: PostgreSQL hangs, and can not be killed");
   s_.no_race_before = std::max(s_.no_race_before, now_ + s_.timing.ttl);
+  give_up_leader_writes();
   write("release leader", {.when = {{.key = "leader",
                                      .what = Compare::What::mod_revision,
                                      .number = s_.view->leader->mod_revision}},
@@ -178,7 +184,8 @@ void Core::decide_shutdown() {
     s_.stop_at = now_ + seconds(2);
     return wake_at(now_);
   }
-  if (writing("member") && now_ < s_.stop_at) return wake_at(s_.stop_at);
+  const bool telling = writing("member") || maintenance_key_is_mine();
+  if (telling && now_ < s_.stop_at) return wake_at(s_.stop_at);
   s_.exiting = true;
   emit(Exit{0, "stopped"});
 }

@@ -111,10 +111,24 @@ void Core::acquire(const std::string& why) {
   }
   s_.drop_request = true;
   require_same_restore(txn);
+  claim_maintenance(txn);
+  if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
+    txn.then.push_back({.what = model::Write::What::erase, .key = txn.when.back().key});
   claim_sync(txn);
   if (!is_primary()) claim_timeline(txn);
   leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
+}
+
+/// What is known of a server that a pause left writable must not be old. In a pause the key is
+/// ours in the same breath as the lock, so that the page never has to name a deadline.
+void Core::claim_maintenance(model::Txn& txn) {
+  const auto& left = s_.view->maintenance;
+  const std::string key(model::kMaintenanceKey);
+  txn.when.push_back(
+      {.key = key, .what = Compare::What::mod_revision, .number = left ? left->mod_revision : 0});
+  maintenance_asked_ = s_.dynamic.pause && is_primary();
+  if (maintenance_asked_) txn.then.push_back({.key = key, .value = s_.name()});
 }
 
 void Core::claim_sync(model::Txn& txn) {
@@ -178,6 +192,7 @@ void Core::bind_leader_to_lease() {
                            .number = s_.view->leader->mod_revision}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   require_same_restore(txn);
+  claim_maintenance(txn);
   // A primary goes on with the standbys it has, if our idea of them is not old (sync_scenario_test:
   // an_old_read_of_the_key_…). A standby that will be promoted waits for nobody, and a server that
   // says nothing may be one.
@@ -231,7 +246,7 @@ void Core::become_leader(std::uint64_t epoch) {
     see_leader(model::Leader{s_.name(), s_.lead.lease, created, revision});
   }
   // The page before anything that could make the server writable.
-  const bool maintenance = s_.dynamic.pause && is_primary();
+  const bool maintenance = maintenance_asked_ && s_.dynamic.pause && is_primary();
   set_page(maintenance ? PageState::maintenance : PageState::leased, epoch, s_.lead.deadline);
   s_.lead.proof_asked = Duration(-1);
   keep_renewing();

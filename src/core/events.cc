@@ -137,6 +137,10 @@ void Core::on(const DcsWritten& e) {
   write_ended(write, e.result);
 }
 
+void Core::give_up_leader_writes() {
+  for (auto& [id, pending] : s_.pending) pending.given_up |= is_leader_write(pending.what);
+}
+
 void Core::write_ended(const Pending& write, const Result<model::TxnDone>& result) {
   if (!result) {
     warn("dcs.write", fmt::format("could not {}: {}", write.what, result.error().text()));
@@ -151,8 +155,9 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
   if (write.what == "sync" && result->succeeded) s_.sync_unsettled = false;
   if (is_leader_write(write.what)) {
     if (result->succeeded) {
-      // Bound to a lease that was replaced meanwhile: what that one allows is not known any more.
-      if (leader_lease_asked_ != s_.lease) return emit(ReadDcs{});
+      // Released since (store_failures_scenario_test: an_answer_for_the_lock_that_comes_after_…),
+      // or bound to a lease that was replaced: what that one allows is not known any more.
+      if (write.given_up || leader_lease_asked_ != s_.lease) return emit(ReadDcs{});
       return become_leader(static_cast<std::uint64_t>(result->revision));
     }
     info("race.lost", "following new leader after trying and failing to obtain lock");
@@ -178,6 +183,9 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     emit(ReadDcs{});
   } else if (write.what == "member") {
     if (!result->succeeded) published_member_.reset();
+  } else if (write.what == "enter maintenance" && result->succeeded) {
+    const bool same = s_.lead.held && s_.lead.epoch == maintenance_epoch_;
+    if (same && s_.dynamic.pause) set_page(PageState::maintenance, s_.lead.epoch, s_.lead.deadline);
   } else if (!result->succeeded) {
     emit(ReadDcs{});  // our idea of that key is old
   }

@@ -194,7 +194,7 @@ void Core::ended(const ChangeSlots&, const Result<JobResult>& result) {
   if (!result) slots_at_ = now_ + s_.timing.loop_wait;
 }
 
-void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
+void Core::ended(const ReadHistory& job, const Result<JobResult>& result) {
   const auto* read = result ? std::get_if<model::History>(&*result) : nullptr;
   if (read == nullptr) {
     s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
@@ -202,6 +202,7 @@ void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
   }
   if (!s_.lead.held || !s_.view) return;
   model::History merged = *read;
+  if (!merged.empty()) history_read_ = {job.timeline, merged.back().timeline};
   for (auto& entry : merged) {
     for (const auto& known : s_.view->history) {
       if (known.timeline == entry.timeline && known.lsn == entry.lsn) {
@@ -218,8 +219,6 @@ void Core::ended(const ReadHistory&, const Result<JobResult>& result) {
   if (most > 0 && merged.size() > most)
     merged.erase(merged.begin(), merged.end() - static_cast<std::ptrdiff_t>(most));
   write("history", as_leader({{.key = "history", .value = model::encode_history(merged)}}));
-  history_of_ = s_.facts->timeline;
-  history_written_ = std::move(merged);
 }
 
 }  // namespace aurum::core

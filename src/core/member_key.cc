@@ -39,7 +39,8 @@ const model::Member& Core::member_now() {
   m.state = s_.pg_state;
   m.role = s_.role;
   m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
-  m.pause = s_.dynamic.pause;
+  // Of a leader it is in force when its page says so: `ctl pause --wait` waits for that.
+  m.pause = s_.dynamic.pause && (!s_.lead.held || s_.page == PageState::maintenance);
   m.pending_restart = false;
   m.pending_restart_reason = {};
   m.scheduled_restart = {};

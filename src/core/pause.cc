@@ -1,7 +1,9 @@
 // Maintenance mode (PATRONI_COMPAT §8.6): the lock is kept, PostgreSQL is left alone.
 //
-// What must stay true: the lease page says `maintenance` only where this node held the lock while
-// the pause was on, and stops saying so when the pause ends or another member leads.
+// What must stay true (docs/decisions/0009): while the lease page says `maintenance` and the server
+// may write, the key `aurum_maintenance` names this member, and nobody else takes the lock. So the
+// key is written before the page, and goes after it. The page stops saying so when the pause ends,
+// another member leads, or the key is gone.
 
 #include <fmt/format.h>
 
@@ -39,8 +41,7 @@ void Core::lead_paused() {
   }
   keep_renewing();
   if (s_.demoting && !running()) return lead_stopped();
-  if (s_.page != PageState::maintenance)
-    set_page(PageState::maintenance, s_.lead.epoch, s_.lead.deadline);
+  enter_maintenance();
   if (!is_primary()) return result("PostgreSQL is not running");
   s_.lead.promoted = true;
   lead_store();
@@ -52,19 +53,50 @@ void Core::lead_paused() {
   result(fmt::format("no action. I am ({}), the leader with the lock", s_.name()));
 }
 
+bool Core::maintenance_key_is_mine() const {
+  return s_.view && s_.view->maintenance && s_.view->maintenance->name == s_.name();
+}
+
+/// Always written anew, whatever is known of it: a removal that is still on its way must fail
+/// (maintenance_scenario_test: a_late_removal_of_the_key_…).
+void Core::enter_maintenance() {
+  if (s_.page == PageState::maintenance || !may_write("enter maintenance")) return;
+  maintenance_epoch_ = s_.lead.epoch;
+  write("enter maintenance",
+        as_leader({{.key = std::string(model::kMaintenanceKey), .value = s_.name()}}));
+}
+
 void Core::leave_maintenance() {
-  if (s_.dynamic.pause) return;
+  const bool mine = maintenance_key_is_mine();
+  // An operator made another member lead, or removed the key.
+  const bool taken = s_.page == PageState::maintenance && !mine && view_has_our_writes();
+  if (s_.dynamic.pause && !taken) return;
   const auto& initialize = s_.view->initialize;
   const bool known = initialize && !initialize->empty();
-  // What a former agent left says may be `maintenance` (live_changes_scenario_test:
-  // a_primary_without_the_lock_stops_when_its_new_agent_sees_that_the_pause_is_over).
-  const bool left = !s_.page && known && is_primary() && !leader_key_is_mine();
+  // What a former agent left says may be `maintenance`, also one that wrote no key yet.
+  const bool left = !s_.page && known && (is_primary() || mine) && !leader_key_is_mine();
   if (s_.page != PageState::maintenance && !left) return;
+  // The lock was lost during the pause, and nobody may have taken it: this server has every row, so
+  // it goes on (maintenance_scenario_test).
+  if (!s_.lead.held && mine && !s_.view->leader && is_primary()) return;
   info("pause.end", "no longer paused");
   if (s_.lead.held) return set_page(PageState::leased, s_.lead.epoch, s_.lead.deadline);
   if (!running() && !s_.job) return set_page(PageState::idle);
-  // The lock was lost during the pause. Whoever may take it must not find a writer here.
   lose_leadership("the pause ended, and I do not hold the lock");
+}
+
+/// The page says something else by now: others may lead.
+void Core::settle_maintenance() {
+  if (!maintenance_key_is_mine() || !s_.page || s_.page == PageState::maintenance) return;
+  const bool wanted = s_.dynamic.pause && s_.lead.held;
+  if (wanted || !may_write("leave maintenance")) return;
+  const model::MaintenanceKey& key = *s_.view->maintenance;
+  write(
+      "leave maintenance",
+      {.when = {{.key = std::string(model::kMaintenanceKey),
+                 .what = model::Compare::What::mod_revision,
+                 .number = key.mod_revision}},
+       .then = {{.what = model::Write::What::erase, .key = std::string(model::kMaintenanceKey)}}});
 }
 
 }  // namespace aurum::core

@@ -39,10 +39,27 @@ bool is_requested_candidate(const RaceView& view) {
   return view.cluster->failover && view.cluster->failover->candidate == view.self;
 }
 
+/// Whether a pause may have left another member's server writable. Its agent tells when it is not,
+/// or an operator does since, by a failover that asks no leader to stop first
+/// (maintenance_scenario_test).
+bool left_writable_elsewhere(const RaceView& view) {
+  const auto& left = view.cluster->maintenance;
+  if (!left || left->name == view.self) return false;
+  const auto& request = view.cluster->failover;
+  return !is_requested_candidate(view) || !request->leader.empty() ||
+         request->mod_revision < left->mod_revision;
+}
+
 }  // namespace
 
 RaceVerdict may_stand(const RaceView& view) {
   if (!view.accepting) return no("not promoting: PostgreSQL does not accept connections");
+  if (left_writable_elsewhere(view)) {
+    return no(
+        fmt::format("not promoting: {} may still write, as the pause let it, and does not "
+                    "answer; if it is off, say so by a failover to another member",
+                    view.cluster->maintenance->name));
+  }
   model::Member self;
   self.tags = view.tags;
   if (model::tag_nofailover(self)) return no(kNotAllowed);

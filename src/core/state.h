@@ -32,6 +32,7 @@ struct Running {
 struct Pending {
   std::string what;
   Instant since;
+  bool given_up = false;  ///< of the lock, which was released since: its answer gives no leadership
 };
 
 /// Tries of something that fails, and when the next one may begin.

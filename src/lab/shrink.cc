@@ -18,12 +18,12 @@ sim::RunOptions keeping(const sim::RunOptions& options, const std::vector<int>& 
 
 }  // namespace
 
-sim::RunOptions shrink(const sim::RunOptions& options, const sim::RunResult& result,
-                       int runs_most) {
+sim::RunOptions shrink(const sim::RunOptions& options, const sim::RunResult& result, int runs_most,
+                       const Runner& run) {
   if (result.violations.empty()) return options;
   const sim::Rule rule = result.violations.front().rule;
   const auto fails = [&](const std::vector<int>& kept) {
-    const sim::RunResult again = sim::run(keeping(options, kept, result.plan.size()));
+    const sim::RunResult again = run(keeping(options, kept, result.plan.size()));
     return !again.violations.empty() && again.violations.front().rule == rule;
   };
   std::vector<int> kept;

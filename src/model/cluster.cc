@@ -264,6 +264,8 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       view.restore_revision = kv.mod_revision;
     } else if (kv.key == "aurum_restore_progress") {
       view.restore_progress = kv.value;
+    } else if (kv.key == kMaintenanceKey) {
+      view.maintenance = MaintenanceKey{kv.value, kv.mod_revision};
     } else if (kv.key == "failsafe") {
       view.failsafe = decode_failsafe(kv.value);
       view.failsafe->mod_revision = kv.mod_revision;

@@ -146,6 +146,16 @@ struct FailsafeMap {
 std::string encode_failsafe(const FailsafeMap& map);
 FailsafeMap decode_failsafe(std::string_view text);
 
+/// `aurum_maintenance`, a key of ours that a Patroni ignores: a pause lets this member's server
+/// write without a deadline. Nobody else takes the lock before the member took the key away, or an
+/// operator said that its server is off (docs/decisions/0009).
+struct MaintenanceKey {
+  std::string name;
+  Revision mod_revision = 0;
+  friend bool operator==(const MaintenanceKey&, const MaintenanceKey&) = default;
+};
+inline constexpr std::string_view kMaintenanceKey = "aurum_maintenance";
+
 /// A raw key of the store, relative to the cluster's base path ("leader", "members/node-1").
 struct KeyValue {
   std::string key;
@@ -171,6 +181,7 @@ struct ClusterView {
   std::optional<FailoverRequest> failover;  ///< set also for "{}" (mod_revision matters)
   SyncKey sync;
   std::optional<FailsafeMap> failsafe;
+  std::optional<MaintenanceKey> maintenance;
   /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion
   /// was given. Each takes the next one together with the lock, so no two branches share a number.
   Timeline timeline_given = 0;

@@ -13,6 +13,8 @@ namespace aurum::sim {
 namespace {
 
 constexpr Duration kCallTimeout = milliseconds(1500);
+/// etcd's password hash is slow on purpose.
+constexpr Duration kLoginLeast = milliseconds(60), kLoginMost = milliseconds(300);
 
 }  // namespace
 
@@ -24,8 +26,12 @@ void World::call_store(Node& n, Queue::Process process, AtStore at_store, Then t
   };
   if (!store_reached(n))
     return answer(milliseconds(300), [then = std::move(then)]() mutable { then(false); });
-  at(trip(n), [this, &n, answer, life = n.life, at_store = std::move(at_store),
-               then = std::move(then)]() mutable {
+  // Refused for its token, the client logs in, and asks again.
+  Duration there = trip(n);
+  if (n.logins > 0) there += jitter(kLoginLeast, kLoginMost);
+  n.logins = std::max(n.logins - 1, 0);
+  at(there, [this, &n, answer, life = n.life, at_store = std::move(at_store),
+             then = std::move(then)]() mutable {
     const bool arrived = request_arrives(n);
     if (arrived) at_store();
     const bool answered = arrived && answer_arrives(n);
@@ -158,8 +164,6 @@ void World::renew(Node& n, int renewal) {
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
-  const bool refuses = page.state == PageState::leased && page.deadline == Instant{};
-  if (n.page.state == PageState::maintenance && refuses) n.left_maintenance = now_;
   n.page = {page.state, page.epoch, page.deadline};
   if (page.deadline == Instant{}) {
     n.renewing = {};
@@ -177,21 +181,23 @@ void World::run(Node& n, const ShortenLeasePage& what) {
 
 void World::run(Node& n, const AskPeers& ask) {
   for (const PeerUrl& url : ask.peers) {
-    const auto it = nodes_.find(url.name);
-    const bool there = it != nodes_.end() && linked(n, *it->second) &&
-                       it->second->core != nullptr &&
-                       !it->second->paused(Queue::Process::loop, now_) && !lost(n);
-    if (!there) {
-      post(n, PeerAnswered{ask.round, url.name, std::nullopt}, ask.timeout);
-      continue;
-    }
-    const Node& peer = *it->second;
-    const Duration time = jitter(milliseconds(1), milliseconds(5)) + (n.delay + peer.delay) / 2;
     const auto none = [this, &n, round = ask.round, name = url.name](Duration in) {
       post(n, PeerAnswered{round, name, std::nullopt}, in);
     };
-    if (time >= ask.timeout) {
+    if (n.names == Node::Names::fail) {
+      none(milliseconds(1));
+      continue;
+    }
+    const Node& peer = node(url.name);
+    const Duration time = jitter(milliseconds(1), milliseconds(5)) + (n.delay + peer.delay) / 2;
+    const bool silent = !linked(n, peer) || peer.paused(Queue::Process::loop, now_) || lost(n) ||
+                        n.names == Node::Names::hang;
+    if (silent || time >= ask.timeout) {
       none(ask.timeout);
+      continue;
+    }
+    if (!peer.core) {  // its host says so: nobody listens there
+      none(time);
       continue;
     }
     at_agent(n, time, [this, &n, &peer, none, round = ask.round, name = url.name] {
@@ -254,8 +260,6 @@ void World::wake(Node& n) {
 
 void World::run(Node& n, const Exit& exit) {
   n.exited = {exit.code, exit.why};
-  // After an orderly stop the member's lease is given back.
-  if (exit.code == 0 && store_reached(n) && !n.core->state().dynamic.pause) store.revoke(n.lease);
   n.renewing = {};
   ++n.renewal;
   // Not at once: this runs inside the core's own step.

@@ -134,6 +134,40 @@ TEST_F(Failover, F35_promotions_that_fail_give_the_lock_to_others_and_wait_longe
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+// Seed 949 (storm): the promotion did not answer in time, the stop that followed was not heard, and
+// the page was left to a server that "stays a standby".
+TEST_F(Failover, a_promotion_that_comes_true_after_the_lock_is_lost_writes_nothing) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    begin({.nodes = 2, .seed = seed});
+    Node& next = replica();
+    next.pg.late_promotions = 1;
+    w().power_off(old_primary());
+    const auto promotes = [&] {
+      return next.core->state().job && std::holds_alternative<Promote>(next.core->state().job->job);
+    };
+    ASSERT_TRUE(w().run_until(promotes, seconds(30))) << w().describe();
+    next.pg.postmaster_paused = true;
+    ASSERT_TRUE(w().run_until([&] { return next.said("promote.failed"); }, seconds(5)));
+    w().expire_lease(next);
+    w().run_for(seconds(3));
+    ASSERT_TRUE(w().violations.empty()) << "seed " << seed << ": " << w().violations.front();
+  }
+}
+
+// Each of the failed ones took a number, so the history of the last one does not end right before
+// it.
+TEST_F(Failover, a_gap_in_the_timelines_is_told_to_the_store_once) {
+  begin();
+  replica(0).pg.failing_promotions = replica(1).pg.failing_promotions = 1;
+  w().power_off(old_primary());
+  EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(300)));
+  ASSERT_GT(timeline(), 2U) << w().describe();
+  w().run_for(seconds(10));
+  const auto told = w().store.view().history_revision;
+  w().run_for(seconds(20));
+  EXPECT_EQ(w().store.view().history_revision, told);
+}
+
 TEST_F(Failover, F01_a_former_primary_never_takes_the_lock_on_an_old_timeline) {
   begin({.nodes = 3, .seed = 1, .dcs = dcs({{"check_timeline", true}})});
   Node& away = old_primary();

@@ -192,9 +192,13 @@ bool World::begin_network(const Fault& fault, Node& n) {
       n.delay = milliseconds(static_cast<std::int64_t>(10 + fault.detail % 1200));
       undo_later(fault, [&n] { n.delay = {}; });
       return true;
-    default:
+    case FaultKind::lossy_node:
       n.loss = static_cast<int>(50 + fault.detail % 600);
       undo_later(fault, [&n] { n.loss = 0; });
+      return true;
+    default:
+      n.names = fault.detail % 2 != 0 ? Node::Names::fail : Node::Names::hang;
+      undo_later(fault, [&n] { n.names = Node::Names::resolve; });
       return true;
   }
 }
@@ -235,9 +239,12 @@ bool World::begin_store(const Fault& fault, Node& n) {
       n.watch_stalled = true;
       undo_later(fault, [&n] { n.watch_stalled = false; });
       return true;
-    default:
+    case FaultKind::lying_keepalive:
       n.keepalive_lies = true;
       undo_later(fault, [&n] { n.keepalive_lies = false; });
+      return true;
+    default:
+      n.logins = 2;  // the loop's and the lease thread's
       return true;
   }
 }
@@ -267,24 +274,41 @@ bool World::begin_disk(const Fault& fault, Node& n) {
     case FaultKind::late_promotion:
       n.pg.late_promotions = 1;
       return true;
-    default:
+    case FaultKind::slow_stop:
       slow(&Postgres::slow_stop);
       return true;
+    default:
+      return lying_disk(fault, n);
   }
+}
+
+/// Until the power fails, which tells.
+bool World::lying_disk(const Fault& fault, Node& n) {
+  if (!n.up || n.pg.data != model::DataDir::ready || n.pg.lied_since) return false;
+  n.pg.lied_since = n.pg.flushed;
+  undo_later(fault, [this, &n] {
+    if (n.up) power_off(n);
+    at(seconds(2), [this, &n, heals = heals_] {
+      if (heals_ == heals && !n.up && n.member) power_on(n);
+    });
+  });
+  return true;
 }
 
 void World::heal_node(Node& n) {
   n.reaches_store = n.reaches_peers = true;
   n.mute_to_store = n.deaf_to_store = n.watch_stalled = n.keepalive_lies = false;
-  n.lose_replies = n.delay_requests = n.double_requests = n.loss = 0;
+  n.lose_replies = n.delay_requests = n.double_requests = n.loss = n.logins = 0;
   n.mute_to = 0;
   n.stale = 0;
   n.delay = {};
+  n.names = Node::Names::resolve;
   Postgres& pg = n.pg;
   pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
   pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
   pg.late_promotions = 0;
   pg.slow_promotion = pg.slow_start = pg.slow_stop = {};
+  if (n.up) pg.lied_since.reset();
   if (pg.frozen) thaw(n);
   n.paused_until.fill(now_);
   n.member = true;

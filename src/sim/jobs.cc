@@ -16,8 +16,14 @@ namespace {
 
 /// How often a stop that a paused server does not hear is looked at.
 constexpr Duration kLook = milliseconds(500);
+/// A resolver that does not answer is given up after this.
+constexpr Duration kResolver = seconds(5);
 
 }  // namespace
+
+Duration World::lookup(const Node& n) const {
+  return n.names == Node::Names::hang ? kResolver : Duration{0};
+}
 
 void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
   if (!n.core || n.life != life || n.jobs.erase(id) == 0) return;
@@ -60,13 +66,15 @@ void World::job(Node& n, JobId id, const Clone& clone) {
   if (n.pg.data != DataDir::empty)
     violation(Rule::data_care, n.name + " copies into a directory with data");
   n.pg.data = DataDir::incomplete;
-  const auto usable = [this, &n](const Node& from) { return linked(n, from) && from.pg.answers(); };
+  const auto usable = [this, &n](const Node& from) {
+    return connects(n, from) && from.pg.answers();
+  };
   Node* from = nullptr;
   for (const auto& source : clone.sources) {
     Node& candidate = node(source.name);
     if (from == nullptr && usable(candidate)) from = &candidate;
   }
-  at_agent(n, milliseconds(1000), [this, &n, id, from, usable] {
+  at_agent(n, milliseconds(1000) + lookup(n), [this, &n, id, from, usable] {
     if (!n.jobs.contains(id)) return;
     if (from == nullptr || !usable(*from) || n.pg.failing_clones > 0) {
       if (n.pg.failing_clones > 0) --n.pg.failing_clones;
@@ -225,9 +233,9 @@ void World::job(Node& n, JobId id, const Checkpoint&) {
 }
 
 void World::job(Node& n, JobId id, const Inspect& inspect) {
-  at_agent(n, milliseconds(5), [this, &n, id, from = inspect.upstream.name] {
+  at_agent(n, milliseconds(5) + lookup(n), [this, &n, id, from = inspect.upstream.name] {
     const Node& up = node(from);
-    if (!linked(n, up) || !up.pg.answers())
+    if (!connects(n, up) || !up.pg.answers())
       return end_job(n, n.life, id, fail(Code::unavailable, "connection refused"));
     model::UpstreamState state;
     state.system_identifier = up.pg.system_identifier;
@@ -245,10 +253,10 @@ void World::job(Node& n, JobId id, const CrashRecovery&) {
 
 void World::job(Node& n, JobId id, const Rewind& rewind) {
   if (n.pg.alive) violation(Rule::data_care, n.name + " rewinds under a running server");
-  at_agent(n, milliseconds(300), [this, &n, id, from = rewind.source.name] {
+  at_agent(n, milliseconds(300) + lookup(n), [this, &n, id, from = rewind.source.name] {
     if (!n.jobs.contains(id)) return;
     const Node& up = node(from);
-    const bool there = linked(n, up) && up.pg.answers();
+    const bool there = connects(n, up) && up.pg.answers();
     if (!there || !n.pg.rewindable || n.pg.failing_rewinds > 0) {
       if (n.pg.failing_rewinds > 0) --n.pg.failing_rewinds;
       return end_job(n, n.life, id, fail(Code::io, "pg_rewind failed"));

@@ -24,25 +24,6 @@ TEST_F(LiveChanges, a_switchover_while_paused_leaves_nobody_behind) {
   EXPECT_TRUE(old_primary().pg.alive) << "stopped for the switchover, not for good";
 }
 
-TEST_F(LiveChanges,
-       a_primary_without_the_lock_stops_when_its_new_agent_sees_that_the_pause_is_over) {
-  begin();
-  w().set_config("pause", true);
-  w().run_for(seconds(3));
-  w().kill_agent(old_primary());
-  w().power_off(replica(0));
-  w().power_off(replica(1));
-  w().run_for(seconds(15));
-  ASSERT_EQ(w().leader(), "");
-  w().set_config("pause", false);
-  w().start_agent(old_primary());
-  // Anybody may take the lock from now on, and the page of the pause names no deadline.
-  EXPECT_TRUE(w().run_until([&] { return !old_primary().pg.writable(); }, milliseconds(500)))
-      << w().describe();
-  EXPECT_TRUE(w().run_until([&] { return w().writer() == &old_primary(); }, seconds(10)))
-      << w().describe();
-}
-
 TEST_F(LiveChanges, without_use_slots_no_slot_is_left_that_would_hold_wal) {
   begin();
   EXPECT_FALSE(old_primary().pg.slots.empty());

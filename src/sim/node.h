@@ -31,11 +31,13 @@ struct Node {
   bool member = true;  ///< false: an operator took it out of the cluster, or did not add it yet
   bool reaches_store = true;
   bool reaches_peers = true;
-  bool mute_to_store = false;             ///< its requests do not arrive
-  bool deaf_to_store = false;             ///< answers and news of the store do not arrive
-  std::uint32_t mute_to = 0;              ///< bits of the nodes that hear nothing of it
-  int loss = 0;                           ///< of 1000 calls so many are broken off
-  Duration delay{};                       ///< most that a call takes longer, each way
+  bool mute_to_store = false;  ///< its requests do not arrive
+  bool deaf_to_store = false;  ///< answers and news of the store do not arrive
+  std::uint32_t mute_to = 0;   ///< bits of the nodes that hear nothing of it
+  int loss = 0;                ///< of 1000 calls so many are broken off
+  Duration delay{};            ///< most that a call takes longer, each way
+  /// Of the other nodes, for new connections; one that stands needs none.
+  enum class Names { resolve, fail, hang } names = Names::resolve;
   Duration clock_ahead{};                 ///< this machine's CLOCK_BOOTTIME begins elsewhere
   std::int64_t clock_ppm = 0;             ///< and runs faster by so many millionths
   std::array<Instant, 5> paused_until{};  ///< by Queue::Process
@@ -50,7 +52,6 @@ struct Node {
     Instant deadline;
   } page;
   bool kill_pending = false;
-  Instant left_maintenance{-1'000'000'000};  ///< for a page that refuses
   Instant lied_until;  ///< the store ended its lease, which would have lasted so long
   int guard_kills = 0;
 
@@ -66,14 +67,13 @@ struct Node {
   Instant proof_at;
   Instant wake_at = kNever;      ///< as asked for last
   Instant wake_queued = kNever;  ///< when it is looked at
-  Instant heard_at;              ///< of the store
-  Instant hears_since;           ///< without a break
   std::optional<std::pair<int, std::string>> exited;
 
   // Faults of the way to the store: how many of the next requests suffer.
   int lose_replies = 0;         ///< done, but nobody tells
   int delay_requests = 0;       ///< given up by the client, and done seconds later
   int double_requests = 0;      ///< done, and done once more a moment later
+  int logins = 0;               ///< so many of its clients have to log in anew: the token expired
   std::size_t stale = 0;        ///< what it reads is so many revisions old
   bool watch_stalled = false;   ///< the watch says nothing, and does not end
   bool keepalive_lies = false;  ///< a lease that is gone is said to be kept (F5)

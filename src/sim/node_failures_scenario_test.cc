@@ -202,6 +202,8 @@ TEST_F(NodeFailures, F52_a_rolling_restart_of_everything_loses_nothing) {
     w().request(old_primary(), Request{0, RestartRequest{}});
     w().run_for(seconds(2));
     EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    const auto named = [&] { return !sync || !w().store.view().sync.members.empty(); };
+    EXPECT_TRUE(w().run_until(named, seconds(10))) << "nobody could take over";
     w().stop_agent(old_primary());
     EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(10))) << w().describe();
     w().run_for(seconds(4));

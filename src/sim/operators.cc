@@ -27,6 +27,10 @@ bool World::begin_operator(const Fault& fault, Node& n) {
       // To a member that holds every acknowledged row; to another one an operator may well lose
       // some, knowingly.
       if (sync_mode_on() && !store.view().sync.matches(n.name)) return false;
+      // Nor beside a server that a pause left writable: it is off, the operator has seen to that.
+      if (const auto& left = store.view().maintenance;
+          left && left->name != n.name && node(left->name).pg.alive)
+        return false;
       request_failover({.candidate = n.name});
       return true;
     case FaultKind::restart:

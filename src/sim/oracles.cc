@@ -1,6 +1,7 @@
 // What must be true after every event, and the guards that help it to be.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,8 +16,6 @@ namespace {
 constexpr Duration kGuardReaction = milliseconds(5);
 /// A busy cluster of five takes in a few hundred a second.
 constexpr int kStepsPerSecondMost = 5'000;
-/// And an agent that has just learnt that it leads no more.
-constexpr Duration kDemotion = milliseconds(100);
 
 }  // namespace
 
@@ -61,8 +60,8 @@ void World::check_calm() {
 void World::check() {
   check_calm();
   check_writers();
-  const Node* n = nullptr;
-  for (const Node* each : order_) {
+  Node* n = nullptr;
+  for (Node* each : order_) {
     if (!each->pg.writable()) continue;
     const bool excused_now = excuse(*each) != nullptr;
     // At its promotion or never: later the store tells of rows written since, by itself or, when it
@@ -94,16 +93,6 @@ const char* World::excuse(const Node& n) const {
   // docs/decisions/0006: a machine that was frozen past its deadline is writable from its thaw to
   // the guard's next look. The commit fence will close that.
   if (now_ - n.thawed_at <= kGuardReaction && n.thawed_at.ns >= 0) return "thaw_window";
-  // A maintenance page outlives the pause while its agent is dead or hears nothing of the store:
-  // the guard allows, and the others may elect.
-  const bool unheard = !n.core || now_ - n.heard_at > kHearing || now_ - n.hears_since < kDemotion;
-  if (n.page.state == PageState::maintenance && unheard && leader() != n.name)
-    return "maintenance_unheard";
-  if (now_ - n.left_maintenance < kGuardReaction) return "maintenance_unheard";
-  // Likewise an agent that found such a page beside a silent server: it does not know the page yet.
-  if (n.page.state == PageState::maintenance && n.core && !n.core->state().page &&
-      leader() != n.name)
-    return "maintenance_unheard";
   // Nobody but a stopped guard could have ended it.
   const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];
   if (guard_on.ns > 0 && now_ < guard_on + kGuardReaction) return "guard_paused";
@@ -139,8 +128,14 @@ void World::check_writers() {
   two_excused_ = now_;
 }
 
-/// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted.
+/// Not even for a moment: from the end of the lease on anybody may take the lock and be promoted,
+/// but beside a server that a pause left writable, which the store must say so.
 void World::check_lock(Node& n) {
+  if (n.page.state == PageState::maintenance) {
+    const auto* key = store.find(std::string(model::kMaintenanceKey));
+    if ((key == nullptr || key->value != n.name) && excuse(n) == nullptr)
+      violation(Rule::lock, n.name + " is writable by the page of a pause, unknown to the store");
+  }
   if (leader() == n.name) {
     n.lied_until = {};
     return;
@@ -206,16 +201,20 @@ void World::check_acknowledged(const Node& n) {
                                         n.name, timeline));
 }
 
-void World::check_rows(const Node& new_writer) {
+void World::check_rows(Node& new_writer) {
+  // What a disk lost that said it was safe, nobody can promise.
+  const bool forgot = std::exchange(new_writer.pg.forgot, false);
+  const int before = lost_guarded;
   std::erase_if(acknowledged, [&](const Acknowledged& row) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;
     ++(row.guarded ? lost_guarded : lost_unguarded);
-    if (row.guarded)
+    if (row.guarded && !forgot)
       violation(Rule::no_lost_write,
                 fmt::format("{} took over without a row that {} acknowledged at {}",
                             new_writer.name, row.node, model::to_string(row.lsn)));
     return true;
   });
+  if (lost_guarded > before && forgot) ++excused["lying_disk"];
 }
 
 }  // namespace aurum::sim

@@ -84,9 +84,17 @@ void Postgres::lose_unflushed(Lsn end) {
   checkpoint = std::min(checkpoint, wal.end);
 }
 
+void Postgres::forget(Lsn end) {
+  const Lsn before = wal.end;
+  lose_unflushed(end);
+  flushed = std::min(flushed, wal.end);
+  forgot |= wal.end < before;
+}
+
 void Postgres::copy_wal(const Postgres& from) {
   if (wal.path != from.wal.path) wal.path = from.wal.path;
   wal.end = from.flushed;
+  forgot = from.forgot;
 }
 
 std::optional<model::ControlData> Postgres::control() const {

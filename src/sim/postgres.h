@@ -75,6 +75,8 @@ struct Postgres {
   bool postmaster_paused = false;  ///< no new connection, no orderly stop
   bool backends_paused = false;    ///< between the last check of a commit and its acknowledgement
   bool disk_full = false;
+  std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
+  bool forgot = false;                   ///< and nothing was: not all it flushed is here
   Duration slow_promotion{}, slow_start{}, slow_stop{};
   bool rewindable = true;
   bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
@@ -90,6 +92,7 @@ struct Postgres {
   /// Kill or crash: the operating system still has what was written.
   void crash();
   void lose_unflushed(model::Lsn end);  ///< power loss: what lies behind `end` is gone
+  void forget(model::Lsn end);          ///< likewise, though it was said to be flushed
   /// Takes over another one's WAL, as far as that one has flushed it.
   void copy_wal(const Postgres& from);
   void promote(int branch, model::Timeline timeline);

@@ -64,16 +64,7 @@ void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
   // A late write of the one that is off may have made it the only one with every acknowledged row:
   // then nobody else may lead, and that is right.
   const auto settled = [&] { return led() || (off != 0 && !somebody_may_lead(w, off)); };
-  const auto unfounded = [&] { return !w.store.view().initialize; };
-  const bool settles =
-      w.run_until([&] { return !w.violations.empty() || settled(); }, writer_bound(w));
-  if (!settles && unfounded()) {
-    // An agent that ended before its new cluster was registered left a directory that nobody may
-    // lead with. Its agent says so, and ends.
-    ++w.excused["founding_interrupted"];
-    return;
-  }
-  if (!wait_for(settled, Duration{0}, Rule::recovery, "no writer")) return;
+  if (!wait_for(settled, writer_bound(w), Rule::recovery, "no writer")) return;
   if (led()) result.writer_after = w.now() - healed;
   if (off != 0) w.heal();
   const Instant all_on = w.now();

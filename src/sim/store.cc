@@ -142,6 +142,8 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
     view.restore_revision = alone.restore_revision;
   } else if (key == "failsafe") {
     view.failsafe = std::move(alone.failsafe);
+  } else if (key == model::kMaintenanceKey) {
+    view.maintenance = std::move(alone.maintenance);
   } else {
     ensure(false, "the simulated store knows every key that the core writes");
   }

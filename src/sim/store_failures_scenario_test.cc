@@ -63,6 +63,26 @@ TEST_F(StoreFailures, F07_a_watch_that_says_nothing_for_seconds_leads_to_nothing
   }
 }
 
+// Seed 546 (storm): the answer for a lock that was moved to another lease came after that lock was
+// released, and was taken for a leadership.
+TEST_F(StoreFailures, an_answer_for_the_lock_that_comes_after_its_release_gives_no_leadership) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    begin({.nodes = 3, .seed = seed});
+    Node& old = old_primary();
+    const auto moving = [&] {
+      const auto& pending = old.core->state().pending;
+      return std::ranges::any_of(pending,
+                                 [](const auto& p) { return p.second.what == "reclaim leader"; });
+    };
+    old.delay = milliseconds(900);
+    w().set_config("ttl", 20);
+    ASSERT_TRUE(w().run_until(moving, seconds(10)));
+    w().request_failover({.leader = old.name});
+    w().run_for(seconds(20));
+    ASSERT_TRUE(w().violations.empty()) << "seed " << seed << ": " << w().violations.front();
+  }
+}
+
 TEST_F(StoreFailures, F08_only_a_rejection_ends_leadership_before_its_deadline) {
   for (const Code code : {Code::invalid, Code::not_found, Code::exists, Code::unavailable,
                           Code::unknown_outcome, Code::permission, Code::timeout, Code::io,

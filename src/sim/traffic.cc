@@ -33,7 +33,7 @@ void World::replicate(Node& n) {
   // What is under way goes on over a link that is cut in one direction; a new connection does not.
   const bool same = served && streamed && pg.streams_from == from->name;
   const bool reached =
-      served && (same ? passes(*from, n) : linked(n, *from) && !from->pg.postmaster_paused);
+      served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
   if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) return pg.streams_from.clear();
   pg.streaming = true;
   if (!same) pg.streams_from = from->name;

@@ -137,7 +137,6 @@ void World::start_agent(Node& n) {
   ensure(n.up && !n.core, "an agent is started once on a running host");
   ++n.life;
   n.exited.reset();
-  n.heard_at = {};
   n.wake_queued = kNever;
   n.jobs.clear();
   n.lease = 0;
@@ -177,6 +176,10 @@ void World::power_off(Node& n) {
 
 void World::power_on(Node& n) {
   n.up = true;
+  // A primary that forgets, and is back before its lock is gone, writes other rows at the same
+  // places of the same timeline: not modelled, nobody above PostgreSQL could see it.
+  if (n.pg.lied_since && leader() != n.name) n.pg.forget(*n.pg.lied_since);
+  n.pg.lied_since.reset();
   start_agent(n);
 }
 
@@ -205,13 +208,7 @@ void World::post(Node& n, Event event, Duration in) {
 }
 
 void World::post_view(Node& n, model::SharedView view, Instant sent_at, Duration in) {
-  at_agent(n, in, [this, &n, view = std::move(view), sent_at]() mutable {
-    if (n.stale == 0) {
-      if (now_ - n.heard_at > kHearing) n.hears_since = now_;
-      n.heard_at = now_;
-    }
-    step(n, DcsSnapshot{std::move(view), sent_at});
-  });
+  post(n, DcsSnapshot{std::move(view), sent_at}, in);
 }
 
 void World::step(Node& n, Event event) {
@@ -386,12 +383,14 @@ Duration World::ttl() const {
 
 bool World::may_lead(const Node& n) const {
   const model::SyncKey& sync = store.view().sync;
+  const auto& left = store.view().maintenance;
+  if (left && left->name != n.name) return false;
   model::Member self;
   self.tags = model::effective_tags(n.config.tags);
   const auto& optime = store.view().status.optime;
   const model::DynamicConfig config = model::read_dynamic_config(store.view().config);
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
-  if (optime && !sync_mode_on() && n.pg.wal.end.value + lag < optime->value) return false;
+  if (optime && n.pg.wal.end.value + lag < optime->value) return false;
   return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
          (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
 }

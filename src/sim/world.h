@@ -25,9 +25,6 @@
 /// event the rules of oracles.cc are checked; what broke one is in World::violations.
 namespace aurum::sim {
 
-/// An agent that heard of the store so lately knows what it holds.
-inline constexpr Duration kHearing = milliseconds(1500);
-
 /// A write that a client was told to be committed.
 struct Acknowledged {
   std::string node;
@@ -142,6 +139,11 @@ class World {
   void server_ended(Node& n, const std::string& how);
   bool passes(const Node& from, const Node& to) const;  ///< what one sends, the other receives
   bool linked(const Node& a, const Node& b) const { return passes(a, b) && passes(b, a); }
+  /// For a new connection.
+  bool connects(const Node& from, const Node& to) const {
+    return from.names == Node::Names::resolve && linked(from, to);
+  }
+  Duration lookup(const Node& n) const;  ///< what a name costs
   const model::SharedView& read_by(const Node& n);
 
   // traffic.cc
@@ -214,7 +216,7 @@ class World {
   void check_lock(Node& n);
   void check_fit_to_lead(const Node& n);
   void check_sync(const Node& n);
-  void check_rows(const Node& new_writer);
+  void check_rows(Node& new_writer);
   void check_acknowledged(const Node& n);
   bool page_allows(const Node& n) const;
   /// A broken rule that today's design does not promise to keep: named and counted.
@@ -242,6 +244,7 @@ class World {
   bool begin_network(const Fault& fault, Node& n);
   bool begin_store(const Fault& fault, Node& n);
   bool begin_disk(const Fault& fault, Node& n);
+  bool lying_disk(const Fault& fault, Node& n);
   void cycle_power(const Fault& fault);
   void heal_node(Node& n);
 

@@ -31,6 +31,31 @@ TEST_F(LiveCtl, shows_the_cluster_in_every_form) {
   EXPECT_EQ(ctl("frobnicate").exit_code, 2);
 }
 
+TEST_F(LiveCtl, answers_as_debians_patronictl_does) {
+  const std::string passwords =
+      fmt::format("PGPASSFILE={} ", (scratch_->plan().dir / "pgpass").string());
+  const std::string config = fmt::format(" -c {} ", cluster().config_of(0).string());
+  const std::string query = "query " + scope() + " -U postgres ";
+  for (const std::string& words : {
+           query + "-c \"SELECT 1 AS a, true AS b, NULL AS c, 'é' AS d\"",
+           query + "-c \"SELECT 1 AS a, 'x y' AS b\" --format pretty",
+           query + "-c \"SELECT 1 AS a, 'x' AS b\" --format json",
+           query + "-c \"SELECT 1 AS a, 'x' AS b\" --format yaml",
+           query + "-c \"SELECT 1, 2\" --delimiter '|'",
+           query + "-r replica -c 'SELECT pg_is_in_recovery()'",
+           query + "-c 'SELECT 1; SELECT 2 AS z'",
+           query + "-m node-1 -r replica -c 'SELECT 1'",
+           std::string("dsn -m node-2"),
+           std::string("show-config"),
+           std::string("history -f json"),
+       }) {
+    const auto theirs = run(passwords + "patronictl" + config + words);
+    const auto ours = run(passwords + ::getenv("AURUM_PROGRAM") + " ctl" + config + words);
+    EXPECT_EQ(ours.text, theirs.text) << words;
+    EXPECT_EQ(ours.exit_code, theirs.exit_code) << words;
+  }
+}
+
 TEST_F(LiveCtl, switches_over_named_unnamed_interactive_and_scheduled) {
   const std::size_t first = leader(), second = (first + 1) % 3;
   auto out =
