@@ -193,6 +193,16 @@ void Agent::adopt_backup() {
   auto commands = backup::archive_commands(*config_.aurum.backup, options_.program, run_dir_);
   config_.pg.archive_command = std::move(commands.archive_command);
   config_.pg.restore_command = std::move(commands.restore_command);
+  // The method `pgbackrest` of create_replica_methods, unless the user has one of that name.
+  if (config_.pg.methods.find("pgbackrest") != nullptr || options_.config_path.empty()) return;
+  std::error_code ec;
+  const auto config_file = std::filesystem::absolute(options_.config_path, ec);
+  model::Value method = model::Value::object();
+  method.set("command",
+             fmt::format("'{}' restore --as-replica -c '{}' --data-dir '{}'", options_.program,
+                         config_file.string(), config_.pg.data_dir.string()));
+  method.set("no_params", true);
+  config_.pg.methods.set("pgbackrest", std::move(method));
 }
 
 /// The guard, and with it PostgreSQL, which may be running since before us.

@@ -110,6 +110,7 @@ class Agent : public api::Node {
   void run(const core::Exit&);
   runtime::Task<void> write_dcs(core::WriteDcs what);
   runtime::Task<void> do_job(core::StartJob what);
+  void tell_restore_progress(const std::string& text);
   runtime::Task<void> ask_one(std::uint64_t round, core::PeerUrl peer, Duration timeout);
   runtime::Task<void> kill_pg(int pid);
 
@@ -168,6 +169,7 @@ class Agent : public api::Node {
   std::map<core::RequestId, std::shared_ptr<WaitingReply>> waiting_;
   core::RequestId next_request_ = 1;
   Instant last_cycle_;
+  Instant progress_told_;
   int adopted_pid_ = 0;
   bool roles_checked_ = false;
 };

@@ -62,13 +62,18 @@ Task<void> Agent::do_job(core::StartJob what) {
   // The job itself may be cancelled; what comes after it may not.
   co_await asio::this_coro::throw_if_cancelled(false);
   const core::JobId id = what.id;
-  auto progress = [this, id](std::string text) { post(core::JobProgress{id, std::move(text)}); };
+  const bool restoring = std::holds_alternative<core::RestoreWork>(what.job);
+  auto progress = [this, id, restoring](std::string text) {
+    if (restoring) tell_restore_progress(text);
+    post(core::JobProgress{id, std::move(text)});
+  };
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
   const model::Value tree = core_.state().dynamic_tree;
   if (backups_ && (name == "rewind" || name == "clear data"))
     co_await backups_->keep_left_within(kLeftWalKept);
-  auto result = co_await run_job(*postgres_, std::move(what.job), core_.state().dynamic, progress);
+  auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
+                                 core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.
@@ -79,6 +84,18 @@ Task<void> Agent::do_job(core::StartJob what) {
     if (!kept) log_->warn("config.keep", kept.error().text());
   }
   post(core::JobDone{id, std::move(result)});
+}
+
+/// For the operator who waits at `aurum restore`; nobody decides by it.
+void Agent::tell_restore_progress(const std::string& text) {
+  if (runtime::now() - progress_told_ < seconds(1)) return;
+  progress_told_ = runtime::now();
+  asio::co_spawn(io_,
+                 store_->txn({.then = {{.key = "aurum_restore_progress",
+                                        .value = config_.name + ": " + text,
+                                        .lease = core_.state().lease}}},
+                             seconds(3)),
+                 asio::detached);
 }
 
 void Agent::run(const core::CancelJob& what) {

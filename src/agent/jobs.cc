@@ -17,6 +17,7 @@ Result<JobResult> plain(Status status) {
 /// One overload per job: what it is in terms of pg/.
 struct Runner {
   pg::Postgres& postgres;
+  backup::Restorer restorer;
   model::DynamicConfig dynamic;
   std::function<void(std::string)> progress;
 
@@ -43,7 +44,7 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::StopPg job) {
-    auto done = co_await postgres.stop(job.mode, job.timeout, job.checkpoint_first);
+    auto done = co_await postgres.stop(job.mode, job.timeout, job.checkpoint_first, job.mark_end);
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::RestartPg job) {
@@ -94,13 +95,35 @@ struct Runner {
     if (!history) co_return fail(history.error());
     co_return JobResult{*history};
   }
+  Task<Result<JobResult>> operator()(core::RestoreWork job) {
+    using What = core::RestoreWork::What;
+    Status done;
+    std::string text;
+    if (job.what == What::keep || job.what == What::backup) {
+      auto told = job.what == What::keep ? co_await restorer.keep(job.restore)
+                                         : co_await restorer.backup(progress);
+      if (!told) co_return fail(told.error());
+      text = *told;
+    } else if (job.what == What::check) {
+      done = co_await restorer.check(job.restore);
+    } else if (job.what == What::fetch) {
+      done = co_await restorer.fetch(job.restore, progress);
+    } else if (job.what == What::take_back) {
+      done = co_await restorer.take_back(job.restore);
+    } else {
+      done = co_await restorer.forget(job.restore);
+    }
+    if (!done) co_return fail(done.error());
+    co_return JobResult{core::RestoreDone{std::move(text)}};
+  }
 };
 
 }  // namespace
 
-Task<Result<JobResult>> run_job(pg::Postgres& postgres, core::Job job, model::DynamicConfig dynamic,
+Task<Result<JobResult>> run_job(pg::Postgres& postgres, backup::Restorer restorer, core::Job job,
+                                model::DynamicConfig dynamic,
                                 std::function<void(std::string)> progress) {
-  Runner runner{postgres, std::move(dynamic), std::move(progress)};
+  Runner runner{postgres, restorer, std::move(dynamic), std::move(progress)};
   auto task = std::visit([&runner](auto&& one) { return runner(std::move(one)); }, std::move(job));
   auto result = co_await std::move(task);
   co_return result;

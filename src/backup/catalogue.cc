@@ -93,6 +93,18 @@ std::string first_line(const std::string& text) {
   return printable(std::string_view(text).substr(0, text.find('\n')), 200);
 }
 
+/// An upgraded stanza holds backups of both clusters.
+std::string system_identifier_of(const model::Value& backup, const model::Value::Array& databases) {
+  for (const auto& database : databases) {
+    if (number_at(database, {"id"}) != number_at(backup, {"database", "id"}) ||
+        number_at(database, {"repo-key"}) != number_at(backup, {"database", "repo-key"}))
+      continue;
+    const auto* id = database.find("system-id");
+    return id != nullptr ? id->text() : "";
+  }
+  return {};
+}
+
 bool is_type(std::string_view type) { return type == "full" || type == "diff" || type == "incr"; }
 
 void read_stanza(const model::Value& stanza, Catalogue& out) {
@@ -103,8 +115,10 @@ void read_stanza(const model::Value& stanza, Catalogue& out) {
     if (number_at(repository, {"status", "code"}) > kStanzaWithoutBackups)
       out.message = first_line(text_at(repository, {"status", "message"}));
   for (const auto& item : list_at(stanza, "backup"))
-    if (auto backup = read_backup(item); is_label(backup.label) && is_type(backup.type))
+    if (auto backup = read_backup(item); is_label(backup.label) && is_type(backup.type)) {
+      backup.system_identifier = system_identifier_of(item, list_at(stanza, "db"));
       out.backups.push_back(std::move(backup));
+    }
   std::ranges::sort(out.backups, {},
                     [](const Backup& b) { return std::tie(b.stop, b.label, b.repository); });
   for (const auto& item : list_at(stanza, "archive"))

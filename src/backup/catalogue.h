@@ -25,7 +25,8 @@ struct Backup {
   std::string program_version;  ///< pgBackRest's
   std::int64_t database_id = 1;
   bool block_incr = false;
-  bool error = false;  ///< pages with wrong checksums were found
+  std::string system_identifier;  ///< of the cluster it was taken from
+  bool error = false;             ///< pages with wrong checksums were found
   friend bool operator==(const Backup&, const Backup&) = default;
 };
 

@@ -31,7 +31,8 @@ TEST(Catalogue, is_read_from_a_real_answer) {
                       .lsn_start = model::parse_lsn("0/3000028").value(),
                       .lsn_stop = model::parse_lsn("0/4000050").value(),
                       .prior = "20261123-015337F",
-                      .program_version = "2.45"};
+                      .program_version = "2.45",
+                      .system_identifier = "7711179185693344446"};
   EXPECT_EQ(catalogue->backups[1], second);
   ASSERT_EQ(catalogue->databases.size(), 1U);
   EXPECT_EQ(catalogue->databases[0], (StanzaDatabase{"15", "7711179185693344446"}));

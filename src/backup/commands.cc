@@ -2,28 +2,20 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <optional>
-#include <pwd.h>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
 #include "backup/archive_report.h"
 #include "backup/cluster_commands.h"
+#include "backup/node_config.h"
 #include "backup/pgbackrest.h"
 #include "backup/pgbackrest_conf.h"
 #include "backup/show.h"
 #include "pg/render.h"
 #include "runtime/clock.h"
-#include "runtime/users.h"
-
-extern char** environ;
 
 namespace aurum::backup {
 
@@ -97,44 +89,6 @@ Result<Options> parse_options(int argc, char** argv) {
   if (out.type != "full" && out.type != "diff" && out.type != "incr")
     return fail(Code::invalid, fmt::format("'{}' is no type: full, diff or incr", out.type));
   return out;
-}
-
-Result<model::LocalConfig> load(const std::string& path) {
-  model::Environment env;
-  for (char** e = environ; *e != nullptr; ++e)
-    if (const char* eq = std::strchr(*e, '='))
-      env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
-  auto loaded = model::load_config(path, env);
-  for (const auto& finding : loaded.findings)
-    if (finding.level == model::Finding::Level::error) return fail(Code::invalid, finding.text());
-  if (!loaded.config->aurum.backup)
-    return fail(Code::invalid, "the configuration has no aurum.backup",
-                "Add the section, for example {repositories: [{path: /backup}]}.");
-  return std::move(*loaded.config);
-}
-
-/// What root makes here PostgreSQL's archiver could not read.
-Status become_owner(const model::LocalConfig& config) {
-  struct stat facts{};
-  if (::geteuid() != 0 || ::stat(config.pg.data_dir.c_str(), &facts) != 0 || facts.st_uid == 0)
-    return {};
-  const passwd* owner = ::getpwuid(facts.st_uid);
-  return runtime::become_user({.name = owner ? owner->pw_name : std::to_string(facts.st_uid),
-                               .uid = facts.st_uid,
-                               .gid = facts.st_gid,
-                               .home = config.pg.data_dir.parent_path().string()});
-}
-
-template <class T>
-T run_alone(Task<T> task) {
-  boost::asio::io_context io(1);
-  std::optional<T> out;
-  boost::asio::co_spawn(io, std::move(task), [&out](std::exception_ptr error, T result) {
-    if (error) std::rethrow_exception(error);
-    out = std::move(result);
-  });
-  io.run();
-  return std::move(*out);
 }
 
 int simple(Status outcome, std::string_view done) {
@@ -244,7 +198,7 @@ int backup_main(int argc, char** argv, const FindRunDir& find_run_dir) {
   const auto options = parse_options(argc, argv);
   if (!options) return usage_error(options.error().message);
   if (options->command.empty()) return usage_error("a command is missing");
-  auto config = load(options->config);
+  auto config = load_node_config(options->config);
   if (!config) return failed(config.error());
   const auto became = become_owner(*config);
   if (!became) return failed(became.error());

@@ -36,7 +36,9 @@ Error lost_stanza(const model::BackupConfig& backup) {
 
 double percent_of(std::string_view line) {
   const auto close = line.rfind("%)");
-  if (close == line.npos || line.find("backup file ") == line.npos) return -1;
+  const bool copied =
+      line.find("backup file ") != line.npos || line.find("restore file ") != line.npos;
+  if (close == line.npos || !copied) return -1;
   line = line.substr(0, close);
   const auto blank = line.rfind(' ');
   if (blank == line.npos) return -1;
@@ -216,6 +218,30 @@ Task<Result<std::vector<std::string>>> Pgbackrest::list_repository(std::string f
     if (!line.empty()) names.emplace_back(line);
   }
   co_return names;
+}
+
+Task<Status> Pgbackrest::restore(std::string label, fs::path into, Percent percent) {
+  std::vector<std::string> options{"--set=" + label, "--delta", "--pg1-path=" + into.string()};
+  auto output = co_await run("restore", std::move(options), [&percent](std::string_view line) {
+    if (const double value = percent_of(line); percent && value >= 0) percent(value);
+  });
+  if (!output) co_return fail(output.error());
+  co_return Status{};
+}
+
+/// By repo-get: archive-get wants a data directory, which may have to be made first.
+Task<Result<model::History>> Pgbackrest::history(model::Timeline timeline) {
+  if (timeline <= 1) co_return model::History{};
+  auto found = co_await catalogue();
+  if (!found) co_return fail(found.error());
+  if (found->archives.empty()) co_return fail(Code::not_found, "the repository has no WAL");
+  const auto& archive = found->archives.back();
+  std::vector<std::string> options{
+      fmt::format("--repo={}", archive.repository),
+      fmt::format("archive/{}/{}/{:08X}.history", backup_.stanza, archive.id, timeline)};
+  auto output = co_await run("repo-get", std::move(options));
+  if (!output) co_return fail(output.error());
+  co_return model::parse_history_file(*output);
 }
 
 Task<Status> Pgbackrest::check() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backup/catalogue.h"
+#include "model/cluster.h"
 #include "model/config.h"
 #include "runtime/process.h"
 
@@ -55,6 +56,11 @@ class Pgbackrest {
   Task<Status> push(std::filesystem::path file);
   /// Names of the files of a folder of the repository.
   Task<Result<std::vector<std::string>>> list_repository(std::string folder);
+  /// Makes a data directory of a backup, taking what stands in it already where it is the same; can
+  /// be begun anew after it was cut off. Up to where WAL is replayed then, is the caller's to say.
+  Task<Status> restore(std::string label, std::filesystem::path into, Percent percent);
+  /// Of the archived history file; Code::not_found.
+  Task<Result<model::History>> history(model::Timeline timeline);
   /// Archives a WAL file and waits until the repository has it. On the primary.
   Task<Status> check();
   Task<Status> expire();
@@ -79,8 +85,8 @@ class Pgbackrest {
   std::string seen_;
 };
 
-/// The percentage of a line of `pgbackrest backup` ("… backup file /d/base/1/2611 (8KB, 45.20%)");
-/// negative for any other.
+/// The percentage of a line of `pgbackrest backup` or `restore` ("… backup file /d/base/1/2611
+/// (8KB, 45.20%)"); negative for any other.
 double percent_of(std::string_view line);
 /// The size in such a line, in bytes; 0 for any other.
 std::int64_t size_of(std::string_view line);

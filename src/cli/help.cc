@@ -76,6 +76,7 @@ On a database node
   aurum run node.yml                  guard and agent as one, in a container
   aurum certs init DIR                certificates for every link
   aurum backup -c node.yml list       backups there are; also now, check, verify
+  aurum restore -c node.yml --time T  the whole cluster as it was then; asks first
 
 From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind

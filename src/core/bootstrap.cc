@@ -74,10 +74,11 @@ void Core::found_cluster() {
     if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
     leader_lease_asked_ = s_.lease;
     maintenance_asked_ = false;
-    write("found cluster",
-          {.when = {{.key = "leader"},
-                    {.key = "initialize", .what = Compare::What::value, .text = ""}},
-           .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}});
+    model::Txn txn{.when = {{.key = "leader"},
+                            {.key = "initialize", .what = Compare::What::value, .text = ""}},
+                   .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+    require_same_restore(txn);
+    write("found cluster", std::move(txn));
     return;
   }
   keep_renewing();

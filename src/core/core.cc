@@ -35,6 +35,23 @@ std::string_view name_of(const Job& job) {
     std::string_view operator()(const ClearData&) const { return "clear data"; }
     std::string_view operator()(const ChangeSlots&) const { return "slots"; }
     std::string_view operator()(const ReadHistory&) const { return "history"; }
+    std::string_view operator()(const RestoreWork& work) const {
+      switch (work.what) {
+        case RestoreWork::What::check:
+          return "restore check";
+        case RestoreWork::What::fetch:
+          return "restore";
+        case RestoreWork::What::keep:
+          return "keep old data";
+        case RestoreWork::What::take_back:
+          return "take back old data";
+        case RestoreWork::What::forget:
+          return "remove old data";
+        case RestoreWork::What::backup:
+          return "backup";
+      }
+      return "restore";
+    }
   };
   return std::visit(Namer{}, job);
 }
@@ -84,10 +101,11 @@ void Core::decide() {
   if (!check_identity()) return;
   leave_maintenance();
   decide_hung();
-  if (s_.job) return;  // its end will bring us back
+  if (s_.job) return interrupt_for_restore();  // its end will bring us back
   // Once its server is down a page must not name a deadline: whatever is started next would be
   // killed by it.
   if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
+  if (s_.view->restore && decide_restore()) return;
   if (s_.dynamic.pause) return decide_paused();
   if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready || founding_unfinished())
     return decide_bootstrap();

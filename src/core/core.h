@@ -25,8 +25,8 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// demote.cc every way of giving up leadership; pause.cc maintenance mode; requests.cc operators;
-/// member_key.cc what others see of us.
+/// demote.cc every way of giving up leadership; pause.cc maintenance mode; restore.cc the restore
+/// of the cluster from a backup; requests.cc operators; member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
@@ -76,6 +76,7 @@ class Core {
   void ended(const ClearData&, const Result<JobResult>&);
   void ended(const ChangeSlots&, const Result<JobResult>&);
   void ended(const ReadHistory&, const Result<JobResult>&);
+  void ended(const RestoreWork&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
   void give_up_leader_writes();
   void write_ended(const Pending& write, const Result<model::TxnDone>& result);
@@ -134,6 +135,25 @@ class Core {
   void lead_paused();
   void enter_maintenance();
   void leave_maintenance();
+  bool decide_restore();  ///< restore.cc; true: nothing else is to be decided
+  void interrupt_for_restore();
+  bool held_by_restore() const;  ///< the cluster is down for it
+  void stop_for_restore();
+  bool end_wal_for_restore();
+  void fetch_backup();
+  void open_restored();
+  bool keep_old_data();
+  void lead_restored();
+  void end_restore();
+  void undo_restore();
+  void restore_work(RestoreWork::What what, bool beside);
+  const std::string* restore_result(RestoreWork::What what) const;
+  void next_restore_step(model::RestoreStep step);
+  void fail_restore(const std::string& why);
+  void write_restore(model::Restore next, std::vector<model::Compare> more);
+  void erase_restore();
+  void require_same_restore(model::Txn& txn) const;
+  bool data_before_restore() const;
   void settle_maintenance();
   void decide_hung();
   void decide_requests();  ///< requests.cc

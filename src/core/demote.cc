@@ -147,10 +147,13 @@ void Core::decide_shutdown() {
   if (s_.job) {
     // What changes nothing, or can be begun anew, is not waited for.
     const bool drop = job_is<Clone>() || job_is<InitDb>() || job_is<PostBootstrap>() ||
-                      job_is<Inspect>() || job_is<Checkpoint>();
+                      job_is<Inspect>() || job_is<Checkpoint>() || job_is<RestoreWork>();
     // A restore may read its archive for hours; it goes on where it was.
-    const bool restoring =
-        s_.bootstrapping && s_.config.bootstrap.is_custom() && job_is<StartPg>() && running();
+    const auto* start = std::get_if<StartPg>(&s_.job->job);
+    const bool long_start =
+        start != nullptr && ((s_.bootstrapping && s_.config.bootstrap.is_custom()) ||
+                             start->target.recovery.has_value());
+    const bool restoring = long_start && running();
     if ((drop || restoring) && s_.job->progress != "cancelled") {
       s_.job->progress = "cancelled";
       if (drop) emit(CancelJob{s_.job->id});

@@ -43,6 +43,8 @@ void Core::decide_race() {
           "hint: start the node that was the primary first");
     }
   }
+  if (data_before_restore())
+    return result("not promoting: my data is from before the restore of the cluster");
   const RaceVerdict verdict = may_stand(race_view());
   if (!verdict.stand) {
     // A primary that may not lead must not go on writing, whatever its lease page says.
@@ -107,6 +109,7 @@ void Core::acquire(const std::string& why) {
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   if (!s_.view->initialize) claim_identity(txn);
   s_.drop_request = true;
+  require_same_restore(txn);
   claim_maintenance(txn);
   if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
     txn.then.push_back({.what = model::Write::What::erase, .key = txn.when.back().key});
@@ -196,6 +199,7 @@ void Core::bind_leader_to_lease() {
                            .what = Compare::What::mod_revision,
                            .number = s_.view->leader->mod_revision}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  require_same_restore(txn);
   claim_maintenance(txn);
   // Of a cluster that the store does not know its identity goes with the lock, as in acquire()
   // (cut_short_scenario_test: a_cluster_that_was_never_registered_…).

@@ -110,7 +110,10 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   const model::Upstream leader = upstream_of(s_.view->leader->name).value_or(upstream);
   if (!s_.upstream_state || s_.upstream_name != leader.name) {
     // Recovering further on its own timeline can not make a standby diverge, and it serves reads.
-    if (!running() && !end->was_primary && s_.inspect_backoff.failures >= kInspectTries)
+    // One that does not start may have diverged: the leader is asked again before each further try
+    // (restore_scenario_test: a_member_whose_old_data_does_not_start_looks_at_the_leader_again).
+    const int tries = kInspectTries * (1 + s_.start_backoff.failures);
+    if (!running() && !end->was_primary && s_.inspect_backoff.failures >= tries)
       return start_as_replica();
     if (!s_.inspect_backoff.may_try(now_)) {
       wake_at(s_.inspect_backoff.not_before);

@@ -10,6 +10,7 @@
 #include "model/cluster.h"
 #include "model/config.h"
 #include "model/postgres.h"
+#include "model/restore.h"
 
 /// Work that takes time: the core starts it, sees how it ends, never waits for it. pg/ does it.
 namespace aurum::core {
@@ -38,6 +39,9 @@ struct StopPg {
   model::StopMode mode = model::StopMode::fast;
   Duration timeout{};  ///< then it goes on in mode immediate, and at last kills
   bool checkpoint_first = false;
+  /// Commits once more before, and ends the WAL file: a recovery to a time needs a commit behind
+  /// it.
+  bool mark_end = false;
 };
 struct RestartPg {
   model::PgTarget target;
@@ -87,10 +91,24 @@ struct ChangeSlots {
 struct ReadHistory {
   model::Timeline timeline = 0;
 };
+/// One node's part of the restore of the cluster. Each can be begun anew after it was cut off.
+/// Result: RestoreDone.
+struct RestoreWork {
+  enum class What {
+    check,      ///< the backup is there, and room for it; changes nothing
+    fetch,      ///< the data directory becomes the backup
+    keep,       ///< the old data directory is moved aside; tells where, or model::kInPlace
+    take_back,  ///< and back again, if it was moved
+    forget,     ///< and removed
+    backup,     ///< of the restored cluster; tells its label
+  };
+  What what = What::check;
+  model::Restore restore;
+};
 
-using Job =
-    std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure, Promote,
-                 Checkpoint, Inspect, CrashRecovery, Rewind, ClearData, ChangeSlots, ReadHistory>;
+using Job = std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure,
+                         Promote, Checkpoint, Inspect, CrashRecovery, Rewind, ClearData,
+                         ChangeSlots, ReadHistory, RestoreWork>;
 std::string_view name_of(const Job& job);  ///< "clone", "promote", …: for logs and REST
 
 struct Initialized {
@@ -103,7 +121,10 @@ struct CloneDone {
 struct Configured {
   bool reloaded = false;
 };
+struct RestoreDone {
+  std::string text;
+};
 using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured,
-                               model::UpstreamState, model::History>;
+                               model::UpstreamState, model::History, RestoreDone>;
 
 }  // namespace aurum::core

@@ -47,6 +47,7 @@ void Core::on(const Request& e) {
                  had ? "scheduled restart deleted" : "no restarts are scheduled");
   }
   const auto& reinit = std::get<ReinitRequest>(e.what);
+  if (held_by_restore()) return reply(e.id, 503, "a restore of the cluster is on");
   if (!s_.view || !s_.view->leader)
     return reply(e.id, 503, "Cluster has no leader, can not reinitialize");
   if (leader_key_is_mine() || s_.lead.held)
@@ -63,6 +64,7 @@ void Core::on(const Request& e) {
 
 void Core::start_restart(const RestartRequest& request, RequestId waiting) {
   if (s_.stopping || s_.exiting) return reply(waiting, 503, "restart failed");
+  if (held_by_restore()) return reply(waiting, 503, "a restore of the cluster is on");
   // It would start what nobody leads yet as a standby, and leave it one (founding_scenario_test).
   if (s_.bootstrapping || (s_.facts && s_.facts->founding))
     return reply(waiting, 503, "bootstrap already in progress");

@@ -148,6 +148,15 @@ struct State {
   bool fresh_copy = false;              ///< copied, and not started since
   bool drop_request = false;            ///< a manual request brought us here: it is done
 
+  /// This node's part of a restore of the cluster.
+  struct RestorePart {
+    std::string at;  ///< id, step and error it is about
+    std::string id;
+    std::map<RestoreWork::What, std::string> done;  ///< what each told, of this id
+    Backoff backoff;
+  };
+  RestorePart restore;
+
   // Operator.
   std::optional<ScheduledRestart> scheduled_restart;
   struct Waiting {

@@ -13,6 +13,8 @@
 #include "backup/run_deadline.h"
 #include "cli/ctl.h"
 #include "cli/help.h"
+#include "cli/restore.h"
+#include "cli/restore_copy.h"
 #include "fence/guard.h"
 #include "fence/run_dir.h"
 #include "lab/commands.h"
@@ -85,7 +87,10 @@ int main(int argc, char** argv) {
   if (command == "run") return agent::run_main(argc - 1, argv + 1);
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
   if (command == "guard") return guard_main(argc - 1, argv + 1);
+  if (command == "backup" && cli::is_restore_trial(argc - 1, argv + 1))
+    return cli::restore_trial_main(argc - 1, argv + 1);
   if (command == "backup") return backup::backup_main(argc - 1, argv + 1, find_run_dir);
+  if (command == "restore") return cli::restore_main(argc - 1, argv + 1);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);
   if (command == "verify") return stack::verify_main(argc - 1, argv + 1);

@@ -259,6 +259,11 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       if (given && *given > 0 && *given <= UINT32_MAX)
         view.timeline_given = static_cast<Timeline>(*given);
       view.timeline_given_revision = kv.mod_revision;
+    } else if (kv.key == "aurum_restore") {
+      view.restore = decode_restore(kv.value);
+      view.restore_revision = kv.mod_revision;
+    } else if (kv.key == "aurum_restore_progress") {
+      view.restore_progress = kv.value;
     } else if (kv.key == kMaintenanceKey) {
       view.maintenance = MaintenanceKey{kv.value, kv.mod_revision};
     } else if (kv.key == "failsafe") {

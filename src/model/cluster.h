@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/lsn.h"
+#include "model/restore.h"
 #include "model/roles.h"
 #include "model/value.h"
 
@@ -185,6 +186,9 @@ struct ClusterView {
   /// was given. Each takes the next one together with the lock, so no two branches share a number.
   Timeline timeline_given = 0;
   Revision timeline_given_revision = 0;
+  std::optional<Restore> restore;  ///< `aurum_restore`: one is on
+  Revision restore_revision = 0;   ///< 0: the key is absent
+  std::string restore_progress;    ///< `aurum_restore_progress`, for people; lease of the member
 
   const Member* member(std::string_view name) const;
   const Member* leader_member() const;

@@ -98,8 +98,8 @@ struct PgFacts {
   std::string primary_slot_name;
   Value pending_restart_reason;  ///< {guc: {old_value, new_value}}; null when none
 
-  /// A backup_label is there: a copy, or rewound, and not started since. What pg_control says of
-  /// its run is about the server it was copied from.
+  /// A backup_label or recovery.signal is there: a copy, rewound or restored, not started since or
+  /// not recovered to its end. What pg_control says of its run is about the server it is from.
   bool copied = false;
   std::optional<ControlData> control;  ///< while not running, if pg_control could be read
 
@@ -120,6 +120,14 @@ struct Upstream {
   friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 
+/// Replay of archived WAL up to a point, where the server opens a new timeline by itself.
+struct PgRecovery {
+  RecoveryTarget target;
+  Timeline timeline = 0;  ///< along which line
+  Timeline above = 0;     ///< the new timeline must be greater
+  friend bool operator==(const PgRecovery&, const PgRecovery&) = default;
+};
+
 /// How the local PostgreSQL shall run: everything the core decides about its configuration. pg/
 /// makes files of it together with the local and the dynamic configuration.
 struct PgTarget {
@@ -129,7 +137,10 @@ struct PgTarget {
   std::string slot_name;  ///< primary_slot_name; "" = none
   /// Unset: the user's own value stands. Set (also to ""): the agent owns it.
   std::optional<std::string> synchronous_standby_names;
-  bool hot_standby_feedback = false;  ///< forced on for permanent logical slots
+  bool hot_standby_feedback = false;   ///< forced on for permanent logical slots
+  std::optional<PgRecovery> recovery;  ///< of a restored backup
+  /// A standby that stays on its timeline, whatever newer ones the archive has.
+  bool own_timeline = false;
   friend bool operator==(const PgTarget&, const PgTarget&) = default;
 };
 

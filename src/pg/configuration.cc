@@ -28,6 +28,7 @@ struct Plan {
   bool founding = false;       ///< a custom bootstrap made it, and its roles may be another's
   bool recovering = false;     ///< first start of what a custom bootstrap made: as it asks for
   bool keep_recovery = false;  ///< with the settings that it left
+  bool to_point = false;       ///< recovery of a restored backup
 };
 
 /// The original postgresql.conf becomes postgresql.base.conf, once. A file of ours is never taken
@@ -73,6 +74,12 @@ std::string founding_hba(const Plan& plan, const std::string& superuser) {
 
 Status write_signal_files(const Plan& plan) {
   std::error_code ec;
+  if (plan.to_point) {
+    auto written = write_file(plan.data_dir / "recovery.signal", "", file_mode(plan.data_dir));
+    if (!written) return fail(written.error());
+    fs::remove(plan.data_dir / "standby.signal", ec);
+    return sync_directory(plan.data_dir);
+  }
   if (!plan.recovering) fs::remove(plan.data_dir / "recovery.signal", ec);
   if (plan.primary) {
     fs::remove(plan.data_dir / "standby.signal", ec);
@@ -142,6 +149,7 @@ Task<Result<Postgres::Written>> Postgres::write_configuration(model::PgTarget ta
   plan.own_base = pg.custom_conf.empty();
   plan.starting = starting;
   plan.primary = target.primary;
+  plan.to_point = target.recovery.has_value();
   plan.keep_recovery = keeps_recovery_conf(config_->bootstrap);
   if (starting && target.primary && config_->bootstrap.is_custom()) {
     plan.founding =

@@ -25,6 +25,8 @@ constexpr auto kPoll = milliseconds(10);
 constexpr auto kImmediateTimeout = seconds(5);
 constexpr auto kKillTimeout = seconds(10);
 constexpr auto kHookTimeout = std::chrono::hours(1);
+constexpr auto kMarkTimeout = seconds(30);
+constexpr auto kArchivePoll = milliseconds(100);
 
 Task<void> pause_for(Duration time) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
@@ -121,6 +123,13 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
   if (!startable) co_return startable;
   auto alone = co_await end_orphans(seconds(10));
   if (!alone) co_return alone;
+  const Settings recovery = recovery_arguments(target);
+  if (target.recovery) {
+    auto reserved = co_await runtime::in_pool(
+        pool_, [dir = config_->pg.data_dir, own = target.recovery->timeline,
+                above = target.recovery->above] { return reserve_timelines(dir, own, above); });
+    if (!reserved) co_return reserved;
+  }
   auto written = co_await write_configuration(std::move(target), std::move(dynamic), true);
   if (!written) co_return fail(written.error());
   auto free = runtime::port_is_free(config_->pg.listen_addresses(), config_->pg.port());
@@ -134,6 +143,7 @@ Task<Status> Postgres::start(model::PgTarget target, model::DynamicConfig dynami
   co_await runtime::in_pool(pool_, [dir] { return ::unlink((dir / "postmaster.pid").c_str()); });
   auto argv = postmaster_arguments(dir.string(), config_file().string(), written->wanted);
   argv.insert(argv.begin(), *server);
+  for (const auto& [name, value] : recovery) argv.push_back("--" + name + "=" + value);
   auto pid = co_await launcher_.launch(std::move(argv), postmaster_environment(), dir.string());
   if (!pid) co_return fail(pid.error().within("cannot start PostgreSQL"));
   auto accepting = co_await await_connections(*pid, deadline - runtime::now());
@@ -217,7 +227,32 @@ Task<Status> Postgres::run_hook(std::string name, std::string command,
   co_return Status{};
 }
 
-Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpoint_first) {
+/// A recovery to a time ends at the first commit behind it, and there may be none for hours.
+Task<Status> Postgres::mark_end_of_wal() {
+  const Instant deadline = runtime::now() + kMarkTimeout;
+  auto session = co_await open_local(seconds(5));
+  if (!session) co_return fail(session.error());
+  auto marked = co_await (*session)->query(
+      "SET synchronous_commit TO local; SELECT pg_catalog.txid_current()", seconds(5));
+  if (!marked) co_return fail(marked.error());
+  auto ended = co_await (*session)->query(
+      "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal())", seconds(5));
+  if (!ended) co_return fail(ended.error());
+  const std::string file(ended->text(0, std::size_t{0}));
+  for (;;) {
+    auto rows = co_await (*session)->query(
+        "SELECT coalesce(last_archived_wal, '') >= '" + file +
+            "' OR current_setting('archive_mode') = 'off' FROM pg_catalog.pg_stat_archiver",
+        seconds(5));
+    if (!rows) co_return fail(rows.error());
+    if (rows->text(0, std::size_t{0}) == "t") co_return Status{};
+    if (runtime::now() >= deadline) co_return fail(Code::timeout, file + " is not archived yet");
+    co_await pause_for(kArchivePoll);
+  }
+}
+
+Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpoint_first,
+                            bool mark_end) {
   auto server = co_await live_postmaster();
   heartbeat_.reset();
   if (!server) co_return Status{};
@@ -226,6 +261,10 @@ Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpo
     auto done =
         co_await run_hook("postgresql.before_stop", config_->pg.before_stop, {}, {}, kHookTimeout);
     if (!done) log_.warn("hook.failed", done.error().text());
+  }
+  if (mark_end) {
+    auto marked = co_await mark_end_of_wal();
+    if (!marked) log_.warn("stop.mark", "the end of the WAL: " + marked.error().text());
   }
   if (checkpoint_first) {
     auto done = co_await checkpoint(timeout);

@@ -85,7 +85,9 @@ class Postgres {
   Task<Status> start(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
   /// before_stop, then stops; after `timeout` in mode immediate, then by killing. An error only if
   /// it still lives.
-  Task<Status> stop(model::StopMode mode, Duration timeout, bool checkpoint_first);
+  /// `mark_end`: see core/job.h.
+  Task<Status> stop(model::StopMode mode, Duration timeout, bool checkpoint_first,
+                    bool mark_end = false);
   Task<Status> restart(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
   /// Writes the configuration; reloads the server, if one runs, when something changed or `always`,
   /// and gives whether it did.
@@ -172,6 +174,7 @@ class Postgres {
   Task<Status> check_startable();
   Task<Result<int>> version_of(std::string tool);  ///< major version that a program prints
   Task<Status> end_orphans(Duration timeout);
+  Task<Status> mark_end_of_wal();
   Task<Status> await_connections(int pid, Duration timeout);
   Task<Error> why_it_ended(int pid);
   Task<Status> reserve_timelines_up_to(model::Timeline above, Session& session, Duration timeout);

@@ -69,7 +69,9 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
   if (!config.pg.restore_command.empty() && !own)
     out.emplace("restore_command", config.pg.restore_command);
   if (major >= 16) out.erase("promote_trigger_file");
-  for (const char* name : kRecoveryTargets) out[name] = "";
+  // PostgreSQL refuses a second target even where it is empty.
+  if (!target.recovery)
+    for (const char* name : kRecoveryTargets) out[name] = "";
   out["recovery_target_timeline"] = "latest";
   if (!target.primary && target.upstream) {
     auto keywords = primary_conninfo(config, *target.upstream, passfile, major);
@@ -79,6 +81,18 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
     out["primary_conninfo"] = render_conninfo(keywords);
     if (!target.slot_name.empty()) out["primary_slot_name"] = target.slot_name;
   }
+  return out;
+}
+
+Settings recovery_arguments(const model::PgTarget& target) {
+  Settings out;
+  if (target.own_timeline) out["recovery_target_timeline"] = "current";
+  if (!target.recovery) return out;
+  const auto& to = target.recovery->target;
+  out["recovery_target_timeline"] = std::to_string(target.recovery->timeline);
+  if (to.kind == model::RecoveryTarget::Kind::latest) return out;
+  out[fmt::format("recovery_target_{}", model::to_string(to.kind))] = to.value;
+  out["recovery_target_action"] = "promote";
   return out;
 }
 

@@ -28,6 +28,10 @@ struct ConfPaths {
 Settings recovery_settings(const model::LocalConfig& config, const model::DynamicConfig& dynamic,
                            const model::PgTarget& target, const std::string& passfile, int major);
 
+/// What a recovery to a point needs beside them, for the command line: so it is gone with the
+/// server that it was for, and no later reload finds a setting changed that would need a restart.
+Settings recovery_arguments(const model::PgTarget& target);
+
 /// The recovery part of the first start after a custom bootstrap method: its `recovery_conf`, as it
 /// is. Nothing with keep_existing_recovery_conf: what the method left in the files counts.
 Settings bootstrap_recovery_settings(const model::BootstrapConfig& bootstrap);

@@ -163,6 +163,29 @@ TEST(Recovery, a_custom_bootstrap_recovers_as_its_section_says) {
   EXPECT_FALSE(bootstrap_recovers(bootstrap));
 }
 
+TEST(Recovery, of_a_backup_has_its_target_on_the_command_line_alone) {
+  using Kind = model::RecoveryTarget::Kind;
+  model::PgTarget target;
+  EXPECT_TRUE(recovery_arguments(target).empty());
+  for (const auto& [kind, name] :
+       {std::pair{Kind::time, "recovery_target_time"}, std::pair{Kind::lsn, "recovery_target_lsn"},
+        std::pair{Kind::xid, "recovery_target_xid"},
+        std::pair{Kind::name, "recovery_target_name"}}) {
+    target.recovery = model::PgRecovery{{kind, "v"}, 3, 7};
+    EXPECT_EQ(recovery_arguments(target), (Settings{{name, "v"},
+                                                    {"recovery_target_action", "promote"},
+                                                    {"recovery_target_timeline", "3"}}));
+  }
+  target.recovery->target = {};
+  EXPECT_EQ(recovery_arguments(target), (Settings{{"recovery_target_timeline", "3"}}));
+  // PostgreSQL takes an empty target in the file for a second one.
+  const auto file = recovery_settings(local(), {}, target, "", 15);
+  EXPECT_FALSE(file.contains("recovery_target_time") || file.contains("recovery_target"));
+  target.recovery.reset();
+  target.own_timeline = true;
+  EXPECT_EQ(recovery_arguments(target), (Settings{{"recovery_target_timeline", "current"}}));
+}
+
 TEST(OpenDoor, is_closed_without_a_trace) {
   const std::string hba = "local all all scram-sha-256\n";
   const std::string open = with_open_door(hba, "postgres");

@@ -121,6 +121,7 @@ void World::launch(Node& n, const model::PgTarget& target, std::function<void(St
       return then(fail(Code::io, "it ended while starting"));
     n.pg.backup_label = false;
     n.pg.start(target, pid, fmt::format("{}", to_seconds(now_ - Instant{})));
+    if (target.recovery) replay(n, pid, *target.recovery);
     then({});
   });
 }
@@ -153,6 +154,7 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
     const bool stuck = n.pg.hung && n.pg.unkillable;
     if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
+        if (!n.pg.in_recovery) archived = n.pg.wal;
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
         for (Node* s : nodes()) {

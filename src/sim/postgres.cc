@@ -20,6 +20,11 @@ bool Wal::is_prefix_of(const Wal& other) const {
   return end <= shared;
 }
 
+void Wal::cut(Lsn lsn) {
+  while (path.size() > 1 && path.back().begin >= lsn) path.pop_back();
+  end = std::min(end, lsn);
+}
+
 model::History Wal::history() const {
   model::History history;
   for (std::size_t i = 1; i < path.size(); ++i)

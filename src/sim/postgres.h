@@ -30,6 +30,8 @@ struct Wal {
   bool contains(int branch, model::Lsn lsn) const { return lsn <= end_on(branch); }
   /// Whether `other` is this WAL, going on: so this one can stream from it.
   bool is_prefix_of(const Wal& other) const;
+  /// What lies behind `lsn` is gone.
+  void cut(model::Lsn lsn);
   model::History history() const;
 };
 
@@ -68,6 +70,7 @@ struct Postgres {
   int failing_starts = 0;
   int failing_rewinds = 0;
   int failing_clones = 0;
+  int failing_recoveries = 0;      ///< of a restored backup
   bool frozen = false;             ///< the whole machine stands still
   bool postmaster_paused = false;  ///< no new connection, no orderly stop
   bool backends_paused = false;    ///< between the last check of a commit and its acknowledgement

@@ -137,6 +137,9 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
   } else if (key == "aurum_timeline") {
     view.timeline_given = alone.timeline_given;
     view.timeline_given_revision = alone.timeline_given_revision;
+  } else if (key == "aurum_restore") {
+    view.restore = std::move(alone.restore);
+    view.restore_revision = alone.restore_revision;
   } else if (key == "failsafe") {
     view.failsafe = std::move(alone.failsafe);
   } else if (key == model::kMaintenanceKey) {

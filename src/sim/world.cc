@@ -283,6 +283,7 @@ model::PgFacts World::observe(const Node& n) const {
   if (!pg.alive) {
     f.control = pg.control();
     if (f.control) f.system_identifier = f.control->system_identifier;
+    f.copied = pg.backup_label;
     return f;
   }
   f.pid = pg.pid;

@@ -96,6 +96,8 @@ class World {
   std::vector<Acknowledged> acknowledged;
   int lost_guarded = 0, lost_unguarded = 0;
   bool forgotten = false;  ///< a disk that lied lost something
+  Wal backup;    ///< what a restore begins with
+  Wal archived;  ///< and replays; the last primary that stopped cleanly has left it
   int initdbs = 0;
   int failovers = 0;                            ///< times that another node became the writer
   std::uint64_t steps = 0;                      ///< events that cores took in
@@ -201,6 +203,8 @@ class World {
   void job(Node& n, JobId id, const ClearData&);
   void job(Node& n, JobId id, const ChangeSlots&);
   void job(Node& n, JobId id, const ReadHistory&);
+  void job(Node& n, JobId id, const RestoreWork&);  ///< restore.cc
+  void replay(Node& n, int pid, const model::PgRecovery& recovery);
   void promote_server(Node& n, const Promote& promote);
   void launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then);
   void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "backup/pgbackrest.h"
+#include "model/config.h"
+#include "model/postgres.h"
+#include "model/restore.h"
+#include "pg/session.h"
+
+namespace aurum::backup {
+
+/// A copy of the cluster in a folder of its own, restored from a backup, for a restore test or as
+/// the beginning of a new cluster. Its server listens on a socket in a folder of ours only, follows
+/// nobody and archives nothing. `config` outlives this object; its pgbackrest.conf is there.
+///
+/// Use: fetch(), recover(), then query() and stop(). Whoever destroys it must have stopped it;
+/// begin() ends what was left by somebody who could not.
+class ScratchCluster {
+ public:
+  /// `durable`: the copy is to be kept, so the disk is waited for.
+  ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir, bool durable)
+      : config_(config), dir_(std::move(dir)), durable_(durable) {}
+
+  /// Ends a server that was left behind in the folder. Code::exists when files of anybody else are
+  /// in it.
+  Task<Status> begin();
+  Task<Status> fetch(std::string label, Percent percent);
+  /// Starts it and waits until the target was reached and the copy is open.
+  Task<Status> recover(model::RecoveryTarget target, model::Timeline timeline);
+  Task<Result<pg::Rows>> query(std::string database, std::string sql, Duration timeout);
+  Task<Status> start();
+  Task<Status> stop();
+  /// A program of its PostgreSQL; gives what it printed, also when it failed. Code::not_found.
+  Task<Result<runtime::ProcessEnd>> tool(std::string name, std::vector<std::string> arguments,
+                                         Duration timeout);
+  Task<Result<model::ControlData>> control();
+  const std::filesystem::path& dir() const { return dir_; }
+  std::string socket_dir() const;
+  /// Removes everything.
+  void remove();
+  /// Takes out what only the scratch server needed.
+  void leave_for_agent();
+
+ private:
+  Task<Status> write_conf(std::string recovery);
+  std::string last_words() const;
+
+  const model::LocalConfig& config_;
+  std::filesystem::path dir_;
+  bool durable_;
+};
+
+}  // namespace aurum::backup
