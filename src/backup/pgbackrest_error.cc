@@ -54,11 +54,15 @@ constexpr std::array kKnown{
     Known{105, Code::permission, "Check the credentials of the repository."},
 };
 
-/// Whether a line is the text of a cause: "FileOpenError: unable to …".
+/// Whether a line is the text of a cause: "FileOpenError: unable to …", and where several
+/// repositories are asked "repo1: [FileWriteError] unable to …".
 std::optional<std::string_view> cause(std::string_view line) {
   const auto begin = line.find_first_not_of(' ');
   if (begin == line.npos || begin == 0) return std::nullopt;
   line.remove_prefix(begin);
+  constexpr std::string_view kOfRepository = "Error] ";
+  if (const auto at = line.find(kOfRepository); line.starts_with("repo") && at != line.npos)
+    return line.substr(at + kOfRepository.size());
   constexpr std::string_view kError = "Error: ";
   const auto at = line.find(kError);
   if (at == line.npos || line.substr(0, at).find(' ') != line.npos) return std::nullopt;
