@@ -214,7 +214,7 @@ std::string render_plan(const RestorePlan& plan) {
   std::string out =
       fmt::format("  target     {}, on timeline {}\n", model::describe(plan.target), plan.timeline);
   out += fmt::format("  backup     {}\n             {}, ended {}, {}\n", plan.backup.label,
-                     plan.backup.type, moment({plan.backup.stop * kSecond}),
+                     plan.backup.type, moment(WallTime{plan.backup.stop * kSecond}),
                      pg::human_bytes(static_cast<double>(plan.backup.size)));
   out += fmt::format("  reachable  {} to {}\n", moment(plan.from), plan.to);
   if (plan.lost_span)

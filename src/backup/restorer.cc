@@ -183,7 +183,10 @@ Task<Result<std::string>> Restorer::backup(Progress progress) {
   if (!good) co_return fail(good.error());
   Pgbackrest pgbackrest(config_);
   // What changed since a backup on the timeline that was left is found by checksums.
-  auto taken = co_await pgbackrest.take("incr", as_text(progress, "backed up"));
+  auto taken = co_await pgbackrest.take(
+      "incr", [show = as_text(progress, "backed up")](const aurum::backup::Progress& done) {
+        show(done.percent);
+      });
   if (!taken) co_return fail(taken.error());
   co_return taken->label;
 }

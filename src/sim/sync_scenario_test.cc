@@ -277,8 +277,8 @@ TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
   EXPECT_GT(tried, 0);
 }
 
-// Whom the recorded key allowed when the question went out it may not allow when the answers are in:
-// the view has gone on meanwhile, and the lock is taken by the new one.
+// Whom the recorded key allowed when the question went out it may not allow when the answers are
+// in: the view has gone on meanwhile, and the lock is taken by the new one.
 TEST_F(Sync, a_race_is_judged_by_what_is_known_at_its_end) {
   for (std::int64_t ms = 0; ms < 4000; ms += 100) {
     begin_sync(3);

@@ -96,8 +96,8 @@ class World {
   std::vector<Acknowledged> acknowledged;
   int lost_guarded = 0, lost_unguarded = 0;
   bool forgotten = false;  ///< a disk that lied lost something
-  Wal backup;    ///< what a restore begins with
-  Wal archived;  ///< and replays; the last primary that stopped cleanly has left it
+  Wal backup;              ///< what a restore begins with
+  Wal archived;            ///< and replays; the last primary that stopped cleanly has left it
   int initdbs = 0;
   int failovers = 0;                            ///< times that another node became the writer
   std::uint64_t steps = 0;                      ///< events that cores took in
