@@ -140,12 +140,13 @@ Instant read_run_deadline(const std::filesystem::path& file) {
 int backup_run_main(int argc, char** argv) {
   const auto run = parse(argc, argv);
   if (!run) {
+    const bool asked = argc == 2 && std::string_view(argv[1]) == "--help";
     std::fputs(
         "Usage: aurum backup-run --parent PID [--until FILE] [--config FILE] PROGRAM ...\n\n"
         "Runs pgBackRest, and ends it when its agent has gone or has lost the cluster's\n"
         "backup lock. The agent starts it; nobody else needs to.\n",
-        stderr);
-    return 2;
+        asked ? stdout : stderr);
+    return asked ? 0 : 2;
   }
   const pid_t child = ::fork();
   if (child < 0) {
