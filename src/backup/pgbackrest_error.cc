@@ -85,7 +85,9 @@ std::string failure_reason(std::string_view messages) {
     messages.remove_prefix(std::min(line.size() + 1, messages.size()));
     constexpr std::string_view kError = "ERROR: ";
     if (const auto at = line.find(kError); at != line.npos) error = line.substr(at + kError.size());
-    if (const auto text = cause(line); text && first_cause.empty()) first_cause = *text;
+    const auto text = cause(line);
+    // One that ends in a colon is told by the next line.
+    if (text && !text->ends_with(':') && first_cause.empty()) first_cause = *text;
   }
   return std::string(first_cause.empty() ? without_code(error) : first_cause);
 }

@@ -6,6 +6,12 @@
 namespace aurum::backup {
 namespace {
 
+constexpr const char* kNoRightsAsked =
+    R"(ERROR: [103]: unable to find a valid repository:
+       repo1: [FileOpenError] unable to load info file '/repo/archive/main/archive.info' or '/repo/archive/main/archive.info.copy':
+       FileOpenError: unable to open file '/repo/archive/main/archive.info' for read: [13] Permission denied
+)";
+
 constexpr const char* kNoRights =
     R"(WARN: repo1: [FileOpenError] unable to load info file '/repo/archive/main/archive.info' or '/repo/archive/main/archive.info.copy':
       FileOpenError: unable to open file '/repo/archive/main/archive.info' for read: [13] Permission denied
@@ -22,6 +28,9 @@ TEST(PgbackrestError, names_the_cause_on_one_line) {
   for (const auto& c : {
            Case{"", ""},
            Case{"INFO: all is well\n", ""},
+           Case{kNoRightsAsked,
+                "unable to open file '/repo/archive/main/archive.info' for read: [13] Permission "
+                "denied"},
            Case{kNoRights,
                 "unable to open file '/repo/archive/main/archive.info' for read: [13] "
                 "Permission denied"},
