@@ -1,5 +1,6 @@
 #include "backup/cluster_commands.h"
 
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "dcs/etcd_store.h"
@@ -10,6 +11,8 @@ namespace aurum::backup {
 namespace {
 
 constexpr Duration kRead = seconds(2), kWrite = seconds(3), kLockTtl = seconds(30);
+/// The agents make and check the stanza of a new cluster; that takes seconds.
+constexpr Duration kStanzaTakes = seconds(60), kBetweenLooks = milliseconds(200);
 
 Task<std::unique_ptr<dcs::Store>> open_store(const model::LocalConfig& config) {
   auto executor = co_await boost::asio::this_coro::executor;
@@ -28,6 +31,15 @@ Task<Result<BackupKeys>> read_from(dcs::Store& store) {
 Task<Result<Run>> take_with(dcs::Store& store, const model::LocalConfig& config, RunKind kind,
                             std::string program, OnProgress on_progress) {
   auto keys = co_await read_from(store);
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  for (Duration waited{};
+       keys && keys->lock && keys->lock->kind == RunKind::stanza && waited < kStanzaTakes;
+       waited += kBetweenLooks) {
+    timer.expires_after(kBetweenLooks);
+    auto [ec] = co_await timer.async_wait(runtime::use_task);
+    static_cast<void>(ec);
+    keys = co_await read_from(store);
+  }
   if (!keys) co_return fail(keys.error());
   if (keys->restoring) co_return fail(Code::rejected, "the cluster is being restored");
   if (keys->lock)

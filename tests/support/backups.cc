@@ -14,11 +14,13 @@ std::string repository_of(const stack::Plan& plan) {
   return (plan.dir / "data" / "repository").string();
 }
 
+/// No schedule: the tests take their own backups, at moments they know.
 std::string backup_overrides(const stack::Plan& plan) {
   return fmt::format(
       R"({{"postgresql": {{"create_replica_methods": ["pgbackrest", "basebackup"],
                            "parameters": {{"unix_socket_directories": "{}"}}}},
           "aurum": {{"backup": {{"stanza": "{}",
+             "full": "off", "diff": "off", "incr": "off", "verify": "off",
              "repositories": [{{"path": "{}", "retention": {{"full": 9}}, "bundle": true}}]}}}}}})",
       (plan.dir / "run").string(), plan.scope, repository_of(plan));
 }
