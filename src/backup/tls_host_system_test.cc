@@ -40,8 +40,11 @@ class RepositoryHost : public testing::Backup {
   ~RepositoryHost() override {
     server_.stop();
     host_.emit(boost::asio::cancellation_type::terminal);
+    // To the end: killing and reaping goes on in a coroutine that looks at host_.
+    const Instant until = runtime::now() + seconds(20);
     io_.restart();
-    io_.poll();
+    while (host_runs_ && runtime::now() < until) io_.run_one_for(seconds(1));
+    EXPECT_FALSE(host_runs_);
   }
   void write_host_conf() {
     const auto& node = one_.config;
@@ -68,9 +71,11 @@ class RepositoryHost : public testing::Backup {
   void start_servers() {
     auto spec = on_host({"server"});
     spec.timeout = std::chrono::hours(1);
+    host_runs_ = true;
     boost::asio::co_spawn(
         io_, runtime::run_process(std::move(spec)),
-        boost::asio::bind_cancellation_slot(host_.slot(), [](std::exception_ptr, const auto&) {}));
+        boost::asio::bind_cancellation_slot(
+            host_.slot(), [this](std::exception_ptr, const auto&) { host_runs_ = false; }));
     server_.keep(one_.config);
     for (const int port : {host_port_, one_.config.aurum.backup->tls_port}) {
       const Instant until = runtime::now() + seconds(20);
@@ -89,6 +94,7 @@ class RepositoryHost : public testing::Backup {
   pg::testing::MemoryLogger log_;
   TlsServer server_;
   boost::asio::cancellation_signal host_;
+  bool host_runs_ = false;
 };
 
 TEST_F(RepositoryHost, takes_wal_and_backups_through_tls) {

@@ -57,6 +57,9 @@ Task<void> TlsServer::run(std::vector<std::string> argv, std::vector<std::string
     const Instant begun = runtime::now();
     auto end = co_await runtime::run_process(
         {.argv = argv, .env = env, .timeout = std::chrono::hours(24 * 365 * 100)});
+    // After stop() nothing of this object may be touched: its owner can be gone.
+    const auto asked = (co_await asio::this_coro::cancellation_state).cancelled();
+    if (asked != asio::cancellation_type::none) co_return;
     const std::string why = end ? end->reason() : end.error().text();
     if (why != told) log_.error("backup.server", "pgbackrest server ended: " + why);
     told = why;

@@ -2,8 +2,10 @@
 // this room.
 #include "fence/guard.h"
 
+#include <array>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <gmock/gmock.h>
@@ -301,6 +303,26 @@ TEST_F(Guard, an_adopted_server_is_killed_to_the_last_process) {
   ASSERT_TRUE(run_until([&] { return !exited_.empty(); }));
   EXPECT_TRUE(all_gone(pids));
   EXPECT_EQ(exited_[0].second, "ended with unknown status");
+}
+
+// With its parent dead nothing tells that it was the server's, and giving back its memory takes
+// time.
+TEST_F(Guard, a_process_of_an_adopted_server_that_dies_slowly_is_waited_for) {
+  ::setenv("DIR", dir_.c_str(), 1);
+  ASSERT_EQ(::mkfifo((dir_ / "pipe").c_str(), 0600), 0);
+  by_hand_ = spawn({"setsid", "sh", "-c",
+                    "sh -c 'dd if=/dev/zero bs=300M count=1 2>/dev/null > $DIR/pipe & "
+                    "echo $! > $DIR/large.pid; wait' & while :; do sleep 300; done"});
+  const int reader = ::open((dir_ / "pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const pid_t large = pid_in("large.pid");
+  std::array<char, 1> first{};
+  ASSERT_TRUE(eventually([&] { return ::read(reader, first.data(), 1) == 1; }));
+  start();
+  ASSERT_TRUE(await(client_->adopt(by_hand_)));
+  set_page(1, Instant{0});
+  ASSERT_TRUE(run_until([&] { return !exited_.empty(); }));
+  EXPECT_TRUE(is_gone(large));
+  ::close(reader);
 }
 
 TEST_F(Guard, an_adopted_server_that_died_alone_is_swept_by_program_and_directory) {

@@ -56,6 +56,7 @@ void Server::watch(pid_t pid, int pidfd, bool adopted) {
   adopted_ = adopted;
   ended_ = killing_ = false;
   killed_ = 0;
+  signalled_ = 0;
   program_ = program_of(pid);
   directory_ = adopted ? directory_of(pid) : FileIdentity{};
 }
@@ -91,6 +92,7 @@ void Server::hold_postmaster() {
 bool Server::sweep() {
   collect();
   for (std::size_t i = 0; i < count_; ++i) signal_process(members_[i], SIGKILL);
+  signalled_ = count_;
   if (count_ > 0 || !ended_) return false;
   last_pid_ = std::exchange(pid_, 0);
   ::close(std::exchange(pidfd_, -1));
@@ -116,10 +118,24 @@ bool Server::belongs(const ProcessFacts& facts) const {
   return adopted_ && program_.known() && runs_program && directory_of(facts.pid) == directory_;
 }
 
+/// What was signalled stays a member until it is dead: while it gives its memory back it shows no
+/// program, and once its parent is dead no descent either
+/// (Guard.a_process_of_an_adopted_server_that_dies_slowly_is_waited_for).
+void Server::keep_dying() {
+  count_ = 0;
+  ProcessFacts now;
+  for (std::size_t i = 0; i < signalled_; ++i) {
+    const bool same =
+        read_process(members_[i].pid, now) && now.started == members_[i].started && !now.dead();
+    if (same) members_[count_++] = members_[i];
+  }
+  signalled_ = count_;
+}
+
 /// To a fixed point, since a child can have a lower pid than its parent. More than fit are left to
 /// the next round.
 void Server::collect() {
-  count_ = 0;
+  keep_dying();
   std::size_t before = 0;
   do {
     before = count_;

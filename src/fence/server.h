@@ -61,6 +61,7 @@ class Server {
   bool belongs(const ProcessFacts& facts) const;
   bool is_member(pid_t pid) const;
   void collect();
+  void keep_dying();
   void hold_postmaster();
   void watch(pid_t pid, int pidfd, bool adopted);
 
@@ -78,6 +79,7 @@ class Server {
   FileIdentity directory_;  ///< of an adopted one
   ProcessList processes_;
   std::size_t count_ = 0;
+  std::size_t signalled_ = 0;  ///< so many of the first members got SIGKILL in the last round
   std::array<ProcessFacts, kMaxMembers> members_{};
 };
 
