@@ -135,6 +135,7 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
 
 int run_agent(const std::string& config_path) {
   AgentOptions options;
+  options.manager = runtime::ServiceManager::from_environment();
   options.config_path = config_path;
   options.env = environment();
   std::error_code ec;
