@@ -421,7 +421,8 @@ void Agent::reload() {
 void Agent::read_config_again() {
   // There is nothing yet that could take it, only a wait for the store.
   if (!server_)
-    return log_->warn("reload", "not read again: etcd was not reached yet (hint: restart the agent)");
+    return log_->warn("reload",
+                      "not read again: etcd was not reached yet (hint: restart the agent)");
   const model::Loaded loaded = model::load_config(options_.config_path, options_.env);
   for (const auto& finding : loaded.findings) log_->warn("config", finding.text());
   if (!loaded.config)

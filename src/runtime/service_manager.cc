@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <optional>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utility>
+
+#include "runtime/clock.h"
 
 namespace aurum::runtime {
 
@@ -38,7 +39,8 @@ ServiceManager ServiceManager::from_environment() {
   out.address_ = taken("NOTIFY_SOCKET");
   const auto period_us = number(taken("WATCHDOG_USEC"));
   const auto watched = number(taken("WATCHDOG_PID"));
-  const bool usable = out.address_.size() > 1 && out.address_.size() < sizeof(sockaddr_un::sun_path) &&
+  const bool usable = out.address_.size() > 1 &&
+                      out.address_.size() < sizeof(sockaddr_un::sun_path) &&
                       (out.address_[0] == '/' || out.address_[0] == '@');
   if (!usable) return out;
   if (out.address_[0] == '@') out.address_[0] = '\0';
@@ -82,10 +84,7 @@ void ServiceManager::status(std::string_view text) {
 
 void ServiceManager::reloading() {
   // The protocol's own clock, by which late messages are told from the answer to this reload.
-  timespec at{};
-  ::clock_gettime(CLOCK_MONOTONIC, &at);
-  const long long us = at.tv_sec * 1'000'000LL + at.tv_nsec / 1000;
-  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
+  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));
 }
 
 void ServiceManager::stopping() { send("STOPPING=1"); }
