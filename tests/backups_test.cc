@@ -124,6 +124,16 @@ class Backups : public ::testing::Test {
   static bool lives(const std::string& pid_file_text) {
     return !pid_file_text.empty() && ::kill(std::stoi(pid_file_text), 0) == 0;
   }
+  /// A backup that would never end: its node, and the pid of its pgBackRest.
+  static std::pair<std::size_t, std::string> begin_one_that_hangs() {
+    write_script(c(), "slow", "");
+    ask_for_incr();
+    wait_until("a backup that hangs",
+               [] { return !holder().empty() && lives(script_output(c(), "pid")); });
+    const std::pair began{index(holder()), script_output(c(), "pid")};
+    fs::remove(script_path(c().plan(), "slow"));
+    return began;
+  }
 
   static std::unique_ptr<stack::Scratch> scratch_;
 };
@@ -199,13 +209,7 @@ class BackupsFull : public Backups {};
 TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
   wait_for_good("full");
   const auto before = good("incr").value("label", "");
-  write_script(c(), "slow", "");
-  ask_for_incr();
-  wait_until("a backup that hangs",
-             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
-  const auto node = index(holder());
-  const auto pid = script_output(c(), "pid");
-  fs::remove(script_path(c().plan(), "slow"));
+  const auto [node, pid] = begin_one_that_hangs();
   ASSERT_TRUE(c().kill(node, Part::agent));
   wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(3));
   const auto incr = wait_for_good("incr", before);
@@ -218,13 +222,7 @@ TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
 TEST_F(Backups, of_an_agent_that_is_frozen_end_before_others_begin) {
   wait_for_good("full");
   const auto before = good("incr").value("label", "");
-  write_script(c(), "slow", "");
-  ask_for_incr();
-  wait_until("a backup that hangs",
-             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
-  const auto node = index(holder());
-  const auto pid = script_output(c(), "pid");
-  fs::remove(script_path(c().plan(), "slow"));
+  const auto [node, pid] = begin_one_that_hangs();
   ASSERT_TRUE(c().freeze(node, Part::agent));
   wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(6));
   const auto incr = wait_for_good("incr", before);  // TearDown looks for two at once

@@ -13,6 +13,7 @@
 #include "agent/peers.h"
 #include "agent/preflight.h"
 #include "agent/rest_tls.h"
+#include "agent/startup.h"
 #include "backup/archive.h"
 #include "backup/pgbackrest_conf.h"
 #include "base/version.h"
@@ -158,10 +159,7 @@ Task<Status> Agent::own_run_dir() {
 }
 
 Task<Status> Agent::connect_guard() {
-  std::vector<std::filesystem::path> bases;
-  if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  const std::string who = model::guard_name(config_.name, config_.pg.data_dir);
-  auto dir = fence::choose_run_dir(config_.scope, who, bases);
+  auto dir = run_dir_of(config_);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
@@ -365,7 +363,7 @@ api::NodeView Agent::view() const {
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
-  v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now().us / 1'000'000 - to_ms(age) / 1000 : 0;
+  v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now_s() - to_ms(age) / 1000 : 0;
   v.loop_alive = now - last_cycle_ < s.timing.ttl;
   if (s.scheduled_restart) v.scheduled_restart = s.scheduled_restart->request.raw;
   v.running_action = core_.running_action();

@@ -2,10 +2,8 @@
 
 #include <array>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,13 +12,11 @@
 
 namespace aurum::agent {
 
-model::Environment environment() {
-  model::Environment env;
-  for (char** e = environ; *e != nullptr; ++e) {
-    if (const char* eq = std::strchr(*e, '='))
-      env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
-  }
-  return env;
+Result<fence::RunDir> run_dir_of(const model::LocalConfig& config) {
+  std::vector<std::filesystem::path> bases;
+  if (!config.aurum.run_dir.empty()) bases.push_back(config.aurum.run_dir);
+  return fence::choose_run_dir(config.scope, model::guard_name(config.name, config.pg.data_dir),
+                               std::move(bases));
 }
 
 void print_findings(const model::Loaded& loaded) {

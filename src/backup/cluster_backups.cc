@@ -7,7 +7,7 @@
 
 namespace aurum::backup {
 
-using model::Value;
+using model::int_at, model::Value;
 
 namespace {
 
@@ -15,25 +15,18 @@ constexpr std::array<std::string_view, 5> kKinds{"stanza", "full", "diff", "incr
 /// An error of pgBackRest can be pages long; the store is no place for them.
 constexpr std::size_t kErrorLength = 400;
 
-std::int64_t number_at(const Value& object, std::string_view key) {
-  const auto* value = object.find(key);
-  return value != nullptr && value->is_int() ? value->as_int() : 0;
-}
-
 std::optional<Run> read_run(const Value* value) {
   if (value == nullptr || !value->is_object()) return std::nullopt;
   const auto kind = parse_run_kind(model::string_at(*value, "kind"));
   if (!kind) return std::nullopt;
-  const auto* interrupted = value->find("interrupted");
-  return Run{
-      .kind = *kind,
-      .node = model::string_at(*value, "node"),
-      .started = number_at(*value, "started"),
-      .ended = number_at(*value, "ended"),
-      .label = model::string_at(*value, "label"),
-      .added = number_at(*value, "added"),
-      .error = model::string_at(*value, "error"),
-      .interrupted = interrupted != nullptr && interrupted->is_bool() && interrupted->as_bool()};
+  return Run{.kind = *kind,
+             .node = model::string_at(*value, "node"),
+             .started = int_at(*value, "started"),
+             .ended = int_at(*value, "ended"),
+             .label = model::string_at(*value, "label"),
+             .added = int_at(*value, "added"),
+             .error = model::string_at(*value, "error"),
+             .interrupted = model::flag_at(*value, "interrupted")};
 }
 
 }  // namespace
@@ -94,7 +87,7 @@ ClusterBackups decode_cluster_backups(std::string_view text) {
     for (const auto& value : recent->as_array())
       if (auto run = read_run(&value); run && out.recent.size() < kRecentRuns)
         out.recent.push_back(std::move(*run));
-  out.failures = static_cast<int>(std::clamp<std::int64_t>(number_at(tree, "failures"), 0, 1000));
+  out.failures = static_cast<int>(std::clamp<std::int64_t>(int_at(tree, "failures"), 0, 1000));
   return out;
 }
 
@@ -115,7 +108,7 @@ std::optional<LockHolder> decode_lock_holder(std::string_view text) {
   return LockHolder{
       .node = model::string_at(tree, "node"),
       .kind = kind.value_or(RunKind::incr),
-      .started = number_at(tree, "started"),
+      .started = int_at(tree, "started"),
       .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1};
 }
 
@@ -133,11 +126,11 @@ std::string encode(const BackupNode& node) {
 std::optional<BackupNode> decode_backup_node(std::string_view text) {
   const auto tree = model::parse_object(text);
   BackupNode out{.host = model::string_at(tree, "host"),
-                 .tls_port = static_cast<int>(number_at(tree, "tls_port")),
+                 .tls_port = static_cast<int>(int_at(tree, "tls_port")),
                  .data_dir = model::string_at(tree, "data_dir"),
                  .socket_dir = model::string_at(tree, "socket_dir"),
                  .user = model::string_at(tree, "user"),
-                 .port = static_cast<int>(number_at(tree, "port"))};
+                 .port = static_cast<int>(int_at(tree, "port"))};
   // They become lines of a file.
   const auto plain = [](const std::string& line) {
     return line.find_first_of("\r\n") == line.npos;

@@ -21,8 +21,6 @@ constexpr Duration kCall = seconds(3);
 /// A lock's lease: long enough for an etcd that is slow, short enough not to wait for a dead node.
 constexpr Duration kLockTtlMin = seconds(5);
 
-std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
-
 std::string host_of(const model::LocalConfig& config) {
   const auto& backup = *config.aurum.backup;
   if (backup.tls_cert_file.empty()) return {};
@@ -109,11 +107,10 @@ void Keeper::tick() {
 
 void Keeper::publish_node(const AgentView& view) {
   const auto node = own_node(*view.config);
-  const auto text = encode(node);
   const auto known = view.keys.nodes.find(view.config->name);
   if (known != view.keys.nodes.end() && known->second == node) return;
   if (!view.fresh) return;
-  spawn("publish", publish(std::string(kNodesKey) + view.config->name, text));
+  spawn("publish", publish(std::string(kNodesKey) + view.config->name, encode(node)));
 }
 
 Task<void> Keeper::publish(std::string key, std::string value) {
@@ -161,7 +158,7 @@ Task<void> Keeper::write_conf(std::vector<ConfPeer> peers) {
 
 ClusterNow Keeper::cluster_now(const AgentView& view) const {
   const auto& facts = *view.facts;
-  ClusterNow out{.now = wall_s()};
+  ClusterNow out{.now = runtime::wall_now_s()};
   // Nothing is known of a cluster that is being made.
   if (!facts.accepting || !view.cluster->initialize ||
       *view.cluster->initialize != facts.system_identifier)

@@ -11,11 +11,7 @@ namespace aurum::backup {
 
 using model::Value;
 
-namespace {
-
-std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
-
-}  // namespace
+namespace {}  // namespace
 
 Value Keeper::document() const {
   const AgentView view = setting_.look();
@@ -28,7 +24,8 @@ Value Keeper::document() const {
   }
   out.set("stanza", backup.stanza);
   if (!catalogue_error_.empty()) out.set("error", catalogue_error_);
-  out.set("schedule", schedule_value(backup.schedule, view.config->scope, view.keys, wall_s()));
+  out.set("schedule",
+          schedule_value(backup.schedule, view.config->scope, view.keys, runtime::wall_now_s()));
   Value archiving;
   archiving.set("failing", archive_.failing());
   archiving.set("waiting", static_cast<std::int64_t>(archive_.waiting));
@@ -59,7 +56,8 @@ std::string Keeper::metrics() const {
   const auto of = fmt::format("{},{},{}", label("scope", config.scope), label("name", config.name),
                               label("stanza", backup.stanza));
   std::string out;
-  if (catalogue_ && view.leads) out += render_exporter(*catalogue_, backup.stanza, wall_s());
+  if (catalogue_ && view.leads)
+    out += render_exporter(*catalogue_, backup.stanza, runtime::wall_now_s());
   const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
     Series(out, name, help).sample(of, value);
   };
@@ -68,7 +66,7 @@ std::string Keeper::metrics() const {
   for (const auto& [kind, run] : view.keys.state.good)
     if (is_backup(kind))
       age.sample(fmt::format("{},{}", of, label("backup_type", to_string(kind))),
-                 std::max<std::int64_t>(wall_s() - run.started, 0));
+                 std::max<std::int64_t>(runtime::wall_now_s() - run.started, 0));
   gauge("aurum_backup_running", "Whether pgBackRest works for the cluster now.",
         std::int64_t{view.keys.lock.has_value()});
   gauge("aurum_backup_failures", "Runs that failed since the last good one.",

@@ -14,8 +14,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
-
 /// What pgBackRest does in one run.
 class Work {
  public:
@@ -110,9 +108,9 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   co_await asio::this_coro::throw_if_cancelled(false);
   auto deadline = RunDeadline::create(what.folder);
   if (!deadline) co_return fail(deadline.error());
-  auto lock =
-      co_await ClusterLock::take(store, {.node = what.node, .kind = what.kind, .started = wall_s()},
-                                 std::move(seen), what.ttl);
+  auto lock = co_await ClusterLock::take(
+      store, {.node = what.node, .kind = what.kind, .started = runtime::wall_now_s()},
+      std::move(seen), what.ttl);
   if (!lock) co_return fail(lock.error());
   deadline->move_to(lock->deadline());
 
@@ -137,7 +135,7 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   } catch (const std::exception&) {  // both were cancelled
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  if (run) run->ended = wall_s();
+  if (run) run->ended = runtime::wall_now_s();
   auto finished = co_await lock->finish(run);
   if (!run) co_return fail(Code::exists, "another backup has made it needless");
   if (!finished && run->ok()) {

@@ -8,6 +8,7 @@
 
 #include "backup/kept_data.h"
 #include "backup/scratch_cluster.h"
+#include "model/decode.h"
 #include "pg/programs.h"
 #include "pg/render.h"
 #include "runtime/clock.h"
@@ -20,19 +21,11 @@ constexpr Duration kLongCheck = std::chrono::hours(24);
 constexpr int kNicest = 19;
 constexpr int kIoWhoProcess = 1, kIoIdle = 3 << 13;
 
-std::string text_at(const model::Value& tree, std::string_view key) {
-  const auto* value = tree.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
-}
+using model::flag_at, model::text_at;
 
 double number_at(const model::Value& tree, std::string_view key) {
   const auto* value = tree.find(key);
   return value != nullptr && value->is_number() ? value->as_real() : 0;
-}
-
-bool flag_at(const model::Value& tree, std::string_view key) {
-  const auto* value = tree.find(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
 }
 
 double round_s(Duration span) { return static_cast<double>(to_ms(span)) / 1000; }

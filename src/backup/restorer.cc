@@ -111,11 +111,7 @@ Status Restorer::ready() const {
   if (!config_.aurum.backup)
     return fail(Code::invalid, config_.name + " has no aurum.backup in its configuration",
                 "Add the section, as the other members have it.");
-  std::error_code ec;
-  if (fs::exists(config_.aurum.backup->config_file(), ec)) return {};
-  auto written = write_pgbackrest_conf(config_, {});
-  if (!written) return fail(written.error());
-  return {};
+  return begin_pgbackrest_conf(config_);
 }
 
 Task<Status> Restorer::check(model::Restore restore) {

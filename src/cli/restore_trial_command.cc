@@ -81,10 +81,10 @@ Result<TrialCommand> parse(int argc, char** argv) {
   return out;
 }
 
-int failed(const Error& error, int code) {
+int failed(const Error& error) {
   fmt::print(stderr, "error: {}\n", error.message);
   if (!error.hint.empty()) fmt::print(stderr, "hint: {}\n", error.hint);
-  return code;
+  return 1;
 }
 
 int run(TrialCommand& command, const model::LocalConfig& config) {
@@ -93,7 +93,7 @@ int run(TrialCommand& command, const model::LocalConfig& config) {
   const auto view = world->read(cluster);
   auto plan = plan_from_repository(config, view ? *view : model::ClusterView{}, command.plan,
                                    runtime::wall_now());
-  if (!plan) return failed(plan.error(), 1);
+  if (!plan) return failed(plan.error());
   command.trial.plan = std::move(*plan);
   command.trial.node = config.name;
   if (command.trial.dir.empty()) command.trial.dir = config.aurum.backup->work_dir / "restore-test";
@@ -109,7 +109,7 @@ int run(TrialCommand& command, const model::LocalConfig& config) {
   const auto kept =
       world->txn(cluster, {.then = {{.key = backup::kRestoreTestKey,
                                      .value = model::to_json(backup::to_value(trial))}}});
-  if (!kept) return failed(kept.error().within("the result is not in the store"), 1);
+  if (!kept) return failed(kept.error().within("the result is not in the store"));
   return trial.ok ? 0 : 1;
 }
 
@@ -134,15 +134,8 @@ int restore_trial_main(int argc, char** argv) {
     return 2;
   }
   if (command->help) return std::fputs(kTrialHelp, stdout) >= 0 ? 0 : 1;
-  const auto config = backup::load_node_config(command->plan.config);
-  if (!config) return failed(config.error(), 1);
-  const auto became = backup::become_owner(*config);
-  if (!became) return failed(became.error(), 1);
-  std::error_code ec;
-  if (!std::filesystem::exists(config->aurum.backup->config_file(), ec)) {
-    const auto written = backup::write_pgbackrest_conf(*config, {});
-    if (!written) return failed(written.error(), 1);
-  }
+  const auto config = backup::begin_on_node(command->plan.config);
+  if (!config) return failed(config.error());
   backup::yield_to_others();
   return run(*command, *config);
 }

@@ -11,8 +11,6 @@
 #include <unistd.h>
 #include <utility>
 
-#include "runtime/clock.h"
-
 namespace aurum::runtime {
 
 namespace {
@@ -82,10 +80,7 @@ void ServiceManager::status(std::string_view text) {
   send("STATUS=" + status_);
 }
 
-void ServiceManager::reloading() {
-  // The protocol's own clock, by which late messages are told from the answer to this reload.
-  send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us()));
-}
+void ServiceManager::reloading() { send("RELOADING=1"); }
 
 void ServiceManager::stopping() { send("STOPPING=1"); }
 

@@ -10,15 +10,12 @@
 #include <unistd.h>
 #include <utility>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/testing/temp_dir.h"
 
 namespace aurum::runtime {
 namespace {
-
-using ::testing::StartsWith;
 
 /// What systemd is to a service: a socket for its datagrams.
 class ServiceManagerTest : public ::testing::Test {
@@ -58,7 +55,7 @@ TEST_F(ServiceManagerTest, says_what_happens_to_a_service) {
   manager.alive();
   EXPECT_EQ(heard(), "WATCHDOG=1");
   manager.reloading();
-  EXPECT_THAT(heard(), StartsWith("RELOADING=1\nMONOTONIC_USEC="));
+  EXPECT_EQ(heard(), "RELOADING=1");
   manager.stopping();
   EXPECT_EQ(heard(), "STOPPING=1");
 }
