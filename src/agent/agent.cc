@@ -18,6 +18,7 @@
 #include "backup/pgbackrest_conf.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
+#include "dcs/etcd_version.h"
 #include "fence/protocol.h"
 #include "fence/run_dir.h"
 #include "runtime/clock.h"
@@ -282,7 +283,7 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
 Task<void> Agent::warn_of_old_etcd() {
   const auto version = co_await store_->server_version(seconds(2));
   if (!version) co_return;
-  if (const auto warning = etcd_version_warning(*version); !warning.empty())
+  if (const auto warning = dcs::etcd_version_warning(*version); !warning.empty())
     log_->warn("etcd.version", warning);
 }
 

@@ -75,6 +75,7 @@ On a database node
                                       with its lease; the agent starts it
   aurum run node.yml                  guard and agent as one, in a container
   aurum health -c node.yml /primary   ask this node; exit code 0 = yes
+  aurum doctor -c node.yml            the checklist: what is to be mended
   aurum certs init DIR                certificates for every link
   aurum backup -c node.yml list       backups there are; also now, check, verify
   aurum restore -c node.yml --time T  the cluster as it was then; asks first

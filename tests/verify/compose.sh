@@ -139,6 +139,9 @@ check_stop() {
   until_so 5 other_leader "$first" || { why "nobody leads 5 s after $first was stopped in order"; return; }
   start_node "$first" && until_so 60 cluster_whole || why "$first does not rejoin"
 }
+doctor() { in_node "$1" aurum doctor --json; }
+# The quick start's passwords, and nobody tested a restore.
+DOCTOR_FAILS="passwords restore-test"
 check_pooler() {
   local said
   # A login that PgBouncer must look up itself.

@@ -75,3 +75,6 @@ check_stop() {
   until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
 }
 check_pooler() { :; }
+doctor() { as_stack doctor -c "$(config_of "$1")" --json; }
+# One machine for all, asynchronous, slots without a bound, and nobody tested a restore.
+DOCTOR_FAILS="hosts synchronous-mode slots-bounded restore-test"

@@ -102,13 +102,28 @@ check_nothing_lost() {
   [ "$missing" = 0 ] || why "$missing of $(wc -l <"$WORK/acknowledged.sorted") acknowledged rows are lost"
 }
 
+# The agents take a first one by themselves, and never two at a time.
+backup_taken() { backup "$1" now --type full >"$WORK/backup" 2>&1 || ! grep -q ' runs on ' "$WORK/backup"; }
 check_backup() {
   local first
   first=$(leader)
-  backup "$first" now --type full >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
+  until_so 60 backup_taken "$first" || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
   backup "$first" check >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
   backup "$first" list --json >"$WORK/backup" 2>&1 || { why "$(tail -n 2 "$WORK/backup" | tr '\n' ' ')"; return; }
   grep -q '"full"' "$WORK/backup" || why "the backup is not listed"
+}
+
+# What aurum doctor finds is what this stack is known to lack (DOCTOR_FAILS); it knows all, and the rest is well, but for
+# what depends on this machine.
+check_doctor() {
+  doctor "$(leader)" 2>"$WORK/said" | tr -d '\n' | tr '{' '\n' | sed -n 's/.*"id": *"\([^"]*\)".*"health": *"\([^"]*\)".*/\1 \2/p' >"$WORK/doctor"
+  [ "$(wc -l <"$WORK/doctor")" -gt 20 ] || { why "it does not judge: $(cat "$WORK/said")"; return; }
+  # shellcheck disable=SC2086 # a list of words
+  printf '%s\n' $DOCTOR_FAILS guard time-sync disk-room etcd-disk | sort >"$WORK/expected"
+  awk '$2 != "pass" {print $1}' "$WORK/doctor" | sort | comm -23 - "$WORK/expected" >"$WORK/more"
+  [ ! -s "$WORK/more" ] || { why "$(grep -wFf "$WORK/more" "$WORK/doctor" | tr '\n' ';')"; return; }
+  awk '$2 == "fail" {print $1}' "$WORK/doctor" | sort | comm -13 - <(printf '%s\n' $DOCTOR_FAILS | sort) >"$WORK/fewer"
+  [ ! -s "$WORK/fewer" ] || why "it does not see what this stack lacks: $(tr '\n' ' ' <"$WORK/fewer")"
 }
 
 run_steps() {
@@ -129,4 +144,5 @@ run_steps() {
   sed 's/^/           /' "$WORK/failover"
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
   step "a backup, its archive and its list" check_backup
+  step "aurum doctor: the production checklist" check_doctor
 }
