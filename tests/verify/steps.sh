@@ -57,7 +57,7 @@ check_rest() {
 }
 
 # serial PORT [OPTIONS]: of the certificate that is served there.
-serial() { openssl s_client -connect "127.0.0.1:$1" "${@:2}" </dev/null 2>/dev/null | openssl x509 -noout -serial 2>/dev/null; }
+serial() { from_outside openssl s_client -connect "127.0.0.1:$1" "${@:2}" </dev/null 2>/dev/null | openssl x509 -noout -serial 2>/dev/null; }
 serials() { serial "$(postgres_port)" -starttls postgres; serial "$(rest_port)"; }
 both_renewed() { [ -z "$(comm -12 <(sort "$WORK/serials") <(serials | sort))" ]; }
 check_renewal() {
@@ -144,5 +144,6 @@ run_steps() {
   sed 's/^/           /' "$WORK/failover"
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
   step "a backup, its archive and its list" check_backup
+  step "dashboards: what they ask for is there" check_dashboards
   step "aurum doctor: the production checklist" check_doctor
 }
