@@ -79,7 +79,8 @@ DoctorFacts fit() {
   server.hba = {{1, "local", "", "peer"},
                 {2, "hostnossl", "all", "reject"},
                 {3, "hostssl", "all", "scram-sha-256"}};
-  server.archiver = {.archived = 7, .failed = 1, .last_archived = kNow - 10, .last_failed = kNow - 20};
+  server.archiver = {
+      .archived = 7, .failed = 1, .last_archived = kNow - 10, .last_failed = kNow - 20};
   f.server = server;
   f.machine = {.clock_synchronized = true,
                .secrets = {{"/certs/rest.key", 0600, false}, {"/data", 0700, true}},
@@ -116,29 +117,36 @@ std::vector<Fault> faults() {
       {"etcd-members", [](auto& f) { f.etcd.pop_back(); }, "none may be lost"},
       {"etcd-version", [](auto& f) { f.etcd[2].version = "3.5.16"; }, "3.5.16"},
       {"etcd-disk", [](auto& f) { f.etcd[0].fsync_p99_s = 0.128; }, "128 ms"},
-      {"members", [](auto& f) { f.view->members["c"].replication_state = ""; }, "c does not stream"},
+      {"members", [](auto& f) { f.view->members["c"].replication_state = ""; },
+       "c does not stream"},
       {"members", [](auto& f) { f.view->leader.reset(); }, "nobody leads"},
-      {"hosts", [](auto& f) { f.view->members["c"].conn_url = "postgres://b:5433/postgres"; }, "on b"},
+      {"hosts", [](auto& f) { f.view->members["c"].conn_url = "postgres://b:5433/postgres"; },
+       "on b"},
       {"tags",
        [](auto& f) {
-         for (const char* name : {"b", "c"}) f.view->members[name].tags = tree(R"({"nofailover":true})");
+         for (const char* name : {"b", "c"})
+           f.view->members[name].tags = tree(R"({"nofailover":true})");
        },
        "no replica"},
-      {"lag", [](auto& f) { f.view->members["b"].receive_lsn = model::Lsn{1 << 29}; }, "b is 512 MB"},
+      {"lag", [](auto& f) { f.view->members["b"].receive_lsn = model::Lsn{1 << 29}; },
+       "b is 512 MB"},
       {"pending-restart", [](auto& f) { f.view->members["b"].pending_restart = true; }, "b"},
       {"not-paused", [](auto& f) { f.view->config.set("pause", true); }, "paused"},
-      {"versions", [](auto& f) { f.agents[1].status = tree(R"({"server_version":150018})"); }, "150018"},
+      {"versions", [](auto& f) { f.agents[1].status = tree(R"({"server_version":150018})"); },
+       "150018"},
       {"versions", [](auto& f) { f.view->members["c"].aurum_version = ""; }, "patroni"},
       {"timing", [](auto& f) { f.view->config.set("ttl", 60); }, "ttl 60"},
       {"synchronous-mode", [](auto& f) { f.view->config.set("synchronous_mode", false); }, "lose"},
       {"synchronous-mode", [](auto& f) { f.view->sync.members.clear(); }, "no standby is"},
-      {"commit-fence", [](auto& f) { f.server->settings["shared_preload_libraries"] = ""; }, "without"},
+      {"commit-fence", [](auto& f) { f.server->settings["shared_preload_libraries"] = ""; },
+       "without"},
       {"commit-fence", [](auto& f) { f.server->settings["aurum.fence"] = "off"; }, "off"},
       {"guard", [](auto& f) { f.machine.guard_is_real_time = false; }, "as any process"},
       {"durability", [](auto& f) { f.server->settings["fsync"] = "off"; }, "fsync is off"},
       {"checksums", [](auto& f) { f.server->settings["data_checksums"] = "off"; }, "not noticed"},
       {"pg-rewind", [](auto& f) { f.server->settings["data_checksums"] = "off"; }, "wal_log_hints"},
-      {"pg-rewind", [](auto& f) { f.view->config.set("postgresql", tree("{}")); }, "use_pg_rewind is off"},
+      {"pg-rewind", [](auto& f) { f.view->config.set("postgresql", tree("{}")); },
+       "use_pg_rewind is off"},
       {"slots-bounded", [](auto& f) { f.server->settings["max_slot_wal_keep_size"] = "-1"; }, "-1"},
       {"archiving", [](auto& f) { f.server->settings["archive_mode"] = "off"; }, "archive_mode"},
       {"archiving", [](auto& f) { f.server->archiver.last_failed = kNow; }, "1 tries"},
@@ -149,17 +157,23 @@ std::vector<Fault> faults() {
        "50 hours"},
       {"restore-test", [](auto& f) { f.restore_test.reset(); }, "never"},
       {"restore-test", [](auto& f) { f.restore_test->ok = false; }, "failed"},
-      {"restore-test", [](auto& f) { f.restore_test->at = "2026-11-14T08:00:00+00:00"; }, "62 days"},
+      {"restore-test", [](auto& f) { f.restore_test->at = "2026-11-14T08:00:00+00:00"; },
+       "62 days"},
       {"tls", [](auto& f) { f.config.etcd.protocol = "http"; }, "etcd"},
       {"tls", [](auto& f) { f.config.rest.tls.certfile = ""; }, "REST"},
       {"tls", [](auto& f) { f.config.pg.replication.options.clear(); }, "replication"},
-      {"tls", [](auto& f) { f.server->hba.push_back({9, "host", "10.0.0.0", "scram-sha-256"}); }, "line 9"},
-      {"authentication", [](auto& f) { f.server->hba.push_back({8, "hostssl", "all", "trust"}); }, "line 8"},
+      {"tls", [](auto& f) { f.server->hba.push_back({9, "host", "10.0.0.0", "scram-sha-256"}); },
+       "line 9"},
+      {"authentication", [](auto& f) { f.server->hba.push_back({8, "hostssl", "all", "trust"}); },
+       "line 8"},
       {"authentication", [](auto& f) { f.server->settings["password_encryption"] = "md5"; }, "md5"},
-      {"passwords", [](auto& f) { f.passwords.push_back({.path = "a", .message = "everybody knows"}); }, "knows"},
+      {"passwords",
+       [](auto& f) { f.passwords.push_back({.path = "a", .message = "everybody knows"}); },
+       "knows"},
       {"rest-writes", [](auto& f) { f.config.rest.password = ""; }, "anybody"},
       {"file-modes", [](auto& f) { f.machine.secrets[0].mode = 0644; }, "/certs/rest.key is 0644"},
-      {"certificates", [](auto& f) { f.agents[2].metrics = certificate_metric(kNow + 5 * kDay); }, "5 days (c restapi)"},
+      {"certificates", [](auto& f) { f.agents[2].metrics = certificate_metric(kNow + 5 * kDay); },
+       "5 days (c restapi)"},
       {"time-sync", [](auto& f) { f.machine.clock_synchronized = false; }, "NTP"},
       {"disk-room", [](auto& f) { f.machine.free_share = 0.07; }, "7 %"},
   };
@@ -176,7 +190,8 @@ TEST(Doctor, every_fault_is_named_with_what_to_do) {
     EXPECT_THAT(seen.told, HasSubstr(fault.told)) << fault.id;
     EXPECT_FALSE(seen.fix.empty()) << fault.id;
   }
-  for (const auto& item : check_items()) EXPECT_TRUE(tried.contains(item.id)) << "no fault for " << item.id;
+  for (const auto& item : check_items())
+    EXPECT_TRUE(tried.contains(item.id)) << "no fault for " << item.id;
 }
 
 TEST(Doctor, what_could_not_be_asked_is_not_known) {
@@ -184,8 +199,10 @@ TEST(Doctor, what_could_not_be_asked_is_not_known) {
   nothing.config.aurum.backup.emplace();
   for (const auto& item : check_items()) {
     const auto seen = item.judge(nothing);
-    const bool of_the_file = item.id == "etcd-members" || item.id == "tls" || item.id == "rest-writes";
-    EXPECT_EQ(seen.health, of_the_file ? Health::fail : Health::unknown) << item.id << ": " << seen.told;
+    const bool of_the_file =
+        item.id == "etcd-members" || item.id == "tls" || item.id == "rest-writes";
+    EXPECT_EQ(seen.health, of_the_file ? Health::fail : Health::unknown)
+        << item.id << ": " << seen.told;
   }
   auto facts = fit();
   facts.agents[1].error = "no answer";

@@ -38,7 +38,7 @@ struct HbaLine {
 };
 
 struct ArchiverFacts {
-  std::int64_t archived = 0, failed = 0;  ///< counts
+  std::int64_t archived = 0, failed = 0;            ///< counts
   std::int64_t last_archived = 0, last_failed = 0;  ///< seconds since 1970; 0 = never
 };
 
@@ -58,9 +58,9 @@ struct FileFacts {
 /// This machine, which is a node of the cluster.
 struct MachineFacts {
   std::optional<bool> clock_synchronized;
-  std::vector<FileFacts> secrets;           ///< keys, passwords, the data directory
-  std::optional<double> free_share;         ///< of the data directory's disk, 0 to 1
-  std::optional<bool> guard_is_real_time;   ///< absent: no guard of this member runs here
+  std::vector<FileFacts> secrets;          ///< keys, passwords, the data directory
+  std::optional<double> free_share;        ///< of the data directory's disk, 0 to 1
+  std::optional<bool> guard_is_real_time;  ///< absent: no guard of this member runs here
 };
 
 struct DoctorFacts {

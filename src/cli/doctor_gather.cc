@@ -54,7 +54,8 @@ using Store = std::unique_ptr<dcs::Store>;
 // A store keeps its connection, and so the loop busy: each of these ends it.
 runtime::Task<Result<std::string>> version_of(model::EtcdConfig config) {
   auto executor = co_await runtime::asio::this_coro::executor;
-  const Store store = dcs::make_etcd_store(executor, std::move(config), "/", runtime::null_logger());
+  const Store store =
+      dcs::make_etcd_store(executor, std::move(config), "/", runtime::null_logger());
   auto version = co_await store->server_version(kAnswer);
   store->close();
   co_return version;
@@ -62,8 +63,8 @@ runtime::Task<Result<std::string>> version_of(model::EtcdConfig config) {
 
 runtime::Task<Result<dcs::Keys>> keys_of(model::EtcdConfig config, std::string base_path) {
   auto executor = co_await runtime::asio::this_coro::executor;
-  const Store store =
-      dcs::make_etcd_store(executor, std::move(config), std::move(base_path), runtime::null_logger());
+  const Store store = dcs::make_etcd_store(executor, std::move(config), std::move(base_path),
+                                           runtime::null_logger());
   auto keys = co_await store->read(kAnswer);
   store->close();
   co_return keys;
@@ -111,7 +112,8 @@ AgentFacts ask_agent(const model::LocalConfig& config, const model::Member& memb
                               .keyfile_password = own.keyfile_password,
                               .verify_peer = !config.ctl.insecure};
   const auto end = member.api_url.rfind('/');
-  const std::string base = end == std::string::npos ? member.api_url : member.api_url.substr(0, end);
+  const std::string base =
+      end == std::string::npos ? member.api_url : member.api_url.substr(0, end);
   const auto status = get(base + "/patroni", tls);
   const auto metrics = status ? get(base + "/metrics", tls) : status;
   if (!metrics) {
@@ -147,16 +149,17 @@ Result<ServerFacts> ask_server(const DoctorFacts& facts) {
   const auto settings = ask("SELECT name, setting FROM pg_catalog.pg_settings");
   if (!settings) return fail(settings.error());
   for (const auto& row : settings->rows) out.settings[row[0].text()] = row[1].text();
-  const auto hba = ask(
-      "SELECT line_number, type, coalesce(address, ''), auth_method FROM "
-      "pg_catalog.pg_hba_file_rules WHERE error IS NULL");
+  const auto hba =
+      ask("SELECT line_number, type, coalesce(address, ''), auth_method FROM "
+          "pg_catalog.pg_hba_file_rules WHERE error IS NULL");
   if (!hba) return fail(hba.error());
   for (const auto& row : hba->rows)
-    out.hba.push_back({static_cast<int>(number(row[0])), row[1].text(), row[2].text(), row[3].text()});
-  const auto archiver = ask(
-      "SELECT archived_count, failed_count, coalesce(extract(epoch FROM last_archived_time), "
-      "0)::bigint, coalesce(extract(epoch FROM last_failed_time), 0)::bigint FROM "
-      "pg_catalog.pg_stat_archiver");
+    out.hba.push_back(
+        {static_cast<int>(number(row[0])), row[1].text(), row[2].text(), row[3].text()});
+  const auto archiver =
+      ask("SELECT archived_count, failed_count, coalesce(extract(epoch FROM last_archived_time), "
+          "0)::bigint, coalesce(extract(epoch FROM last_failed_time), 0)::bigint FROM "
+          "pg_catalog.pg_stat_archiver");
   if (!archiver) return fail(archiver.error());
   for (const auto& row : archiver->rows)
     out.archiver = {number(row[0]), number(row[1]), number(row[2]), number(row[3])};
@@ -207,7 +210,8 @@ std::vector<FileFacts> look_at_secrets(const model::LocalConfig& config,
 
 /// That of this member: its name is in the guard's command line.
 std::optional<bool> guard_is_real_time(const model::LocalConfig& config) {
-  const std::string home = fmt::format("{}-{}", config.scope, model::guard_name(config.name, config.pg.data_dir));
+  const std::string home =
+      fmt::format("{}-{}", config.scope, model::guard_name(config.name, config.pg.data_dir));
   std::error_code ec;
   for (const auto& process : fs::directory_iterator("/proc", ec)) {
     const std::string name = process.path().filename().string();
@@ -218,7 +222,8 @@ std::optional<bool> guard_is_real_time(const model::LocalConfig& config) {
     if (!content(process.path() / "cmdline").contains(home)) continue;
     const int policy = ::sched_getscheduler(pid);
     if (policy < 0) return std::nullopt;
-    return (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR || (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO;
+    return (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR ||
+           (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO;
   }
   return std::nullopt;
 }
@@ -242,7 +247,8 @@ DoctorFacts gather_facts(model::LocalConfig config, const std::string& config_fi
   facts.now = runtime::wall_now();
   facts.passwords = model::check_passwords(facts.config, runtime::environment());
   facts.machine = look_at_machine(facts.config, config_file);
-  for (const auto& host : facts.config.etcd.hosts) facts.etcd.push_back(ask_etcd(facts.config.etcd, host));
+  for (const auto& host : facts.config.etcd.hosts)
+    facts.etcd.push_back(ask_etcd(facts.config.etcd, host));
   ask_store(facts);
   if (facts.view)
     for (const auto& [name, member] : facts.view->members)

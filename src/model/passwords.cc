@@ -8,8 +8,7 @@
 
 namespace aurum::model {
 
-std::vector<Finding> check_passwords(const LocalConfig& config,
-                                            const Environment& env) {
+std::vector<Finding> check_passwords(const LocalConfig& config, const Environment& env) {
   const std::array<std::pair<std::string_view, std::string_view>, 5> passwords = {
       {{"postgresql.authentication.superuser.password", config.pg.superuser.password},
        {"postgresql.authentication.replication.password", config.pg.replication.password},
