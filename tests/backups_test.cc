@@ -161,8 +161,12 @@ TEST_F(Backups, a_new_cluster_makes_its_stanza_and_a_full_backup_of_a_standby) {
         "aurum_archive_lag_bytes{", "aurum_backup_repository_free_bytes{"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;
 
-  // By hand too, on the other standby, and shown with the schedule.
+  // By hand too, on the other standby, and shown with the schedule. Its agent may have learned of
+  // the leader's pgBackRest only just now.
   const auto other = 3 - lead - index(full["node"]);
+  const auto conf = c().data_of(other).string() + ".pgbackrest/pgbackrest.conf";
+  wait_until("the leader in its pgbackrest.conf",
+             [&] { return file_text(conf).find(c().data_of(lead).string()) != std::string::npos; });
   const auto said = aurum_backup(other, "now --type diff");
   EXPECT_NE(said.find("done: diff"), std::string::npos) << said;
   EXPECT_EQ(good("diff")["node"], name(other));
