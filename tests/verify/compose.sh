@@ -64,6 +64,14 @@ check_stop() {
   until_so 5 other_leader "$first" || { why "nobody leads 5 s after $first was stopped in order"; return; }
   start_node "$first" && until_so 60 cluster_whole || why "$first does not rejoin"
 }
+# As README.md says it; the new container rejoins, the others do not notice.
+check_upgrade() {
+  local before
+  before=$(compose ps -q postgres-2)
+  compose up --detach --no-deps --force-recreate --wait postgres-2 >"$WORK/said" 2>&1 || { why "$(tail -n 1 "$WORK/said")"; return; }
+  [ "$(compose ps -q postgres-2)" != "$before" ] || { why "postgres-2 runs on in its former container"; return; }
+  until_so 60 cluster_whole || why "postgres-2 does not rejoin"
+}
 # The quick start's passwords, in files that everybody may read, and nobody tested a restore.
 DOCTOR_FAILS="passwords file-modes restore-test"
 TARGETS=0

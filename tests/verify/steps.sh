@@ -140,6 +140,7 @@ run_steps() {
   step "metrics" check_metrics
   step "a killed agent is started again, PostgreSQL runs on" check_first_process
   step "a planned end of the leader hands over" check_stop
+  step "a new image for one member" check_upgrade
   step "failover: the leader is killed while writes go on" check_failover
   sed 's/^/           /' "$WORK/failover"
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost

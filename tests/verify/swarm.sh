@@ -29,6 +29,15 @@ in_node() {  # NODE COMMAND...
 }
 in_background() { d "$(number_of "$1")" exec -d "$(container_of "$1")" "${@:2}"; }
 
+# as_readme PATTERN: does what README.md says under "On several machines", with the names of this swarm: its lines that match.
+as_readme() {
+  local lines line
+  mapfile -t lines < <(awk '$0 == "## On several machines" {on = 1; next} /^## / {on = 0} on && /^    [^ ]/ {print substr($0, 5)}' README.md |
+    grep -E -- "$1" | sed -e "s#/etc/aurum/certs#$AURUM_CERTS#g" -e "s#^aurum #$program #" -e "s#^docker #docker -H unix://$WORK/1.sock #" \
+    -e "s/NODE\([123]\)/$swarm-\1/" -e "s/:NEW /:$AURUM_TAG-next /")
+  [ ${#lines[@]} -gt 0 ] || { echo "README.md has no line like $1" >&2; return 1; }
+  for line in "${lines[@]}"; do bash -c "$line" </dev/null >/dev/null || return; done
+}
 make_network() {
   local i
   # Beyond the bridge is nothing, and it says so at once, also when it is asked for a name: engines look for a registry first.
@@ -58,7 +67,7 @@ join() {
   local i token
   d 1 swarm init --advertise-addr "$subnet.11" >/dev/null && token=$(d 1 swarm join-token -q manager) || return
   for i in 2 3; do d $i swarm join --advertise-addr "$subnet.1$i" --token "$token" "$subnet.11:2377" >/dev/null || return; done
-  for i in 1 2 3; do d 1 node update --label-add aurum.node=$i --label-add aurum.door=yes $swarm-$i >/dev/null || return; done
+  as_readme 'node update'
 }
 load_images() {
   local i images=()
@@ -67,13 +76,9 @@ load_images() {
   for i in 1 2 3; do d $i load -q -i "$WORK/images.tar" >/dev/null || return; done
   d 1 load -q -i "$WORK/first.tar" >/dev/null && rm "$WORK/images.tar" "$WORK/first.tar"
 }
-# As README.md says; UID 1000 owns all of it, and lets 1001 read what it needs.
 make_files() {
-  local host
-  for host in ca postgres-{1,2,3} pgbackrest; do install -d -o 1000 -g 1000 -m 755 "$AURUM_CERTS/$host"; done
-  for host in etcd-{1,2,3} haproxy pgbouncer exporter prometheus alertmanager; do install -d -o 1000 -g 1001 -m 2755 "$AURUM_CERTS/$host"; done
   install -d -o 1000 -g 1000 -m 750 "$BACKUPS_DEVICE"
-  "$program" certs init "$AURUM_CERTS" >/dev/null
+  as_readme 'install -d' && as_readme 'certs init'
 }
 bring_up() {
   docker image inspect "aurum-postgres:$AURUM_TAG" >/dev/null 2>&1 || { why "there is no image aurum-postgres:$AURUM_TAG; ./dev images"; return; }
@@ -82,7 +87,7 @@ bring_up() {
   join 2>"$WORK/up.log" || { why "the swarm: $(tail -n 1 "$WORK/up.log")"; return; }
   load_images 2>"$WORK/up.log" || { why "the images: $(tail -n 1 "$WORK/up.log")"; return; }
   make_files 2>"$WORK/up.log" || { why "the certificates: $(tail -n 1 "$WORK/up.log")"; return; }
-  d 1 stack deploy -c stack.yaml --resolve-image never aurum >"$WORK/up.log" 2>&1 || why "$(tail -n 2 "$WORK/up.log" | tr '\n' ' ')"
+  as_readme 'stack deploy' 2>"$WORK/up.log" || why "$(tail -n 2 "$WORK/up.log" | tr '\n' ' ')"
 }
 # As many tasks run, by their own checks, as there are to be.
 all_running() {
@@ -156,6 +161,15 @@ stopped() {
   [ -n "$last" ] || return 1
   read -r state code < <(d "$(number_of "$1")" inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$last" 2>/dev/null)
   [ "${state:-}" = exited ]
+}
+# A new image for one member, which rejoins; the others do not notice.
+check_upgrade() {
+  local before
+  for i in 1 2 3; do d $i tag "aurum-postgres:$AURUM_TAG" "aurum-postgres:$AURUM_TAG-next"; done
+  before=$(container_of postgres-2)
+  as_readme 'service update' 2>"$WORK/said" || { why "$(tail -n 1 "$WORK/said")"; return; }
+  [ "$(container_of postgres-2)" != "$before" ] || { why "postgres-2 runs on in its former container"; return; }
+  until_so 60 cluster_whole || why "postgres-2 does not rejoin"
 }
 # The quick start's passwords, and nobody tested a restore.
 DOCTOR_FAILS="passwords restore-test"
