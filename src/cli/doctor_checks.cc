@@ -19,7 +19,7 @@ constexpr double kFsyncGood_s =
 constexpr double kRoom = 0.2;
 constexpr std::int64_t kLagGood = 16 << 20;
 constexpr std::int64_t kDay_s = 86'400;
-constexpr std::int64_t kBackupAge_s = kDay_s + 2 * 3600;  // a daily one that takes its time
+constexpr std::int64_t kBackupAge_s = kDay_s + kDay_s / 12;  // a daily one that takes its time
 constexpr std::int64_t kRestoreTestAge_s = 31 * kDay_s;
 constexpr std::int64_t kCertificateLeft_s = 21 * kDay_s;
 
