@@ -25,6 +25,8 @@ World::World(WorldOptions options)
       tracing_(options.trace),
       fence_(options.fence),
       restart_agents_(options.restart_agents) {
+  const model::Value* mode = options.dcs.find("synchronous_mode");
+  with_quorum_ = mode != nullptr && mode->is_string();
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
@@ -305,14 +307,15 @@ model::PgFacts World::observe(const Node& n) const {
     f.flush_lsn = pg.flushed;
   }
   const auto named = [&](const std::string& s) {
-    return pg.sync_names == "*" || pg.sync_names.find(s) != std::string::npos;
+    return pg.sync_names.find('*') != std::string::npos || pg.sync_names.find(s) != std::string::npos;
   };
+  const char* const waited_for = pg.sync_names.starts_with("ANY") ? "quorum" : "sync";
   for (const auto& [name, other] : nodes_) {
     if (other->pg.streams_from != n.name || !other->pg.streaming) continue;
     model::WalSender sender;
     sender.application_name = name;
     sender.state = "streaming";
-    sender.sync_state = named(name) ? "sync" : "async";
+    sender.sync_state = named(name) ? waited_for : "async";
     sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn =
         other->pg.told_flushed;
     f.senders.push_back(sender);

@@ -252,7 +252,7 @@ class World {
 
   // operators.cc
   bool begin_operator(const Fault& fault, Node& n);
-  bool change_sync_mode(bool on, bool strict);
+  bool change_sync_mode(model::SyncMode mode, bool strict);
   bool sync_mode_on() const;
   bool remove_member(const Fault& fault, Node& n);
   void end_operations();
@@ -269,6 +269,7 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
+  bool with_quorum_ = false;  ///< so it was founded
   std::deque<model::SharedView> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last
