@@ -202,7 +202,10 @@ void World::check_acknowledged(const Node& n) {
 
 void World::check_rows(Node& new_writer) {
   // What a disk lost that said it was safe, nobody can promise.
-  const bool forgot = std::exchange(new_writer.pg.forgot, false);
+  bool forgot = std::exchange(new_writer.pg.forgot, false);
+  // With a quorum nor can those who were elected by the vote of one that forgot.
+  if (with_quorum_)
+    forgot |= std::any_of(order_.begin(), order_.end(), [](const Node* n) { return n->pg.forgot; });
   const int before = lost_guarded;
   std::erase_if(acknowledged, [&](const Acknowledged& row) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;

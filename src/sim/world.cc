@@ -385,7 +385,7 @@ Duration World::ttl() const {
   return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
 }
 
-bool World::may_lead(const Node& n) const {
+bool World::may_lead(const Node& n, std::uint32_t off) const {
   const model::SyncKey& sync = store.view().sync;
   const auto& left = store.view().maintenance;
   if (left && left->name != n.name) return false;
@@ -398,7 +398,25 @@ bool World::may_lead(const Node& n) const {
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
   if (optime && n.pg.wal.end.value + lag < optime->value) return false;
   return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
-         (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
+         (!sync_mode_on() || sync.leader.empty() || has_votes(n, off));
+}
+
+/// As the race counts them, of the nodes that are not off.
+bool World::has_votes(const Node& n, std::uint32_t off) const {
+  const model::SyncKey& sync = store.view().sync;
+  if (model::SyncKey{.leader = sync.leader}.matches(n.name)) return true;
+  if (!store.view().config.find("synchronous_mode")->is_string()) return sync.has(n.name);
+  int votes = 0;
+  for (const Node* other : order_) {
+    const bool ahead = std::pair(other->pg.wal.timeline(), other->pg.wal.end) >
+                       std::pair(n.pg.wal.timeline(), n.pg.wal.end);
+    const bool there =
+        (off >> other->index & 1) == 0 && other->pg.data == model::DataDir::ready;
+    if (!there || ahead || !sync.matches(other->name)) continue;
+    if (!sync.has(other->name)) return true;
+    ++votes;
+  }
+  return votes > sync.quorum;
 }
 
 bool World::healthy() {

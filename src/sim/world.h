@@ -61,8 +61,9 @@ class World {
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
   Duration ttl() const;           ///< in force
-  /// Whether it could be the next leader by what is on its disk and in the store.
-  bool may_lead(const Node& n) const;
+  /// Whether it could be the next leader by what is on the disks and in the store, with the nodes of
+  /// the bits `off` off.
+  bool may_lead(const Node& n, std::uint32_t off) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
   std::string describe();
@@ -254,6 +255,7 @@ class World {
   bool begin_operator(const Fault& fault, Node& n);
   bool change_sync_mode(model::SyncMode mode, bool strict);
   bool sync_mode_on() const;
+  bool has_votes(const Node& n, std::uint32_t off) const;
   bool remove_member(const Fault& fault, Node& n);
   void end_operations();
 
