@@ -83,7 +83,7 @@ void World::job(Node& n, JobId id, const Clone& clone) {
     n.pg.data = DataDir::ready;
     n.pg.system_identifier = from->pg.system_identifier;
     n.pg.copy_wal(from->pg);
-    n.pg.flushed = n.pg.wal.end;
+    n.pg.flush_copied(from->pg);
     n.pg.roles = from->pg.roles;
     n.pg.slots.clear();
     // As pg_basebackup leaves it: pg_control of the source, and a backup_label beside it.
@@ -262,7 +262,7 @@ void World::job(Node& n, JobId id, const Rewind& rewind) {
       return end_job(n, n.life, id, fail(Code::io, "pg_rewind failed"));
     }
     n.pg.copy_wal(up.pg);
-    n.pg.flushed = n.pg.wal.end;
+    n.pg.flush_copied(up.pg);
     n.pg.control_state = "in archive recovery";
     n.pg.checkpoint = n.pg.wal.end;
     n.pg.checkpoint_timeline = n.pg.wal.timeline();
