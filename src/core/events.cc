@@ -177,6 +177,10 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
   } else if (write.what == "finish bootstrap") {
     if (result->succeeded) {
       s_.bootstrapping = s_.initdb_here = false;
+      auto view = std::make_shared<model::ClusterView>(*s_.view);
+      view->initialize = s_.facts->system_identifier;  // before the store shows it
+      s_.view = std::move(view);
+      s_.bootstrap_backoff.reset();
       info("bootstrap.done", "initialized a new cluster");
       call_back("on_start", model::Role::primary);
     }

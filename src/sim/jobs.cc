@@ -55,9 +55,8 @@ void World::job(Node& n, JobId id, const InitDb&) {
 }
 
 void World::job(Node& n, JobId id, const PostBootstrap& job) {
-  at_agent(n, milliseconds(100), [this, &n, id, roles = !job.only_mark] {
-    n.pg.founding = false;
-    n.pg.roles |= roles;
+  at_agent(n, milliseconds(100), [this, &n, id, only_mark = job.only_mark] {
+    (only_mark ? n.pg.founding : n.pg.roles) = !only_mark;
     end_job(n, n.life, id, JobResult{});
   });
 }

@@ -40,7 +40,7 @@ struct Wal {
 struct Postgres {
   // The disk: survives the host.
   model::DataDir data = model::DataDir::empty;
-  bool founding = false;  ///< made by initdb, post_bootstrap has not ended
+  bool founding = false;  ///< made by initdb, and the mark of that is still there
   bool roles = false;     ///< they were made
   std::string system_identifier;
   Wal wal;  ///< as written; a power cut leaves what was flushed
