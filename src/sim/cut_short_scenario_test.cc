@@ -143,9 +143,13 @@ TEST_F(Founding, a_cluster_that_was_never_registered_survives_the_loss_of_its_lo
     w.start_agent(n);
     ASSERT_TRUE(w.run_until([&] { return n.pg.roles; }, seconds(10)));
     w.expire_lease(n);
+    const auto given_up = [&] { return !n.pg.alive && !n.core->state().bootstrapping; };
+    ASSERT_TRUE(w.run_until(given_up, seconds(2)));
+    n.reaches_store = false;
     w.run_for(seconds(2));
     power ? w.power_off(n) : w.kill_agent(n);
     w.run_for(seconds(20));
+    n.reaches_store = true;
     power ? w.power_on(n) : w.start_agent(n);
     EXPECT_TRUE(w.run_until_healthy(seconds(120))) << w.describe();
     EXPECT_EQ(w.initdbs, 1);
