@@ -210,8 +210,7 @@ void Core::bind_leader_to_lease() {
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   require_same_restore(txn);
   claim_maintenance(txn);
-  // Of a cluster that the store does not know its identity goes with the lock, as in acquire()
-  // (cut_short_scenario_test: a_cluster_that_was_never_registered_…).
+  // Of a cluster that the store does not know its identity goes with the lock, as in acquire().
   const bool unknown = s_.view->initialize.value_or("").empty() && !s_.bootstrapping;
   if (unknown && !s_.facts->founding && !s_.facts->system_identifier.empty()) claim_identity(txn);
   // A primary goes on with the standbys it has, if our idea of them is not old (sync_scenario_test:

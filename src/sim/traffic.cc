@@ -40,8 +40,9 @@ void World::replicate(Node& n) {
   if (!same) pg.streams_from = from->name;
   if (pg.disk_full && pg.wal.end < from->pg.flushed) return kill_server(n);
   const auto luck = random(16);
-  if (luck != 0 && from->pg.flushed >= pg.wal.end) pg.copy_wal(from->pg);  // else it lags
-  if (luck > 3) pg.flushed = pg.wal.end;
+  const bool receives = luck != 0 && from->pg.flushed >= pg.wal.end;  // else it lags
+  if (receives) pg.copy_wal(from->pg);
+  if (luck > 3) receives ? pg.flush_copied(from->pg) : pg.flush();
   if (passes(n, *from)) pg.told_flushed = pg.flushed;
 }
 

@@ -184,7 +184,7 @@ class World {
   void run(Node& n, const Exit&);
   void wake(Node& n);
   void grant_lease(Node& n);
-  void keep_lease(Node& n, model::LeaseId lease);
+  void keep_lease(Node& n, model::LeaseId lease, Duration in);
   void renew(Node& n, int renewal);
 
   // jobs.cc: each begins at once and ends later; what PostgreSQL does goes on without the agent.
