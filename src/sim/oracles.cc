@@ -204,8 +204,7 @@ void World::check_rows(Node& new_writer) {
   // What a disk lost that said it was safe, nobody can promise.
   bool forgot = std::exchange(new_writer.pg.forgot, false);
   // With a quorum nor can those who were elected by the vote of one that forgot.
-  if (with_quorum_)
-    forgot |= std::any_of(order_.begin(), order_.end(), [](const Node* n) { return n->pg.forgot; });
+  if (with_quorum_) forgot |= forgotten;
   const int before = lost_guarded;
   std::erase_if(acknowledged, [&](const Acknowledged& row) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;
