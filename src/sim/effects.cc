@@ -269,10 +269,12 @@ void World::run(Node& n, const Exit& exit) {
   n.renewing = {};
   ++n.renewal;
   // Not at once: this runs inside the core's own step.
-  at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
-  if (!restart_agents_) return;
-  at(seconds(3), [this, &n, life = n.life + 1] {
-    if (n.up && n.member && !n.core && n.life == life) start_agent(n);
+  at_agent(n, Duration{0}, [this, &n] {
+    kill_agent(n);
+    if (!restart_agents_) return;
+    at(seconds(3), [this, &n, life = n.life] {
+      if (n.up && n.member && !n.core && n.life == life) start_agent(n);
+    });
   });
 }
 

@@ -49,5 +49,21 @@ TEST_F(Injected, what_a_disk_forgot_is_back_when_it_is_flushed_and_not_when_it_i
   EXPECT_GT(cases, 2);
 }
 
+// Seed 83106: it went on, ended, and nobody started it again.
+TEST_F(Injected, an_agent_that_stands_still_hears_of_no_end_of_a_job) {
+  begin({.nodes = 2, .restart_agents = true});
+  Node& n = old_primary();
+  w().stop_agent(n);
+  ASSERT_TRUE(w().run_until([&] { return n.core->state().job.has_value(); }, seconds(1)));
+  w().inject({.kind = FaultKind::pause_agent, .lasts = seconds(5), .node = n.index});
+  const auto steps = w().steps;
+  w().run_for(seconds(4));
+  EXPECT_FALSE(n.pg.alive);
+  ASSERT_TRUE(n.core);
+  EXPECT_TRUE(n.core->state().job) << "it was told after " << w().steps - steps << " events";
+  ASSERT_TRUE(w().run_until([&] { return n.exited.has_value(); }, seconds(5)));
+  ASSERT_TRUE(w().run_until_healthy());
+}
+
 }  // namespace
 }  // namespace aurum::sim

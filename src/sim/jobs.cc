@@ -26,6 +26,11 @@ Duration World::lookup(const Node& n) const {
 }
 
 void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
+  if (n.paused(Queue::Process::loop, now_)) {  // the server's work ends; the agent hears later
+    return at_agent(n, Duration{0}, [this, &n, life, id, result = std::move(result)]() mutable {
+      end_job(n, life, id, std::move(result));
+    });
+  }
   if (!n.core || n.life != life || n.jobs.erase(id) == 0) return;
   probe(n);
   if (n.core && n.life == life) step(n, JobDone{id, std::move(result)});
