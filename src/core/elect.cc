@@ -69,8 +69,9 @@ void Core::decide_race() {
 }
 
 void Core::conclude_race() {
-  // Whoever took the lock since wrote the key anew (claim_sync): what those who vote had before says
-  // nothing of what it acknowledged (quorum_scenario_test: votes_from_before_another_leadership_…).
+  // Whoever took the lock since wrote the key anew (claim_sync): what those who vote had before
+  // says nothing of what it acknowledged (quorum_scenario_test:
+  // votes_from_before_another_leadership_…).
   if (s_.poll->sync_revision != s_.view->sync.mod_revision) {
     s_.poll.reset();
     return decide_race();

@@ -89,9 +89,9 @@ QuorumStep plan_quorum(const model::SyncKey& key, const SyncSetting& in_force,
   if (keeps_promise(key, wanted)) return {What::change_setting};
   // An election asks more first, so that then commits may ask less, or others.
   const Names all = both(key.members, wanted.names);
-  const int raised = std::max({size(all) - wanted.needed,
-                               size(both(all, in_force.names)) - in_force.needed,
-                               key.quorum + size(all) - size(key.members)});
+  const int raised =
+      std::max({size(all) - wanted.needed, size(both(all, in_force.names)) - in_force.needed,
+                key.quorum + size(all) - size(key.members)});
   return {What::write_key, all, std::min(raised, size(all))};
 }
 

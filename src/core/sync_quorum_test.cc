@@ -116,9 +116,9 @@ class Play {
         if (bits >> i & 1U) votes.push_back(key_.members[i]);
       if (static_cast<int>(votes.size()) <= key_.quorum) continue;
       for (const auto& held : old_) {
-        EXPECT_TRUE(std::any_of(held.begin(), held.end(),
-                                [&](const auto& name) { return contains_name(votes, name); }))
-            << text();
+        EXPECT_TRUE(std::any_of(held.begin(), held.end(), [&](const auto& name) {
+          return contains_name(votes, name);
+        })) << text();
       }
     }
   }

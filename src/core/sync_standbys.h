@@ -14,7 +14,8 @@
 ///
 /// What must stay true: every standby named in the `sync` key holds every acknowledged commit. So a
 /// name enters PostgreSQL's synchronous_standby_names first and the key last, and leaves the key
-/// first and PostgreSQL last. In quorum mode that holds of any `quorum` + 1 of them (sync_quorum.h).
+/// first and PostgreSQL last. In quorum mode that holds of any `quorum` + 1 of them
+/// (sync_quorum.h).
 namespace aurum::core {
 
 struct SyncView {

@@ -71,7 +71,7 @@ bool World::begin_operator(const Fault& fault, Node& n) {
     }
     case FaultKind::change_sync_mode:
       // Only what was founded with a quorum comes back to one.
-      return change_sync_mode(fault.detail % 3 == 0                          ? SyncMode::off
+      return change_sync_mode(fault.detail % 3 == 0                       ? SyncMode::off
                               : with_quorum_ && fault.detail / 6 % 3 != 0 ? SyncMode::quorum
                                                                           : SyncMode::on,
                               fault.detail % 2 == 0);

@@ -35,7 +35,10 @@ void World::replicate(Node& n) {
   const bool same = served && streamed && pg.streams_from == from->name;
   const bool reached =
       served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
-  if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) return pg.streams_from.clear();
+  if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) {
+    if (pg.alive && !pg.frozen && !pg.hung) pg.flush();  // a WAL receiver that ends does
+    return pg.streams_from.clear();
+  }
   pg.streaming = true;
   if (!same) pg.streams_from = from->name;
   if (pg.disk_full && pg.wal.end < from->pg.flushed) return kill_server(n);

@@ -301,13 +301,16 @@ model::PgFacts World::observe(const Node& n) const {
   f.synchronous_commit = "on";
   f.slots = pg.slots;
   if (pg.in_recovery) {
-    f.received_lsn = f.replayed_lsn = pg.wal.end;
+    // Both are of what is flushed: nothing else is replayed, and "received" means synced
+    // (PostgreSQL manual, 9.27.4).
+    f.received_lsn = f.replayed_lsn = pg.flushed;
     f.replication_state = pg.streaming ? "streaming" : "";
   } else {
     f.flush_lsn = pg.flushed;
   }
   const auto named = [&](const std::string& s) {
-    return pg.sync_names.find('*') != std::string::npos || pg.sync_names.find(s) != std::string::npos;
+    return pg.sync_names.find('*') != std::string::npos ||
+           pg.sync_names.find(s) != std::string::npos;
   };
   const char* const waited_for = pg.sync_names.starts_with("ANY") ? "quorum" : "sync";
   for (const auto& [name, other] : nodes_) {
@@ -405,13 +408,13 @@ bool World::may_lead(const Node& n, std::uint32_t off) const {
 bool World::has_votes(const Node& n, std::uint32_t off) const {
   const model::SyncKey& sync = store.view().sync;
   if (model::SyncKey{.leader = sync.leader}.matches(n.name)) return true;
-  if (!store.view().config.find("synchronous_mode")->is_string()) return sync.has(n.name);
+  const bool quorum = store.view().config.find("synchronous_mode")->is_string();
+  if (!quorum && !sync.has(n.name)) return false;
   int votes = 0;
   for (const Node* other : order_) {
     const bool ahead = std::pair(other->pg.wal.timeline(), other->pg.wal.end) >
                        std::pair(n.pg.wal.timeline(), n.pg.wal.end);
-    const bool there =
-        (off >> other->index & 1) == 0 && other->pg.data == model::DataDir::ready;
+    const bool there = (off >> other->index & 1) == 0 && other->pg.data == model::DataDir::ready;
     if (!there || ahead || !sync.matches(other->name)) continue;
     if (!sync.has(other->name)) return true;
     ++votes;

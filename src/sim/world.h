@@ -61,8 +61,8 @@ class World {
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
   Duration ttl() const;           ///< in force
-  /// Whether it could be the next leader by what is on the disks and in the store, with the nodes of
-  /// the bits `off` off.
+  /// Whether it could be the next leader by what is on the disks and in the store, with the nodes
+  /// of the bits `off` off.
   bool may_lead(const Node& n, std::uint32_t off) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
@@ -271,7 +271,7 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
-  bool with_quorum_ = false;  ///< so it was founded
+  bool with_quorum_ = false;                 ///< so it was founded
   std::deque<model::SharedView> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last
