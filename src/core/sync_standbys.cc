@@ -104,12 +104,13 @@ std::size_t node_count(const SyncView& view) {
 /// Who has what was acknowledged before the setting in force, which waits for it.
 std::vector<std::string> holders(const SyncView& view) {
   std::vector<std::string> names;
-  if (!view.setting_since) return names;
   for (const auto& [name, member] : view.cluster->members) {
     const model::WalSender* sender = sender_of(*view.facts, name);
     const bool waits =
         sender != nullptr && (sender->sync_state == "sync" || sender->sync_state == "quorum");
-    if (waits && relevant_lsn(*view.facts, *sender) >= *view.setting_since) names.push_back(name);
+    const bool holds =
+        waits && view.setting_since && relevant_lsn(*view.facts, *sender) >= *view.setting_since;
+    if (holds) names.push_back(name);
   }
   return names;
 }
