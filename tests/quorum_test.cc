@@ -27,14 +27,13 @@ class QuorumCommit : public ClusterTest {
       return voters == count && now.value("quorum", -1) == static_cast<int>(count) - 1;
     });
   }
-  std::string answer(const std::string& query) {
-    return need(sql(cluster(), leader(), query));
-  }
+  std::string answer(const std::string& query) { return need(sql(cluster(), leader(), query)); }
 };
 
 TEST_F(QuorumCommit, waits_for_any_one_and_a_killed_leader_loses_nothing) {
   wait_for_voters(2);
-  EXPECT_EQ(answer("SELECT string_agg(DISTINCT sync_state, ' ') FROM pg_stat_replication"), "quorum");
+  EXPECT_EQ(answer("SELECT string_agg(DISTINCT sync_state, ' ') FROM pg_stat_replication"),
+            "quorum");
   EXPECT_EQ(answer("SHOW synchronous_standby_names").substr(0, 7), "ANY 1 (");
   const std::size_t old = leader();
   ASSERT_TRUE(cluster().kill(old, Part::node));

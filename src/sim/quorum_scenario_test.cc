@@ -133,7 +133,7 @@ TEST_F(Quorum, votes_from_before_another_leadership_are_worth_nothing) {
     w().cut_between(late, third);  // so that it waits long for an answer
     w().power_off(old_primary());
     ASSERT_TRUE(w().run_until([&] { return w().leader().empty(); }, seconds(20)));
-    w().run_for(milliseconds(20));
+    w().run_for(milliseconds(5));
     late.watch_stalled = true;
     w().run_for(milliseconds(ms));
     w().stop_agent(second);
