@@ -115,7 +115,7 @@ void Core::decide() {
 void Core::decide_ready() {
   decide_requests();
   if (s_.job) return;
-  // Somebody else ended this founding: the store has it.
+  // The founding has ended, here or by somebody else: the store has it.
   if (s_.facts->founding && s_.bootstrap_backoff.may_try(now_))
     return start_job(PostBootstrap{.only_mark = true});
   if (!running()) return decide_stopped();

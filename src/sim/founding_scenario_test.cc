@@ -13,6 +13,11 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
     for (Node* n : w.nodes()) w.start_agent(*n);
     EXPECT_TRUE(w.run_until_healthy()) << w.describe();
     EXPECT_EQ(w.initdbs, 1);
+    w.run_for(seconds(1));
+    for (Node* n : w.nodes()) {
+      EXPECT_FALSE(n->pg.founding) << w.describe();
+      EXPECT_FALSE(n->said("bootstrap.resume")) << w.describe();
+    }
     EXPECT_TRUE(w.violations.empty()) << w.violations.front() << w.describe();
   }
 }
