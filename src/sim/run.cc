@@ -102,6 +102,7 @@ RunResult run(const RunOptions& options) {
            .dcs = result.shape.dcs(),
            .trace = options.trace,
            .fence = options.fence,
+           .archive = result.shape.archive,
            .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
   if (result.shape.last_may_not_lead) {

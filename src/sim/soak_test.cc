@@ -33,7 +33,7 @@ TEST_P(Soak, no_seed_breaks_a_rule_and_every_cluster_recovers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, Soak, ::testing::Values("async", "sync", "strict"),
+INSTANTIATE_TEST_SUITE_P(Modes, Soak, ::testing::Values("async", "sync", "strict", "archive"),
                          [](const auto& mode) { return std::string(mode.param); });
 
 TEST(Run, the_same_seed_is_the_same_run_to_the_last_event) {

@@ -13,6 +13,9 @@ void World::traffic() {
   for (Node* n : nodes()) replicate(*n);
   acknowledge();
   for (Node* n : nodes()) write(*n);
+  for (Node* n : nodes()) {
+    if (n->pg.writable()) archive(*n, n->pg.flushed);
+  }
 }
 
 Node* World::upstream(const Node& n) {
@@ -34,7 +37,10 @@ void World::replicate(Node& n) {
   const bool same = served && streamed && pg.streams_from == from->name;
   const bool reached =
       served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
-  if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) return pg.streams_from.clear();
+  if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) {
+    pg.streams_from.clear();
+    return restore_wal(n);
+  }
   pg.streaming = true;
   if (!same) pg.streams_from = from->name;
   if (pg.disk_full && pg.wal.end < from->pg.flushed) return kill_server(n);

@@ -24,6 +24,7 @@ World::World(WorldOptions options)
     : random_(options.seed),
       tracing_(options.trace),
       fence_(options.fence),
+      archiving_(options.archive),
       restart_agents_(options.restart_agents) {
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
