@@ -30,8 +30,8 @@ void World::archive(const Node& n, Lsn until) {
     kept->second.end = last.begin;  // its history file comes before its WAL
     for (const auto& [branch, other] : archive_) {
       if (branch != last.branch && other.timeline() == last.timeline)
-        violation(Rule::timeline, fmt::format("{} archives another timeline {}", n.name,
-                                              last.timeline));
+        violation(Rule::timeline,
+                  fmt::format("{} archives another timeline {}", n.name, last.timeline));
     }
   }
   if (n.pg.writable()) until = begin_of_segment(until);

@@ -34,7 +34,7 @@ TEST_F(Archive, a_standby_that_restored_what_the_new_leader_never_had_is_brought
     Node& standby = w().node(sync().members.front());
     Node& other = &standby == &replica(0) ? replica(1) : replica(0);
     old_primary().reaches_store = false;  // the key goes on naming the standby
-    standby.reaches_peers = false;  // nor the archive
+    standby.reaches_peers = false;        // nor the archive
     w().cut_between(other, old_primary());
     w().run_for(seconds(5));
     ASSERT_GT(other.pg.wal.end.value, standby.pg.wal.end.value);

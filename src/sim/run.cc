@@ -101,7 +101,7 @@ RunResult run(const RunOptions& options) {
            .seed = options.seed,
            .dcs = result.shape.dcs(),
            .trace = options.trace,
-           .fence = options.fence,
+           .fence = result.shape.fence,
            .archive = result.shape.archive,
            .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
