@@ -173,7 +173,7 @@ int sim_main(int argc, char** argv) {
   auto* seed = app.add_option("--seed", o.seed, "this one alone")->excludes(seeds);
   app.add_option("--profile", o.profile,
                  "mixed, or parts: async, sync, strict;\nfast, default, patroni; a number of "
-                 "nodes.\nAs in sync-fast-3 (mixed)");
+                 "nodes;\narchive; fence. As in sync-fast-3 (mixed)");
   app.add_option("--faults", o.faults,
                  "none, default, network, store, processes,\ndisk, operators, storm (default)");
   app.add_option("--minutes", o.minutes, "how long faults happen, simulated (1)")

@@ -159,6 +159,7 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
     if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
         if (!n.pg.in_recovery) archived = n.pg.wal;
+        if (!n.pg.in_recovery) archive(n, n.pg.wal.end);  // its last segment too
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
         for (Node* s : nodes()) {

@@ -92,7 +92,7 @@ bool World::page_allows(const Node& n) const {
 
 const char* World::excuse(const Node& n) const {
   // docs/decisions/0006: a machine that was frozen past its deadline is writable from its thaw to
-  // the guard's next look. The commit fence will close that.
+  // the guard's next look. The commit fence closes that.
   if (now_ - n.thawed_at <= kGuardReaction && n.thawed_at.ns >= 0) return "thaw_window";
   // Nobody but a stopped guard could have ended it.
   const Instant guard_on = n.paused_until[static_cast<std::size_t>(Queue::Process::guard)];

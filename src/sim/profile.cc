@@ -14,7 +14,7 @@ const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
           "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
-          "patroni; 1 to 7 nodes. As in sync-fast-3"};
+          "patroni; 1 to 7 nodes; archive; fence. As in sync-fast-3"};
 }
 
 bool take_part(Profile& profile, std::string_view part) {
@@ -28,6 +28,8 @@ bool take_part(Profile& profile, std::string_view part) {
       return true;
     }
   }
+  if (part == "archive" && !profile.archive) return profile.archive = true;
+  if (part == "fence" && !profile.fence) return profile.fence = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
   if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
   return number;
@@ -49,9 +51,10 @@ Result<Profile> parse_profile(std::string_view text) {
 }
 
 std::string Shape::text() const {
-  return fmt::format("{} node{}, {}, {}{}", nodes, nodes == 1 ? "" : "s",
+  return fmt::format("{} node{}, {}, {}{}{}{}", nodes, nodes == 1 ? "" : "s",
                      kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
-                     use_pg_rewind ? ", pg_rewind" : "");
+                     use_pg_rewind ? ", pg_rewind" : "", archive ? ", archive" : "",
+                     fence ? ", fence" : "");
 }
 
 model::Value Shape::dcs() const {
@@ -88,6 +91,8 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   constexpr int kNodes[] = {1, 2, 2, 3, 3, 3, 3, 4, 5, 5};
   shape.nodes = profile.nodes != 0 ? profile.nodes : kNodes[nodes];
   shape.use_pg_rewind = random() % 3 != 0;
+  shape.archive = profile.archive;
+  shape.fence = profile.fence;
   shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
   return shape;
 }

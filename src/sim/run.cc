@@ -102,7 +102,8 @@ RunResult run(const RunOptions& options) {
            .seed = options.seed,
            .dcs = result.shape.dcs(),
            .trace = options.trace,
-           .fence = options.fence,
+           .fence = result.shape.fence,
+           .archive = result.shape.archive,
            .drifting_clocks = options.seed % 2 == 0,
            .restart_agents = true});
   if (result.shape.last_may_not_lead) {

@@ -14,6 +14,9 @@ void World::traffic() {
   for (Node* n : nodes()) replicate(*n);
   acknowledge();
   for (Node* n : nodes()) write(*n);
+  for (Node* n : nodes()) {
+    if (n->pg.writable()) archive(*n, n->pg.flushed);
+  }
 }
 
 Node* World::upstream(const Node& n) {
@@ -37,7 +40,8 @@ void World::replicate(Node& n) {
       served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
   if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) {
     if (pg.alive && !pg.frozen && !pg.hung) pg.flush();  // a WAL receiver that ends does
-    return pg.streams_from.clear();
+    pg.streams_from.clear();
+    return restore_wal(n);
   }
   pg.streaming = true;
   if (!same) pg.streams_from = from->name;

@@ -24,6 +24,7 @@ World::World(WorldOptions options)
     : random_(options.seed),
       tracing_(options.trace),
       fence_(options.fence),
+      archiving_(options.archive),
       restart_agents_(options.restart_agents) {
   const model::Value* mode = options.dcs.find("synchronous_mode");
   with_quorum_ = mode != nullptr && mode->is_string();

@@ -36,9 +36,10 @@ struct Acknowledged {
 struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
-  model::Value dcs;    ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
-  bool trace = false;  ///< fill World::trace
-  bool fence = false;  ///< servers compare the lease page with the clock at every commit
+  model::Value dcs;      ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  bool trace = false;    ///< fill World::trace
+  bool fence = false;    ///< servers compare the lease page with the clock at every commit
+  bool archive = false;  ///< primaries archive what they write, and standbys restore it
   bool drifting_clocks = false;
   bool restart_agents = false;  ///< as a service manager does, when one ended by itself
 };
@@ -156,6 +157,10 @@ class World {
   model::Lsn confirmed(const Node& primary) const;
   Node* upstream(const Node& n);
 
+  // archive.cc
+  void archive(const Node& n, model::Lsn until);
+  void restore_wal(Node& n);
+
   // effects.cc
   bool store_reached(const Node& n) const {
     return n.up && n.reaches_store && !store_cut_ && !store.leaderless();
@@ -272,6 +277,8 @@ class World {
   bool tracing_ = false;
   bool fence_ = false;
   bool with_quorum_ = false;                 ///< so it was founded
+  bool archiving_ = false;
+  std::map<int, Wal> archive_;  ///< by branch: what is there of it, and where it comes from
   std::deque<model::SharedView> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last
