@@ -18,6 +18,7 @@
 #include "backup/pgbackrest_conf.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
+#include "dcs/etcd_version.h"
 #include "fence/protocol.h"
 #include "fence/run_dir.h"
 #include "runtime/clock.h"
@@ -58,6 +59,7 @@ Agent::~Agent() = default;
 
 int Agent::run() {
   watch_signals();
+  if (options_.manager.listens()) asio::co_spawn(io_, service_loop(), asio::detached);
   asio::co_spawn(io_, start(), [this](std::exception_ptr error) {
     if (!error) return;
     try {
@@ -82,6 +84,7 @@ void Agent::watch_signals() {
     watch_signals();
     if (signo == SIGHUP) return reload();
     log_->info("signal", fmt::format("received signal {}", signo));
+    options_.manager.stopping();
     if (backups_) backups_->stop();
     if (!server_) return leave(0, "stopped before it had begun");
     post(core::StopRequested{});
@@ -104,6 +107,7 @@ Task<void> Agent::start() {
   api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
   auto listening = co_await server_->start();
   if (!listening) co_return leave(1, listening.error().text());
+  if (!options_.manager.is_ready()) options_.manager.ready();
 
   auto make_store = [this, base](asio::any_io_executor executor) {
     return dcs::make_etcd_store(std::move(executor), config_.etcd, base, *log_);
@@ -236,6 +240,9 @@ Task<bool> Agent::join_cluster() {
       told = runtime::now();
       log_->warn("dcs.wait", "waiting on etcd: " + cluster.error().text());
     }
+    // The service runs, and is to be left in peace: an etcd that is away is no failed start.
+    options_.manager.status("waiting on etcd");
+    if (!options_.manager.is_ready()) options_.manager.ready();
     co_await guard_without_store();
     pause.expires_after(std::chrono::seconds(1));
     auto [ec] = co_await pause.async_wait(use_task);
@@ -276,7 +283,7 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
 Task<void> Agent::warn_of_old_etcd() {
   const auto version = co_await store_->server_version(seconds(2));
   if (!version) co_return;
-  if (const auto warning = etcd_version_warning(*version); !warning.empty())
+  if (const auto warning = dcs::etcd_version_warning(*version); !warning.empty())
     log_->warn("etcd.version", warning);
 }
 
@@ -405,6 +412,16 @@ Task<std::optional<model::PeerStatus>> Agent::ask_peer(std::string api_url) {
 void Agent::wake() { post(core::Tick{runtime::wall_now()}); }
 
 void Agent::reload() {
+  options_.manager.reloading();
+  read_config_again();
+  options_.manager.ready();
+}
+
+void Agent::read_config_again() {
+  // There is nothing yet that could take it, only a wait for the store.
+  if (!server_)
+    return log_->warn("reload",
+                      "not read again: etcd was not reached yet (hint: restart the agent)");
   const model::Loaded loaded = model::load_config(options_.config_path, options_.env);
   for (const auto& finding : loaded.findings) log_->warn("config", finding.text());
   if (!loaded.config)

@@ -20,6 +20,7 @@
 #include "agent/startup.h"
 #include "base/version.h"
 #include "model/config.h"
+#include "model/passwords.h"
 #include "runtime/environment.h"
 #include "runtime/log.h"
 #include "runtime/run_alone.h"
@@ -91,7 +92,8 @@ bool check_machine(const model::LocalConfig& config, const std::string& source,
     return false;
   }
   auto findings = runtime::run_alone(preflight(config, source, true));
-  std::ranges::move(check_passwords(config, runtime::environment()), std::back_inserter(findings));
+  std::ranges::move(model::check_passwords(config, runtime::environment()),
+                    std::back_inserter(findings));
   for (const auto& finding : findings) {
     const bool error = finding.level == model::Finding::Level::error;
     log.log(error ? runtime::Level::critical : runtime::Level::warning, "start", finding.text());
@@ -109,7 +111,7 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
     };
     boost::asio::io_context io;
     add(check_advertised(*loaded.config, source));
-    add(check_passwords(*loaded.config, runtime::environment()));
+    add(model::check_passwords(*loaded.config, runtime::environment()));
     add(runtime::run_alone(io, preflight(*loaded.config, source, listen_ports)));
     if (!has_error(loaded.findings))
       add(runtime::run_alone(io, check_store_reachable(io.get_executor(), *loaded.config, source,
@@ -123,6 +125,7 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
 
 int run_agent(const std::string& config_path) {
   AgentOptions options;
+  options.manager = runtime::ServiceManager::from_environment();
   options.config_path = config_path;
   options.env = runtime::environment();
   std::error_code ec;

@@ -14,10 +14,4 @@ Result<fence::RunDir> run_dir_of(const model::LocalConfig& config);
 /// One line each on standard error.
 void print_findings(const model::Loaded& loaded);
 
-/// Passwords that everybody knows, because the quick start ships them: each begins with
-/// "development-". They are an error unless AURUM_DEVELOPMENT=1 says that this is no production,
-/// and then one warning.
-std::vector<model::Finding> check_passwords(const model::LocalConfig& config,
-                                            const model::Environment& env);
-
 }  // namespace aurum::agent

@@ -13,6 +13,7 @@
 #include "backup/commands.h"
 #include "backup/run_deadline.h"
 #include "cli/ctl.h"
+#include "cli/doctor.h"
 #include "cli/help.h"
 #include "cli/restore.h"
 #include "cli/restore_copy.h"
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   if (command == "health") return agent::health_main(argc - 1, argv + 1);
   if (command == "run") return agent::run_main(argc - 1, argv + 1);
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
+  if (command == "doctor") return cli::doctor_main(argc - 1, argv + 1);
   if (command == "guard") return guard_main(argc - 1, argv + 1);
   if (command == "backup" && cli::is_restore_trial(argc - 1, argv + 1))
     return cli::restore_trial_main(argc - 1, argv + 1);

@@ -75,15 +75,6 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
   }
 }
 
-/// With the stack of the folder, which nobody else works on meanwhile.
-int on_stack(const StackOptions& options, int (*work)(Cluster&, const StackOptions&)) {
-  auto cluster = Cluster::open(options.dir);
-  if (!cluster) return report(cluster.error());
-  const Lock lock(cluster->plan().dir / "lock");
-  if (!lock.held()) return report(busy());
-  return work(*cluster, options);
-}
-
 int kill(Cluster& cluster, const StackOptions& options) {
   const auto who = victim(cluster, options);
   if (!who) return report(who.error());
@@ -164,6 +155,14 @@ int start(Cluster& cluster, const StackOptions& options) {
 }
 
 }  // namespace
+
+int on_stack(const StackOptions& options, int (*work)(Cluster&, const StackOptions&)) {
+  auto cluster = Cluster::open(options.dir);
+  if (!cluster) return report(cluster.error());
+  const Lock lock(cluster->plan().dir / "lock");
+  if (!lock.held()) return report(busy());
+  return work(*cluster, options);
+}
 
 int run_kill(const StackOptions& options) { return on_stack(options, kill); }
 int run_stop(const StackOptions& options) { return on_stack(options, stop); }
