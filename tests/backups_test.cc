@@ -311,7 +311,7 @@ TEST_F(Backups, give_way_to_a_restore_of_the_cluster_and_go_on_behind_it) {
   EXPECT_TRUE(std::ranges::any_of(interrupted, [](const json& run) {
     return run.value("interrupted", false);
   })) << interrupted;
-  // The one that was cut off is due again at once.
+  ask_for_incr();
   wait_for_good("incr", before);
   EXPECT_EQ(step(), "done") << "nobody has confirmed yet";
   EXPECT_EQ(aurum_restore("--confirm --yes"), 0);
