@@ -43,14 +43,8 @@ class RemoteRepository : public testing::Backup {
   /// Both nodes have it; `program`: pgBackRest.
   void use(const model::BackupRepository& repository, const std::string& program) {
     for (auto* node : {&one_, &two_}) {
-      auto& backup = *node->config.aurum.backup;
-      backup.repositories = {repository};
-      backup.program = program;
-      const auto written = write_pgbackrest_conf(node->config, {});
-      ASSERT_TRUE(written) << written.error().text();
-      auto commands = archive_commands(backup, testing::aurum_program(), root_ / "run");
-      node->config.pg.archive_command = commands.archive_command;
-      node->config.pg.restore_command = commands.restore_command;
+      node->config.aurum.backup->repositories = {repository};
+      use_program(*node, program);
     }
   }
   std::string wait_for_file(const fs::path& file) {

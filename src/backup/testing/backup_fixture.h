@@ -77,6 +77,16 @@ class Backup : public pg::testing::PostgresSystem {
     const auto written = write_pgbackrest_conf(node.config, {});
     ASSERT_TRUE(written) << written.error().text();
   }
+  /// Another pgBackRest, also for the archive.
+  void use_program(pg::testing::Node& node, const std::string& program) {
+    auto& backup = *node.config.aurum.backup;
+    backup.program = program;
+    const auto written = write_pgbackrest_conf(node.config, {});
+    ASSERT_TRUE(written) << written.error().text();
+    auto commands = archive_commands(backup, aurum_program(), root_ / "run");
+    node.config.pg.archive_command = commands.archive_command;
+    node.config.pg.restore_command = commands.restore_command;
+  }
   fs::path repository() const { return root_ / "repository"; }
   fs::path hang() const { return root_ / "hang"; }
   fs::path environment() const { return root_ / "environment"; }
