@@ -44,7 +44,8 @@ class Founding : public ::testing::Test {
         << log();
     EXPECT_EQ(get_key(cluster(), "initialize").value_or(""),
               sql(cluster(), 0, "SELECT system_identifier FROM pg_control_system()").value_or("?"));
-    EXPECT_FALSE(std::filesystem::exists(cluster().data_of(0) / "aurum.founding"));
+    wait_until("the end of the mark",
+               [&] { return !std::filesystem::exists(cluster().data_of(0) / "aurum.founding"); });
     EXPECT_EQ(line_count(script_output(cluster(), "runs")), 2U);
   }
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "model/decode.h"
+#include "model/restore.h"
 
 namespace aurum::backup {
 
@@ -11,7 +12,8 @@ using model::int_at, model::Value;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kKinds{"stanza", "full", "diff", "incr", "verify"};
+constexpr std::array<std::string_view, 6> kKinds{"stanza", "full",   "diff",
+                                                 "incr",   "verify", "restore_test"};
 /// An error of pgBackRest can be pages long; the store is no place for them.
 constexpr std::size_t kErrorLength = 400;
 
@@ -40,9 +42,18 @@ std::optional<RunKind> parse_run_kind(std::string_view text) {
 }
 
 void ClusterBackups::add(Run run) {
-  if (run.error.size() > kErrorLength) run.error.resize(kErrorLength);
   failures = run.ok() ? 0 : failures + 1;
   if (run.ok()) good[run.kind] = run;
+  remember(std::move(run));
+}
+
+void ClusterBackups::add_stopped(Run run) {
+  run.interrupted = true;
+  remember(std::move(run));
+}
+
+void ClusterBackups::remember(Run run) {
+  if (run.error.size() > kErrorLength) run.error.resize(kErrorLength);
   recent.push_back(std::move(run));
   if (recent.size() > kRecentRuns) recent.erase(recent.begin());
 }
@@ -97,6 +108,7 @@ std::string encode(const LockHolder& holder) {
   out.set("kind", to_string(holder.kind));
   out.set("started", holder.started);
   if (holder.percent >= 0) out.set("percent", holder.percent);
+  if (!holder.doing.empty()) out.set("doing", holder.doing);
   return model::to_json(out);
 }
 
@@ -105,11 +117,11 @@ std::optional<LockHolder> decode_lock_holder(std::string_view text) {
   const auto kind = parse_run_kind(model::string_at(tree, "kind"));
   // A lock that is not understood is a lock all the same.
   const auto* percent = tree.find("percent");
-  return LockHolder{
-      .node = model::string_at(tree, "node"),
-      .kind = kind.value_or(RunKind::incr),
-      .started = int_at(tree, "started"),
-      .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1};
+  return LockHolder{.node = model::string_at(tree, "node"),
+                    .kind = kind.value_or(RunKind::incr),
+                    .started = int_at(tree, "started"),
+                    .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1,
+                    .doing = model::string_at(tree, "doing")};
 }
 
 std::string encode(const BackupNode& node) {
@@ -149,8 +161,15 @@ BackupKeys decode_backup_keys(const std::vector<model::KeyValue>& keys) {
       out.state.revision = kv.mod_revision;
     } else if (kv.key == kLockKey) {
       out.lock = decode_lock_holder(kv.value);
+    } else if (kv.key == kRestoreTestKey) {
+      out.trials = decode_trial_state(kv.value);
+      out.trials.revision = kv.mod_revision;
+    } else if (kv.key == kTrialLockKey) {
+      out.trial_lock = decode_lock_holder(kv.value);
     } else if (kv.key == kRestoreKey) {
-      out.restoring = true;
+      const auto restore = model::decode_restore(kv.value);
+      out.restoring = !restore || (restore->step != model::RestoreStep::done &&
+                                   restore->step != model::RestoreStep::confirm);
     } else if (kv.key.starts_with(kNodesKey)) {
       if (auto node = decode_backup_node(kv.value))
         out.nodes[kv.key.substr(kNodesKey.size())] = std::move(*node);

@@ -117,6 +117,10 @@ int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
     auto out = model::parse_json(catalogue_json(*catalogue, backup.stanza)).value();
     out.set("schedule",
             keys ? schedule_value(backup.schedule, config.scope, *keys, now) : model::Value());
+    if (keys) {
+      add_proofs(out, *keys);
+      out.set("restore_test", trials_value(backup.schedule, config.scope, *keys, now));
+    }
     fmt::print("{}\n", model::to_json_pretty(out));
   } else {
     fmt::print("{}\n{}", render_catalogue(*catalogue, backup.stanza),

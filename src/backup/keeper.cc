@@ -50,7 +50,13 @@ Keeper::Keeper(Setting setting, dcs::Store& store, runtime::Logger& log)
       store_(store),
       log_(log),
       timer_(setting_.executor),
-      server_(setting_.executor, setting_.program, log) {}
+      server_(setting_.executor, setting_.program, log),
+      trials_({.executor = setting_.executor,
+               .program = setting_.program,
+               .config_file = setting_.config_file,
+               .run_dir = setting_.run_dir,
+               .look = setting_.look},
+              store, log) {}
 
 void Keeper::spawn(const std::string& name, Task<void> task) {
   if (!busy_.emplace(name, true).second) return;
@@ -83,6 +89,7 @@ void Keeper::reconfigure() {
 void Keeper::stop() {
   stopped_ = true;
   if (run_cancel_) run_cancel_->emit(asio::cancellation_type::terminal);
+  trials_.stop();
   server_.stop();
 }
 
@@ -100,6 +107,7 @@ void Keeper::tick() {
       (view.keys.restoring || (!leader.empty() && leader != run_leader_)))
     run_cancel_->emit(asio::cancellation_type::terminal);
   consider_run(view);
+  trials_.consider(view, sources(view, RunKind::restore_test));
 }
 
 // pgbackrest.conf as the roles are
@@ -179,6 +187,8 @@ std::vector<Source> Keeper::sources(const AgentView& view, RunKind kind) const {
   for (const auto& [name, member] : cluster.members) {
     Source source{.name = name, .leader = name == leader->name};
     source.position = member.xlog_location.value_or(model::Lsn{});
+    source.synchronous =
+        std::ranges::find(cluster.sync.members, name) != cluster.sync.members.end();
     const auto node = view.keys.nodes.find(name);
     const bool running = member.state == model::PgState::running;
     const bool ours = node != view.keys.nodes.end() && running;
@@ -187,6 +197,7 @@ std::vector<Source> Keeper::sources(const AgentView& view, RunKind kind) const {
     const bool reaches =
         leader_reached && node != view.keys.nodes.end() && !node->second.host.empty();
     source.able = ours && (source.leader || !is_backup(kind) || (follows && reaches));
+    source.comes = !source.able && !source.leader && reaches;
     out.push_back(std::move(source));
   }
   return out;

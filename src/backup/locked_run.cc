@@ -6,6 +6,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "backup/run_deadline.h"
 #include "runtime/clock.h"
 
 namespace aurum::backup {
@@ -13,6 +14,8 @@ namespace aurum::backup {
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr const char* kStopped = "it was stopped";
 
 /// What pgBackRest does in one run.
 class Work {
@@ -122,7 +125,7 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   std::optional<Run> run = Run{.kind = what.kind,
                                .node = what.node,
                                .started = lock->state().running->started,
-                               .error = "it was stopped",
+                               .error = kStopped,
                                .interrupted = true};
   try {
     auto end = co_await (work() || lock->keep([&](Instant until) { deadline->move_to(until); },
@@ -134,9 +137,16 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
     if (run && !run->ok() && runtime::now() >= lock->deadline()) run->interrupted = true;
   } catch (const std::exception&) {  // both were cancelled
   }
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  const bool stopped =
+      run && !run->ok() && cancellation.cancelled() != asio::cancellation_type::none;
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   if (run) run->ended = runtime::wall_now_s();
-  auto finished = co_await lock->finish(run);
+  if (stopped) {
+    run->error = kStopped;
+    run->interrupted = true;
+  }
+  auto finished = co_await lock->finish(run, stopped);
   if (!run) co_return fail(Code::exists, "another backup has made it needless");
   if (!finished && run->ok()) {
     run->error = finished.error().text();

@@ -3,7 +3,10 @@
 //
 // What must stay true: initdb runs only in the node that created `initialize`, while the store
 // knows no system identifier and no leader, and only into an empty directory (F17). A directory
-// whose founding did not end is never led without its roles (sim/cut_short_scenario_test.cc).
+// whose founding did not end is never led without its roles, nor started as a standby: the mark of
+// it goes when the store has the cluster's identity, and not before
+// (sim/cut_short_scenario_test.cc:
+// a_cluster_that_was_never_registered_survives_the_loss_of_its_lock).
 
 #include <fmt/format.h>
 
@@ -50,8 +53,8 @@ void Core::decide_bootstrap() {
   decide_clone();
 }
 
-/// What initdb made here has not got its roles yet, as far as anybody knows. Should another agent
-/// have led it since, the store knows its system identifier.
+/// What initdb made here has not got its roles yet, or the store has not got its identity, as far
+/// as anybody knows. Should another agent have led it since, the store has.
 bool Core::founding_unfinished() const {
   const model::PgFacts& facts = *s_.facts;
   const auto& initialize = s_.view->initialize;

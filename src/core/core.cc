@@ -106,6 +106,11 @@ void Core::decide() {
   // killed by it.
   if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
   if (s_.view->restore && decide_restore()) return;
+  // The founding has ended, here or by somebody else: the store has it.
+  const bool marked =
+      s_.facts->founding && !s_.bootstrapping && s_.facts->data_dir == DataDir::ready;
+  if (marked && !founding_unfinished() && s_.bootstrap_backoff.may_try(now_))
+    return start_job(PostBootstrap{.only_mark = true});
   if (s_.dynamic.pause) return decide_paused();
   if (s_.bootstrapping || s_.facts->data_dir != DataDir::ready || founding_unfinished())
     return decide_bootstrap();
@@ -115,9 +120,6 @@ void Core::decide() {
 void Core::decide_ready() {
   decide_requests();
   if (s_.job) return;
-  // Somebody else ended this founding: the store has it.
-  if (s_.facts->founding && s_.bootstrap_backoff.may_try(now_))
-    return start_job(PostBootstrap{.only_mark = true});
   if (!running()) return decide_stopped();
   if (!accepting()) return decide_silent();
   decide_running();

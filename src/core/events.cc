@@ -31,13 +31,8 @@ bool ends_server(const std::optional<Running>& job) {
 }  // namespace
 
 void Core::tell_unsupported() {
-  const std::pair<bool, bool> now(s_.dynamic.synchronous_mode == model::SyncMode::quorum,
-                                  s_.dynamic.standby_cluster.has_value());
-  const auto told = std::exchange(told_unsupported_, now);
-  // Every named standby has every commit, which is more than a quorum asks: safe, and slower.
-  if (now.first && !told.first)
-    warn("config", "synchronous_mode quorum is run like on: every chosen standby is waited for");
-  if (now.second && !told.second)
+  const bool told = std::exchange(told_unsupported_, s_.dynamic.standby_cluster.has_value());
+  if (told_unsupported_ && !told)
     warn("config",
          "standby_cluster is not supported yet: it is ignored, and this cluster is run as an "
          "ordinary one (hint: remove it with ctl edit-config -s standby_cluster=null)");
@@ -148,6 +143,9 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     if (write.what == "member") published_member_.reset();
     if (write.what == "sync") s_.sync_unsettled = true;
     if (write.what == "initialize") s_.initialize_unsettled = true;
+    // Its lease is gone: looked at now, and not when the next keepalive is due, it is replaced
+    // (store_failures_scenario_test: a_write_refused_for_its_lease_brings_a_new_one_at_once).
+    if (result.error().code == Code::rejected) emit(HoldLease{s_.timing.ttl});
     emit(ReadDcs{});  // with an unknown outcome only a read can tell
     return;
   }
@@ -177,6 +175,10 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
   } else if (write.what == "finish bootstrap") {
     if (result->succeeded) {
       s_.bootstrapping = s_.initdb_here = false;
+      auto view = std::make_shared<model::ClusterView>(*s_.view);
+      view->initialize = s_.facts->system_identifier;  // before the store shows it
+      s_.view = std::move(view);
+      s_.bootstrap_backoff.reset();
       info("bootstrap.done", "initialized a new cluster");
       call_back("on_start", model::Role::primary);
     }

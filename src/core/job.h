@@ -20,9 +20,10 @@ using JobId = std::uint64_t;
 /// initdb into the empty data directory (or the custom bootstrap method). Result: Initialized.
 struct InitDb {};
 /// Roles, passwords and the user's post_bootstrap script, on the running new primary.
-/// At its end the directory's mark of an unfinished founding goes.
 struct PostBootstrap {
-  bool only_mark = false;  ///< the store has this cluster already: no more than that
+  /// Nothing but the directory's mark of an unfinished founding, which goes: the store has this
+  /// cluster.
+  bool only_mark = false;
 };
 /// Fills the empty data directory from one of `sources` by create_replica_methods.
 struct Clone {

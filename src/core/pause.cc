@@ -80,10 +80,12 @@ void Core::leave_maintenance() {
   // The lock was lost during the pause, and nobody may have taken it: this server has every row, so
   // it goes on (maintenance_scenario_test).
   if (!s_.lead.held && mine && !s_.view->leader && is_primary()) return;
-  info("pause.end", "no longer paused");
+  const bool was_paused = mine || s_.page == PageState::maintenance;
+  if (was_paused) info("pause.end", "no longer paused");
   if (s_.lead.held) return set_page(PageState::leased, s_.lead.epoch, s_.lead.deadline);
   if (!running() && !s_.job) return set_page(PageState::idle);
-  lose_leadership("the pause ended, and I do not hold the lock");
+  lose_leadership(was_paused ? "the pause ended, and I do not hold the lock"
+                             : "PostgreSQL is a primary here, and I do not hold the lock");
 }
 
 /// The page says something else by now: others may lead.

@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   std::string seeds = "1..1000";
-  std::optional<std::uint64_t> seed;
+  std::string seed;
   std::string profile = "mixed";
   std::string faults = "default";
   double minutes = 1;
@@ -37,14 +37,15 @@ int wrong(const Error& error) {
   return 2;
 }
 
+std::optional<std::uint64_t> number(std::string_view digits) {
+  std::uint64_t value = 0;
+  const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (bad != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
 /// "1..1000", or one number N for 1..N.
 Result<std::pair<std::uint64_t, std::uint64_t>> parse_seeds(const std::string& text) {
-  const auto number = [](std::string_view digits) -> std::optional<std::uint64_t> {
-    std::uint64_t value = 0;
-    const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (bad != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
-    return value;
-  };
   const auto dots = text.find("..");
   const auto first = dots == std::string::npos ? 1 : number(text.substr(0, dots));
   const auto last = number(dots == std::string::npos ? text : text.substr(dots + 2));
@@ -69,9 +70,18 @@ Result<sim::RunOptions> run_options(const Options& o) {
 
 /// One seed, told in full.
 int run_one(sim::RunOptions options, const Options& o) {
-  options.seed = *o.seed;
+  const auto seed = number(o.seed);
+  if (!seed) return wrong({Code::invalid, fmt::format("'{}' is no seed", o.seed), {}});
+  options.seed = *seed;
   options.trace = !o.trace.empty() && !o.shrink;
   sim::RunResult result = sim::run(options);
+  for (const int left_out : options.without) {
+    if (left_out >= 0 && left_out < static_cast<int>(result.plan.size())) continue;
+    return wrong({Code::invalid,
+                  fmt::format("--without {}: the plan of seed {} has {} faults, from 0 on",
+                              left_out, options.seed, result.plan.size()),
+                  {}});
+  }
   if (o.shrink && !result.violations.empty()) {
     const auto before = result.plan.size() - options.without.size();
     options = shrink(options, result);
@@ -159,11 +169,11 @@ int sim_main(int argc, char** argv) {
       "  aurum sim --seed 7 --trace 7.trace           one run, told in full\n"
       "  aurum explain 7.trace --html 7.html\n"
       "  aurum sim --seed 7 --shrink                  its fewest faults that still fail\n");
-  app.add_option("--seeds", o.seeds, "FIRST..LAST, or a number of them (1..1000)");
-  auto* seed = app.add_option("--seed", o.seed, "this one alone");
+  auto* seeds = app.add_option("--seeds", o.seeds, "FIRST..LAST, or a number of them (1..1000)");
+  auto* seed = app.add_option("--seed", o.seed, "this one alone")->excludes(seeds);
   app.add_option("--profile", o.profile,
                  "mixed, or parts: async, sync, strict;\nfast, default, patroni; a number of "
-                 "nodes.\nAs in sync-fast-3 (mixed)");
+                 "nodes;\narchive; fence. As in sync-fast-3 (mixed)");
   app.add_option("--faults", o.faults,
                  "none, default, network, store, processes,\ndisk, operators, storm (default)");
   app.add_option("--minutes", o.minutes, "how long faults happen, simulated (1)")
@@ -182,7 +192,7 @@ int sim_main(int argc, char** argv) {
   }
   const auto options = run_options(o);
   if (!options) return wrong(options.error());
-  return o.seed ? run_one(*options, o) : run_many(*options, o);
+  return seed->count() > 0 ? run_one(*options, o) : run_many(*options, o);
 }
 
 }  // namespace aurum::lab

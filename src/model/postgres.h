@@ -65,7 +65,7 @@ enum class DataDir {
 /// One observation of the local PostgreSQL.
 struct PgFacts {
   DataDir data_dir = DataDir::empty;
-  bool founding = false;       ///< made by an initdb of ours, and its roles may be missing yet
+  bool founding = false;       ///< made by an initdb of ours: roles, or the store, may lack yet
   bool process_alive = false;  ///< a postmaster works on our data directory
   int pid = 0;
   bool accepting = false;  ///< it answered the probe query in time

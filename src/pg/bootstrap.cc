@@ -210,11 +210,19 @@ Task<Status> Postgres::post_bootstrap() {
   }
   auto made = co_await make_roles(**session);
   if (!made) co_return made;
-  auto ended = co_await end_founding();
-  co_return ended;
+  auto closed = co_await close_door();
+  co_return closed;
 }
 
 Task<Status> Postgres::end_founding() {
+  auto closed = co_await close_door();
+  if (!closed) co_return closed;
+  auto ended = co_await runtime::in_pool(
+      pool_, [dir = config_->pg.data_dir] { return pg::end_founding(dir); });
+  co_return ended;
+}
+
+Task<Status> Postgres::close_door() {
   const auto dir = config_->pg.data_dir;
   auto closed = co_await runtime::in_pool(
       pool_, [file = config_dir() / "pg_hba.conf", mode = file_mode(dir)]() -> Result<bool> {
@@ -228,8 +236,7 @@ Task<Status> Postgres::end_founding() {
     auto told = launcher_.signal(server->file.pid, SIGHUP);
     if (!told) co_return told;
   }
-  auto ended = co_await runtime::in_pool(pool_, [dir] { return pg::end_founding(dir); });
-  co_return ended;
+  co_return Status{};
 }
 
 Task<Status> Postgres::make_roles(Session& session) {

@@ -186,7 +186,8 @@ Status mark_complete(const fs::path& data_dir) {
 }
 
 Status begin_founding(const fs::path& data_dir) {
-  auto written = write_file(data_dir / kFounding, "post_bootstrap has not ended\n", 0600);
+  auto written =
+      write_file(data_dir / kFounding, "the store does not know this cluster yet\n", 0600);
   if (!written) return fail(written.error());
   return {};
 }

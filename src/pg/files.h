@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 /// A directory with this file holds a clone, initdb or rewind of ours that did not end.
 inline constexpr const char* kMarker = "aurum.incomplete";
-/// A directory with this file was made by an initdb of ours, or the custom method, and
-/// post_bootstrap did not end in it.
+/// A directory with this file was made by an initdb of ours, or the custom method, and the store
+/// does not know it yet.
 inline constexpr const char* kFounding = "aurum.founding";
 /// Where initdb and pg_basebackup work: both refuse a directory with anything in it, so also one
 /// with the marker.

@@ -68,10 +68,10 @@ class Postgres {
   /// empty directory; success one that is marked as being founded.
   Task<Result<std::string>> initdb(model::DynamicConfig dynamic);
   /// The user's post_bootstrap command, then roles, passwords and grants, on the running new
-  /// primary. Ends the founding at last; cut off before that it can be run again, and then so is
-  /// the user's command.
+  /// primary. It can be run again while the founding has not ended, and then so is the user's
+  /// command.
   Task<Status> post_bootstrap();
-  /// Removes the mark that initdb() leaves for post_bootstrap() (PgFacts::founding).
+  /// Removes the mark that initdb() leaves (PgFacts::founding): the store knows this cluster.
   Task<Status> end_founding();
   /// One sentence for each login of the configuration that the running server does not have, or not
   /// with the right it needs: a cluster that was adopted and not made here may lack them.
@@ -186,6 +186,7 @@ class Postgres {
   Task<Status> run_initdb(std::filesystem::path staging);
   Task<Status> run_custom_bootstrap();
   Task<Status> make_roles(Session& session);
+  Task<Status> close_door();  ///< the superuser's way in without a password, while it was made
   Task<Status> make_role(Session& session, model::Login login, std::string attributes);
   Task<Status> prepare_empty_dir(std::string what);
   Task<Status> basebackup(model::Upstream source, Progress progress);

@@ -50,7 +50,9 @@ TEST_F(PostgresSystem, a_new_cluster_a_replica_a_failover_and_the_old_primary_co
   EXPECT_EQ(replica.primary_conninfo_port, one_.config.pg.port());
   EXPECT_EQ(replica.primary_slot_name, "node_2");
   EXPECT_EQ(replica.timeline, 1U);
-  auto primary = probe_until(one_, [](const auto& f) { return f.senders.size() == 1; });
+  auto primary = probe_until(one_, [](const auto& f) {
+    return f.senders.size() == 1 && f.slots.size() == 1 && f.slots[0].active;
+  });
   ASSERT_EQ(primary.senders.size(), 1U);
   EXPECT_EQ(primary.senders[0].application_name, "node-2");
   EXPECT_EQ(primary.senders[0].usename, "replicator");

@@ -113,9 +113,8 @@ TEST_F(Founding, what_another_node_made_meanwhile_is_not_given_a_second_cluster)
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 
-// Seeds 3386, 4862 (storm): its roles were made, nobody was told, and its next agent could only
-// start it as a standby, whose promotion failed: then no store knew it, and no pg_control said
-// "primary".
+// Seeds 3386, 4862 (storm): its roles were made, nobody was told, and its next agent started it as
+// a standby, whose promotion failed: then no store knew it, and no pg_control said "primary".
 TEST_F(Founding, a_cluster_that_was_never_registered_survives_a_failed_promotion) {
   World w({.nodes = 1, .dcs = dcs({{"ttl", 30}})});
   Node& n = *w.nodes().front();
@@ -129,10 +128,33 @@ TEST_F(Founding, a_cluster_that_was_never_registered_survives_a_failed_promotion
   n.stale = 30;
   n.pg.late_promotions = 1;
   w.start_agent(n);
-  ASSERT_TRUE(w.run_until([&] { return n.pg.accepting && n.pg.in_recovery; }, seconds(10)));
+  w.run_for(seconds(5));
   n.stale = 0;
   EXPECT_TRUE(w.run_until_healthy(seconds(120))) << w.describe();
   EXPECT_TRUE(w.violations.empty()) << w.violations.front();
+}
+
+// Seed 200879: its roles were made, and its lock was lost before the store had its identity. Then
+// it was started as a standby, and what it had been was known to that agent only.
+TEST_F(Founding, a_cluster_that_was_never_registered_survives_the_loss_of_its_lock) {
+  for (const bool power : {true, false}) {
+    World w({.nodes = 1, .dcs = dcs({{"ttl", 30}})});
+    Node& n = *w.nodes().front();
+    w.start_agent(n);
+    ASSERT_TRUE(w.run_until([&] { return n.pg.roles; }, seconds(10)));
+    w.expire_lease(n);
+    const auto given_up = [&] { return !n.pg.alive && !n.core->state().bootstrapping; };
+    ASSERT_TRUE(w.run_until(given_up, seconds(2)));
+    n.reaches_store = false;
+    w.run_for(seconds(2));
+    power ? w.power_off(n) : w.kill_agent(n);
+    w.run_for(seconds(20));
+    n.reaches_store = true;
+    power ? w.power_on(n) : w.start_agent(n);
+    EXPECT_TRUE(w.run_until_healthy(seconds(120))) << w.describe();
+    EXPECT_EQ(w.initdbs, 1);
+    EXPECT_TRUE(w.violations.empty()) << w.violations.front();
+  }
 }
 
 // Led by another agent before we came (Patroni, by hand): the mark goes, and nothing else happens.

@@ -16,6 +16,10 @@ constexpr Duration kCallTimeout = milliseconds(1500);
 /// etcd's password hash is slow on purpose.
 constexpr Duration kLoginLeast = milliseconds(60), kLoginMost = milliseconds(300);
 
+Duration lease_beat(const Node& n) {
+  return std::max<Duration>(n.lease_ttl / 4, milliseconds(300));
+}
+
 }  // namespace
 
 template <class AtStore, class Then>
@@ -88,6 +92,8 @@ void World::run(Node& n, const WriteDcs& w) {
 
 void World::run(Node& n, const HoldLease& hold) {
   n.lease_wanted = hold.ttl;
+  // The one it has, if it is still there.
+  if (n.lease != 0 && n.lease_ttl == hold.ttl) return keep_lease(n, n.lease, Duration{0});
   grant_lease(n);
 }
 
@@ -102,13 +108,13 @@ void World::grant_lease(Node& n) {
         n.lease = *lease;
         n.lease_ttl = ttl;
         step(n, LeaseGranted{n.lease, sent, ttl});
-        keep_lease(n, n.lease);
+        keep_lease(n, n.lease, lease_beat(n));
       });
 }
 
-void World::keep_lease(Node& n, model::LeaseId lease) {
-  at_agent(n, std::max<Duration>(n.lease_ttl / 4, milliseconds(300)), [this, &n, lease] {
-    if (n.lease != lease) return;
+void World::keep_lease(Node& n, model::LeaseId lease, Duration in) {
+  at_agent(n, in, [this, &n, lease, turn = ++n.lease_turn] {
+    if (n.lease != lease || n.lease_turn != turn) return;
     auto kept = std::make_shared<bool>(false);
     call_store(
         n, Queue::Process::loop,
@@ -121,7 +127,7 @@ void World::keep_lease(Node& n, model::LeaseId lease) {
             return grant_lease(n);
           }
           if (answered) step(n, LeaseKept{lease, sent});
-          keep_lease(n, lease);
+          keep_lease(n, lease, lease_beat(n));
         });
   });
 }
@@ -263,10 +269,12 @@ void World::run(Node& n, const Exit& exit) {
   n.renewing = {};
   ++n.renewal;
   // Not at once: this runs inside the core's own step.
-  at_agent(n, Duration{0}, [this, &n] { kill_agent(n); });
-  if (!restart_agents_) return;
-  at(seconds(3), [this, &n, life = n.life + 1] {
-    if (n.up && n.member && !n.core && n.life == life) start_agent(n);
+  at_agent(n, Duration{0}, [this, &n] {
+    kill_agent(n);
+    if (!restart_agents_) return;
+    at(seconds(3), [this, &n, life = n.life] {
+      if (n.up && n.member && !n.core && n.life == life) start_agent(n);
+    });
   });
 }
 

@@ -13,8 +13,29 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
     for (Node* n : w.nodes()) w.start_agent(*n);
     EXPECT_TRUE(w.run_until_healthy()) << w.describe();
     EXPECT_EQ(w.initdbs, 1);
+    w.run_for(seconds(1));
+    for (Node* n : w.nodes()) {
+      EXPECT_FALSE(n->pg.founding) << w.describe();
+      EXPECT_FALSE(n->said("bootstrap.resume")) << w.describe();
+    }
     EXPECT_TRUE(w.violations.empty()) << w.violations.front() << w.describe();
   }
+}
+
+TEST(Cluster, one_that_is_founded_in_a_pause_is_founded_to_the_end) {
+  model::Value dcs = model::Value::object();
+  dcs.set("pause", true);
+  World w({.nodes = 1, .dcs = dcs});
+  Node& n = *w.nodes().front();
+  w.start_agent(n);
+  ASSERT_TRUE(w.run_until_healthy()) << w.describe();
+  w.run_for(seconds(1));
+  EXPECT_FALSE(n.pg.founding);
+  w.request(n, Request{1, RestartRequest{}});
+  w.run_for(seconds(3));
+  ASSERT_EQ(n.replies.size(), 1u);
+  EXPECT_EQ(n.replies.front().status, 200) << n.replies.front().text;
+  EXPECT_TRUE(w.violations.empty()) << w.violations.front();
 }
 
 TEST(Cluster, a_restart_asked_for_during_the_founding_is_refused) {

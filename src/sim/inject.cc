@@ -322,6 +322,7 @@ void World::heal_node(Node& n) {
   if (n.up) pg.lied_since.reset();
   if (pg.frozen) thaw(n);
   n.paused_until.fill(now_);
+  at(Duration{0}, [] {});  // for the guard to look
   n.member = true;
 }
 

@@ -26,6 +26,11 @@ Duration World::lookup(const Node& n) const {
 }
 
 void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
+  if (n.paused(Queue::Process::loop, now_)) {  // the server's work ends; the agent hears later
+    return at_agent(n, Duration{0}, [this, &n, life, id, result = std::move(result)]() mutable {
+      end_job(n, life, id, std::move(result));
+    });
+  }
   if (!n.core || n.life != life || n.jobs.erase(id) == 0) return;
   probe(n);
   if (n.core && n.life == life) step(n, JobDone{id, std::move(result)});
@@ -55,9 +60,8 @@ void World::job(Node& n, JobId id, const InitDb&) {
 }
 
 void World::job(Node& n, JobId id, const PostBootstrap& job) {
-  at_agent(n, milliseconds(100), [this, &n, id, roles = !job.only_mark] {
-    n.pg.founding = false;
-    n.pg.roles |= roles;
+  at_agent(n, milliseconds(100), [this, &n, id, only_mark = job.only_mark] {
+    (only_mark ? n.pg.founding : n.pg.roles) = !only_mark;
     end_job(n, n.life, id, JobResult{});
   });
 }
@@ -83,7 +87,7 @@ void World::job(Node& n, JobId id, const Clone& clone) {
     n.pg.data = DataDir::ready;
     n.pg.system_identifier = from->pg.system_identifier;
     n.pg.copy_wal(from->pg);
-    n.pg.flushed = n.pg.wal.end;
+    n.pg.flush_copied(from->pg);
     n.pg.roles = from->pg.roles;
     n.pg.slots.clear();
     // As pg_basebackup leaves it: pg_control of the source, and a backup_label beside it.
@@ -155,6 +159,7 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
     if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
         if (!n.pg.in_recovery) archived = n.pg.wal;
+        if (!n.pg.in_recovery) archive(n, n.pg.wal.end);  // its last segment too
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
         for (Node* s : nodes()) {
@@ -262,7 +267,7 @@ void World::job(Node& n, JobId id, const Rewind& rewind) {
       return end_job(n, n.life, id, fail(Code::io, "pg_rewind failed"));
     }
     n.pg.copy_wal(up.pg);
-    n.pg.flushed = n.pg.wal.end;
+    n.pg.flush_copied(up.pg);
     n.pg.control_state = "in archive recovery";
     n.pg.checkpoint = n.pg.wal.end;
     n.pg.checkpoint_timeline = n.pg.wal.timeline();

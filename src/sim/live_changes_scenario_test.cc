@@ -131,5 +131,24 @@ TEST_F(LiveChanges, a_late_move_of_the_lock_to_a_shorter_lease_finds_a_page_that
   }
 }
 
+// What a renewal under way says of the former lease is about the past.
+TEST_F(LiveChanges, a_lock_that_moves_to_another_lease_is_not_lost_by_a_renewal_of_the_old_one) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    begin({.nodes = 3, .seed = seed});
+    Node& n = old_primary();
+    const int pid = n.pg.pid;
+    n.delay = milliseconds(static_cast<std::int64_t>(seed * 7));
+    n.lose_replies = static_cast<int>(seed % 2);
+    for (const int ttl : {20, 8, 30, 10}) {
+      w().set_config("ttl", ttl);
+      w().run_for(seconds(5));
+    }
+    EXPECT_EQ(w().writer(), &n) << "seed " << seed << "\n" << w().describe();
+    EXPECT_EQ(n.pg.pid, pid);
+    EXPECT_FALSE(n.said("demote"));
+    TearDown();
+  }
+}
+
 }  // namespace
 }  // namespace aurum::sim

@@ -61,6 +61,7 @@ struct Node {
   std::set<JobId> jobs;
   Duration lease_wanted{};
   model::LeaseId lease = 0;
+  int lease_turn = 0;  ///< tells looks after it apart: the last one asked for counts
   Duration lease_ttl{};
   StartRenewing renewing;  ///< epoch 0: not
   int renewal = 0;         ///< tells renewals apart: an answer to a former one moves nothing

@@ -173,6 +173,25 @@ TEST_F(NodeFailures, F44_calls_of_postgresql_that_take_minutes_stop_nothing) {
       << w().describe();
 }
 
+// For new connections: what stands goes on.
+TEST_F(NodeFailures, F45_names_that_vanish_or_hang_cost_no_leadership_and_stop_no_failover) {
+  for (const Node::Names names : {Node::Names::fail, Node::Names::hang}) {
+    begin();
+    const int pid = old_primary().pg.pid;
+    for (Node* n : w().nodes()) n->names = names;
+    w().run_for(seconds(30));
+    EXPECT_EQ(w().writer(), &old_primary());
+    EXPECT_EQ(old_primary().pg.pid, pid);
+    EXPECT_EQ(w().replicas().size(), 2U) << w().describe();
+    w().power_off(old_primary());
+    EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(20))) << w().describe();
+    for (Node* n : w().nodes()) n->names = Node::Names::resolve;
+    w().power_on(old_primary());
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
 TEST_F(NodeFailures, F49_a_directory_of_another_cluster_is_refused_and_left_alone) {
   begin();
   w().power_off(replica());

@@ -94,6 +94,10 @@ void Postgres::forget(Lsn end) {
 void Postgres::copy_wal(const Postgres& from) {
   if (wal.path != from.wal.path) wal.path = from.wal.path;
   wal.end = from.flushed;
+}
+
+void Postgres::flush_copied(const Postgres& from) {
+  flushed = wal.end;
   forgot = from.forgot;
 }
 

@@ -40,7 +40,7 @@ struct Wal {
 struct Postgres {
   // The disk: survives the host.
   model::DataDir data = model::DataDir::empty;
-  bool founding = false;  ///< made by initdb, post_bootstrap has not ended
+  bool founding = false;  ///< made by initdb, and the mark of that is still there
   bool roles = false;     ///< they were made
   std::string system_identifier;
   Wal wal;  ///< as written; a power cut leaves what was flushed
@@ -95,6 +95,9 @@ struct Postgres {
   void forget(model::Lsn end);          ///< likewise, though it was said to be flushed
   /// Takes over another one's WAL, as far as that one has flushed it.
   void copy_wal(const Postgres& from);
+  void flush() { flushed = wal.end; }
+  /// And has it safe: whatever its disk forgot before, it has what the other one has.
+  void flush_copied(const Postgres& from);
   void promote(int branch, model::Timeline timeline);
   std::optional<model::ControlData> control() const;
 };

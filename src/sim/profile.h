@@ -11,16 +11,18 @@ namespace aurum::sim {
 
 /// What kind of clusters a run simulates. A part that is not named is drawn from the seed.
 struct Profile {
-  enum class Mode { drawn, async, sync, strict };
+  enum class Mode { drawn, async, sync, strict, quorum };  ///< drawn: one of the next three
   enum class Pace { drawn, fast, standard, patroni };
   std::string name = "mixed";
   Mode mode = Mode::drawn;
   Pace pace = Pace::drawn;
-  int nodes = 0;  ///< 0: drawn, 1 to 5
+  int nodes = 0;         ///< 0: drawn, 1 to 5
+  bool archive = false;  ///< primaries archive their WAL, and standbys restore it
+  bool fence = false;    ///< servers have the commit fence
 };
 
-/// "mixed", or parts joined by '-': async | sync | strict, fast | default | patroni, and a number
-/// of nodes: "sync-fast", "patroni", "async-default-5".
+/// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
+/// number of nodes, archive, fence: "sync-fast", "patroni", "async-default-5", "archive-sync".
 Result<Profile> parse_profile(std::string_view text);
 
 /// One cluster of a profile.
@@ -30,6 +32,8 @@ struct Shape {
   int nodes = 3;
   bool use_pg_rewind = true;
   bool last_may_not_lead = false;  ///< the last node is tagged nofailover
+  bool archive = false;
+  bool fence = false;
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with

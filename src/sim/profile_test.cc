@@ -11,7 +11,10 @@ TEST(Profile, is_made_of_parts_and_what_is_not_named_is_drawn) {
   EXPECT_EQ(shape_of(*parse_profile("sync-fast-3"), 1).text().substr(0, 19), "3 nodes, sync, fast");
   EXPECT_EQ(shape_of(*parse_profile("patroni"), 5).pace, Profile::Pace::patroni);
   EXPECT_EQ(shape_of(*parse_profile("7"), 5).nodes, 7);
-  for (const char* bad : {"", "sync-async", "fast-fast", "8", "sync-", "mixed-sync", "x"})
+  EXPECT_TRUE(shape_of(*parse_profile("archive-sync"), 5).archive);
+  EXPECT_TRUE(shape_of(*parse_profile("fence"), 5).fence);
+  for (const char* bad :
+       {"", "sync-async", "fast-fast", "8", "sync-", "mixed-sync", "archive-archive", "x"})
     EXPECT_FALSE(parse_profile(bad)) << bad;
 }
 

@@ -21,7 +21,6 @@ struct RunOptions {
   FaultMix faults;
   Duration faulty = seconds(60);  ///< how long faults begin
   std::vector<int> without;       ///< numbers of faults of the plan to leave out (--shrink)
-  bool fence = false;             ///< with the commit fence, which is not built yet
   bool trace = false;             ///< fill RunResult::trace
 };
 

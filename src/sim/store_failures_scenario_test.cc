@@ -42,6 +42,19 @@ TEST_F(StoreFailures, F05_a_renewal_that_says_ok_for_a_lease_that_is_gone_ends_l
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+// Seed 200879: it asked for the lock with a lease that was gone until the next keepalive was due.
+TEST_F(StoreFailures, a_write_refused_for_its_lease_brings_a_new_one_at_once) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    begin({.nodes = 1, .seed = seed, .dcs = dcs({{"ttl", 60}})});
+    w().run_for(milliseconds(1400) * static_cast<std::int64_t>(seed));
+    w().expire_lease(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return w().writer() == nullptr; }, seconds(5)));
+    EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(5)))
+        << w().describe();
+    TearDown();
+  }
+}
+
 TEST_F(StoreFailures, F07_a_watch_that_says_nothing_for_seconds_leads_to_nothing_wrong) {
   for (const bool leader_too : {false, true}) {
     begin();

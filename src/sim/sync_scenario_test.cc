@@ -122,6 +122,22 @@ TEST_F(Sync, a_failed_promotion_gives_the_right_to_lead_back) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+// As an ALTER SYSTEM of an operator leaves it, or a configuration that was not reloaded.
+TEST_F(Sync, F26_names_that_somebody_else_set_are_set_right_again) {
+  begin({.nodes = 4, .seed = 2, .dcs = dcs({{"synchronous_mode", true}})});
+  const auto& sync = [&]() -> const model::SyncKey& { return w().store.view().sync; };
+  ASSERT_TRUE(w().run_until([&] { return !sync().members.empty(); }, seconds(10)));
+  const std::string chosen = sync().members.front(), right = old_primary().pg.sync_names;
+  std::string other;
+  for (Node* n : w().nodes()) {
+    if (n != &old_primary() && n->name != chosen) other = n->name;
+  }
+  old_primary().pg.sync_names = "2 (" + chosen + "," + other + ")";
+  w().run_for(seconds(3));
+  EXPECT_EQ(old_primary().pg.sync_names, right);
+  EXPECT_EQ(sync().members, std::vector<std::string>{chosen});
+}
+
 TEST_F(Sync, F27_writes_of_the_key_that_are_lost_or_late_promise_nothing_false) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     begin_sync(3, seed);

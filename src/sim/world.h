@@ -36,9 +36,10 @@ struct Acknowledged {
 struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
-  model::Value dcs;    ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
-  bool trace = false;  ///< fill World::trace
-  bool fence = false;  ///< servers compare the lease page with the clock at every commit
+  model::Value dcs;      ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
+  bool trace = false;    ///< fill World::trace
+  bool fence = false;    ///< servers compare the lease page with the clock at every commit
+  bool archive = false;  ///< primaries archive what they write, and standbys restore it
   bool drifting_clocks = false;
   bool restart_agents = false;  ///< as a service manager does, when one ended by itself
 };
@@ -61,8 +62,9 @@ class World {
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
   Duration ttl() const;           ///< in force
-  /// Whether it could be the next leader by what is on its disk and in the store.
-  bool may_lead(const Node& n) const;
+  /// Whether it could be the next leader by what is on the disks and in the store, with the nodes
+  /// of the bits `off` off.
+  bool may_lead(const Node& n, std::uint32_t off) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
   std::string describe();
@@ -155,6 +157,10 @@ class World {
   model::Lsn confirmed(const Node& primary) const;
   Node* upstream(const Node& n);
 
+  // archive.cc
+  void archive(const Node& n, model::Lsn until);
+  void restore_wal(Node& n);
+
   // effects.cc
   bool store_reached(const Node& n) const {
     return n.up && n.reaches_store && !store_cut_ && !store.leaderless();
@@ -183,7 +189,7 @@ class World {
   void run(Node& n, const Exit&);
   void wake(Node& n);
   void grant_lease(Node& n);
-  void keep_lease(Node& n, model::LeaseId lease);
+  void keep_lease(Node& n, model::LeaseId lease, Duration in);
   void renew(Node& n, int renewal);
 
   // jobs.cc: each begins at once and ends later; what PostgreSQL does goes on without the agent.
@@ -252,8 +258,9 @@ class World {
 
   // operators.cc
   bool begin_operator(const Fault& fault, Node& n);
-  bool change_sync_mode(bool on, bool strict);
+  bool change_sync_mode(model::SyncMode mode, bool strict);
   bool sync_mode_on() const;
+  bool has_votes(const Node& n, std::uint32_t off) const;
   bool remove_member(const Fault& fault, Node& n);
   void end_operations();
 
@@ -269,6 +276,9 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
+  bool with_quorum_ = false;                 ///< so it was founded
+  bool archiving_ = false;
+  std::map<int, Wal> archive_;  ///< by branch: what is there of it, and where it comes from
   std::deque<model::SharedView> revisions_;  ///< the last ones published
   model::Timeline newest_acknowledged_ = 0;
   Instant two_excused_{-1'000'000'000};  ///< seen last

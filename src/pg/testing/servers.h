@@ -234,6 +234,9 @@ class PostgresSystem : public ::testing::Test {
     EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).founding);
     auto roles = wait(one_.pg.post_bootstrap());
     ASSERT_TRUE(roles) << roles.error().text();
+    EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).founding) << "nobody knows of it yet";
+    auto ended = wait(one_.pg.end_founding());
+    ASSERT_TRUE(ended) << ended.error().text();
     EXPECT_FALSE(wait(one_.pg.probe(seconds(2))).founding);
   }
   void make_replica() {
