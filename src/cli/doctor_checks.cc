@@ -202,7 +202,10 @@ Verdict synchronous(const DoctorFacts& f) {
   if (f.view->sync.members.empty())
     return bad("synchronous mode is on, and no standby is",
                "aurum ctl list; a standby must stream, without nosync.");
-  return good(fmt::format("a commit waits for {}", fmt::join(f.view->sync.members, ", ")));
+  const auto& names = f.view->sync.members;
+  const auto waits = names.size() - static_cast<std::size_t>(std::max(f.view->sync.quorum, 0));
+  const std::string some = waits < names.size() ? fmt::format("{} of ", waits) : "";
+  return good(fmt::format("a commit waits for {}{}", some, fmt::join(names, ", ")));
 }
 
 Verdict versions(const DoctorFacts& f) {

@@ -194,6 +194,14 @@ TEST(Doctor, every_fault_is_named_with_what_to_do) {
     EXPECT_TRUE(tried.contains(item.id)) << "no fault for " << item.id;
 }
 
+TEST(Doctor, a_quorum_is_told_by_its_number) {
+  auto facts = fit();
+  EXPECT_EQ(verdict("synchronous-mode", facts).told, "a commit waits for b");
+  facts.view->config.set("synchronous_mode", "quorum");
+  facts.view->sync = {.leader = "a", .members = {"b", "c"}, .quorum = 1};
+  EXPECT_EQ(verdict("synchronous-mode", facts).told, "a commit waits for 1 of b, c");
+}
+
 TEST(Doctor, what_could_not_be_asked_is_not_known) {
   DoctorFacts nothing;
   nothing.config.aurum.backup.emplace();
