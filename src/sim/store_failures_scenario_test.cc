@@ -258,5 +258,17 @@ TEST_F(StoreFailures, F51_a_cut_between_primary_and_its_standby_alone_stops_writ
   }
 }
 
+// As after a late write of its former agent, by a lease that ends then.
+TEST_F(StoreFailures, a_member_whose_key_is_gone_writes_it_anew) {
+  begin();
+  for (Node* n : {&old_primary(), &replica()}) {
+    w().store.put_off("members/" + n->name);
+    EXPECT_TRUE(
+        w().run_until([&] { return w().store.view().member(n->name) != nullptr; }, seconds(1)))
+        << w().describe();
+  }
+  w().run_for(seconds(5));
+}
+
 }  // namespace
 }  // namespace aurum::sim
