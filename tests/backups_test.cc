@@ -1,14 +1,20 @@
 // A cluster backs itself up: by its schedule, from a standby through TLS, one run at a time
 // whatever becomes of agents, nodes and the repository.
+#include "support/backups.h"
+
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "backup/testing/recorded.h"
+#include "model/cluster.h"
+#include "model/restore.h"
 #include "net/testing/certificates.h"
 #include "runtime/clock.h"
 #include "stack/process.h"
@@ -22,13 +28,16 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 /// Three nodes with a repository on their common disk. pgBackRest is behind a script that notes
-/// each backup, and hangs where a test wants it: {dir}/slow stops backups, {dir}/hang everything.
-constexpr const char* kPgbackrest = R"(case "$*" in
-*" backup --type"*) if [ -e {dir}/pid ] && kill -0 $(cat {dir}/pid) 2>/dev/null; then echo overlap >> {dir}/overlaps; fi
+/// each backup, and hangs where a test wants it: {dir}/slow stops backups, {dir}/slow_restore
+/// restores, {dir}/hang everything.
+constexpr const char* kPgbackrest = R"SH(case "$*" in
+*" backup --type"*) if [ -e {dir}/pid ] && kill -0 $(cat {dir}/pid) 2>/dev/null; then
+  echo "$* beside $(cut -c1-80 /proc/$(cat {dir}/pid)/stat)" >> {dir}/overlaps; fi
   echo $$ > {dir}/pid; echo "$*" >> {dir}/backups; [ ! -e {dir}/slow ] || exec sleep 600;;
+*" restore --set"*) echo $$ > {dir}/restore_pid; [ ! -e {dir}/slow_restore ] || exec sleep 600;;
 esac
 [ ! -e {dir}/hang ] || exec sleep 600
-exec pgbackrest "$@")";
+exec pgbackrest "$@")SH";
 
 class Backups : public ::testing::Test {
  protected:
@@ -41,7 +50,8 @@ class Backups : public ::testing::Test {
               "repositories": [{{"path": "{0}/repository", "bundle": true, "retention": {{"full": 4}}}}],
               "tls": {{"ca_file": "{0}/tls/ca", "cert_file": "{0}/tls/cert", "key_file": "{0}/tls/key",
                        "host": "localhost", "listen": "127.0.0.1", "port": 65001}},
-              "full": "0 2 1 1 *", "diff": "off", "incr": "0 2 1 1 *", "verify": "off"}}}}}})",
+              "full": "0 2 1 1 *", "diff": "off", "incr": "0 2 1 1 *", "verify": "off",
+              "restore_test": "0 2 1 1 *", "restore_test_checks": ["SELECT count(*) > 0 FROM pg_class"]}}}}}})",
         plan.dir.string(), script_path(plan, "pgbackrest"));
     need(scratch_->create());
     auto& c = scratch_->cluster();
@@ -57,7 +67,8 @@ class Backups : public ::testing::Test {
   }
   static void TearDownTestSuite() { scratch_.reset(); }
   void TearDown() override {
-    for (const char* name : {"slow", "hang"}) fs::remove(script_path(c().plan(), name));
+    for (const char* name : {"slow", "slow_restore", "hang"})
+      fs::remove(script_path(c().plan(), name));
     EXPECT_EQ(script_output(c(), "overlaps"), "") << "two at once";
     if (!HasFailure()) return;
     for (const auto& node : c().plan().nodes)
@@ -111,6 +122,25 @@ class Backups : public ::testing::Test {
     now["running"] = {{"kind", "incr"}, {"node", "lost"}, {"started", 1}};
     need(put_key(c(), "aurum_backup/state", now.dump()));
   }
+  static json trials() {
+    const auto text = get_key(c(), "aurum_restore_test");
+    return text ? json::parse(*text, nullptr, false) : json::object();
+  }
+  /// A restore test is due at once: none was made since New Year, and there was a backup.
+  static void ask_for_test(const json& known) {
+    wait_until("a free lock", [] { return holder().empty(); });
+    auto now = state();
+    now["good"]["incr"] = {{"kind", "incr"}, {"node", "lost"}, {"started", 1}, {"label", "old"}};
+    need(put_key(c(), "aurum_backup/state", now.dump()));
+    need(put_key(c(), "aurum_restore_test", known.dump()));
+  }
+  static fs::path scratch_of(std::size_t node) {
+    return c().data_of(node).string() + ".pgbackrest/restore-test";
+  }
+  static std::string tester() {
+    const auto text = get_key(c(), "aurum_backup/test");
+    return text ? json::parse(*text, nullptr, false).value("node", "") : "";
+  }
   static std::string rest(std::size_t node, const std::string& path) {
     const auto reply = need(c().rest(node, "GET", path));
     EXPECT_EQ(reply.status, 200) << path;
@@ -121,8 +151,22 @@ class Backups : public ::testing::Test {
                                     c().config_of(node).string(), words));
     return script_output(c(), "run.log");
   }
+  static int aurum_restore(const std::string& words) {
+    return aurum(c(), 0, "restore", words).code;
+  }
+  static std::string members_listed() { return aurum(c(), 0, "ctl", "list").text; }
   static bool lives(const std::string& pid_file_text) {
     return !pid_file_text.empty() && ::kill(std::stoi(pid_file_text), 0) == 0;
+  }
+  /// A backup that would never end: its node, and the pid of its pgBackRest.
+  static std::pair<std::size_t, std::string> begin_one_that_hangs() {
+    write_script(c(), "slow", "");
+    ask_for_incr();
+    wait_until("a backup that hangs",
+               [] { return !holder().empty() && lives(script_output(c(), "pid")); });
+    const std::pair began{index(holder()), script_output(c(), "pid")};
+    fs::remove(script_path(c().plan(), "slow"));
+    return began;
   }
 
   static std::unique_ptr<stack::Scratch> scratch_;
@@ -151,14 +195,73 @@ TEST_F(Backups, a_new_cluster_makes_its_stanza_and_a_full_backup_of_a_standby) {
         "aurum_archive_lag_bytes{", "aurum_backup_repository_free_bytes{"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;
 
-  // By hand too, on the other standby, and shown with the schedule.
+  // By hand too, on the other standby, and shown with the schedule. Its agent may have learned of
+  // the leader's pgBackRest only just now.
   const auto other = 3 - lead - index(full["node"]);
+  const auto conf = c().data_of(other).string() + ".pgbackrest/pgbackrest.conf";
+  wait_until("the leader in its pgbackrest.conf",
+             [&] { return file_text(conf).find(c().data_of(lead).string()) != std::string::npos; });
   const auto said = aurum_backup(other, "now --type diff");
   EXPECT_NE(said.find("done: diff"), std::string::npos) << said;
   EXPECT_EQ(good("diff")["node"], name(other));
   const auto listed = aurum_backup(lead, "list");
   EXPECT_NE(listed.find(good("diff").value("label", "?")), std::string::npos) << listed;
   EXPECT_NE(listed.find("0 2 1 1 *"), std::string::npos) << listed;
+}
+
+TEST_F(Backups, are_proved_by_a_restore_test_that_a_replica_makes_by_the_schedule) {
+  wait_for_good("full");
+  ask_for_test(json::object());
+  wait_until("a result", [] { return trials().contains("ok"); });
+  const auto found = trials();
+  EXPECT_TRUE(found.value("ok", false)) << found;
+  EXPECT_EQ(found["checksums"], "ok") << found;
+  EXPECT_TRUE(found["checks"][0].value("ok", false)) << found;
+  const auto lead = c().leader().value();
+  EXPECT_NE(found["node"], name(lead));
+  EXPECT_EQ(tester(), "");
+  for (std::size_t node = 0; node < 3; ++node) EXPECT_FALSE(fs::exists(scratch_of(node)));
+
+  wait_until("the leader's look at it", [&] {
+    return rest(lead, "/metrics").find("aurum_restore_test_ok{") != std::string::npos;
+  });
+  const auto metrics = rest(lead, "/metrics");
+  for (const char* series : {"aurum_restore_test_age_seconds{", "aurum_restore_test_rto_seconds{",
+                             "aurum_restore_test_rpo_seconds{"})
+    EXPECT_NE(metrics.find(series), std::string::npos) << series;
+  const auto shown = json::parse(rest(lead, "/backups"))["restore_test"];
+  EXPECT_TRUE(shown["last"].value("ok", false)) << shown;
+  EXPECT_EQ(shown["late_seconds"], 0);
+  const auto listed = aurum_backup(lead, "list");
+  EXPECT_NE(listed.find(fmt::format("on {}: ok, RTO", found["node"].get<std::string>())),
+            std::string::npos)
+      << listed;
+}
+
+// Nobody is left to end what the test began, but for its own watcher; and another replica makes it.
+TEST_F(Backups, a_restore_test_whose_agent_is_killed_leaves_nothing_and_is_made_elsewhere) {
+  wait_for_good("full");
+  write_script(c(), "slow_restore", "");
+  fs::remove(script_path(c().plan(), "restore_pid"));
+  ask_for_test(json::object());
+  wait_until("a restore that hangs",
+             [] { return !tester().empty() && lives(script_output(c(), "restore_pid")); });
+  const auto node = index(tester());
+  const auto pid = script_output(c(), "restore_pid");
+  EXPECT_TRUE(fs::exists(scratch_of(node)));
+  ASSERT_TRUE(c().kill(node, Part::agent));
+  wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(10));
+  wait_until("the end of its folder", [&] { return !fs::exists(scratch_of(node)); }, seconds(10));
+  fs::remove(script_path(c().plan(), "slow_restore"));
+  wait_until("the end of its lock", [] { return tester().empty(); });
+  EXPECT_EQ(trials()["running"]["node"], name(node)) << "nobody has said how it ended";
+  need(c().start_node(node));
+  need(c().wait_healthy(seconds(60)));
+  // As if the pause were over.
+  ask_for_test({{"running", {{"node", name(node)}, {"started", 1}}}});
+  wait_until("a result", [] { return trials().contains("ok"); });
+  EXPECT_TRUE(trials().value("ok", false)) << trials();
+  EXPECT_EQ(trials()["node"], name(3 - node - c().leader().value()));
 }
 
 // As recorded, from a program that prints it at once: what counts is our part.
@@ -181,6 +284,43 @@ TEST_F(Backups, five_hundred_are_listed_in_half_a_second) {
   EXPECT_GT(line_count(script_output(c(), "run.log")), 500U);
 }
 
+// A scheduled backup gives way to a restore of the cluster, none begins during it, and they go on
+// when the cluster serves again, also before the operator has confirmed.
+TEST_F(Backups, give_way_to_a_restore_of_the_cluster_and_go_on_behind_it) {
+  wait_for_good("full");
+  const auto lead = c().leader().value();
+  need(sql(c(), lead, "CREATE TABLE kept AS SELECT 1 AS i"));
+  const auto before = good("incr").value("label", "");
+  write_script(c(), "slow", "");
+  ask_for_incr();
+  wait_until("a backup that hangs",
+             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
+  const auto pid = script_output(c(), "pid");
+  fs::remove(script_path(c().plan(), "slow"));
+  std::jthread command([] { aurum_restore("--latest --yes"); });
+  const auto step = [] {
+    const auto restore = model::decode_restore(get_key(c(), "aurum_restore").value_or(""));
+    return restore ? std::string(model::to_string(restore->step)) : std::string();
+  };
+  wait_until("the restore", [&] { return !step().empty(); });
+  const auto shown = json::parse(rest(lead, "/cluster"));
+  EXPECT_TRUE(shown.contains("restore")) << shown;
+  EXPECT_NE(members_listed().find(" Restore to the newest WAL: "), std::string::npos);
+  wait_until("the end of the backup", [&] { return !lives(pid); });
+  wait_until("the end of the restore", [&] { return step() == "done"; }, seconds(180));
+  command.join();
+  need(c().wait_healthy(seconds(120)));
+  EXPECT_EQ(need(sql(c(), c().leader().value(), "SELECT i FROM kept")), "1");
+  const auto interrupted = state()["recent"];
+  EXPECT_TRUE(std::ranges::any_of(interrupted, [](const json& run) {
+    return run.value("interrupted", false);
+  })) << interrupted;
+  ask_for_incr();
+  wait_for_good("incr", before);
+  EXPECT_EQ(step(), "done") << "nobody has confirmed yet";
+  EXPECT_EQ(aurum_restore("--confirm --yes"), 0);
+}
+
 TEST_F(Backups, follow_a_switchover) {
   wait_for_good("full");
   const auto old = c().leader().value();
@@ -199,13 +339,7 @@ class BackupsFull : public Backups {};
 TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
   wait_for_good("full");
   const auto before = good("incr").value("label", "");
-  write_script(c(), "slow", "");
-  ask_for_incr();
-  wait_until("a backup that hangs",
-             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
-  const auto node = index(holder());
-  const auto pid = script_output(c(), "pid");
-  fs::remove(script_path(c().plan(), "slow"));
+  const auto [node, pid] = begin_one_that_hangs();
   ASSERT_TRUE(c().kill(node, Part::agent));
   wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(3));
   const auto incr = wait_for_good("incr", before);
@@ -218,13 +352,7 @@ TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
 TEST_F(Backups, of_an_agent_that_is_frozen_end_before_others_begin) {
   wait_for_good("full");
   const auto before = good("incr").value("label", "");
-  write_script(c(), "slow", "");
-  ask_for_incr();
-  wait_until("a backup that hangs",
-             [] { return !holder().empty() && lives(script_output(c(), "pid")); });
-  const auto node = index(holder());
-  const auto pid = script_output(c(), "pid");
-  fs::remove(script_path(c().plan(), "slow"));
+  const auto [node, pid] = begin_one_that_hangs();
   ASSERT_TRUE(c().freeze(node, Part::agent));
   wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(6));
   const auto incr = wait_for_good("incr", before);  // TearDown looks for two at once

@@ -1,15 +1,16 @@
 #!/bin/bash
-# verify.sh [--compose|--local] [--keep] [--junit FILE]: brings a stack up, tries everything a user relies on, and takes
-# it down again. A line for each step; exit code 0 when all went well. `aurum verify` runs it.
+# verify.sh [--compose|--local|--swarm] [--keep] [--junit FILE]: brings a stack up, tries everything a user relies on, and
+# takes it down again. A line for each step; exit code 0 when all went well. `aurum verify` runs it.
 #
 # --compose  compose.yaml, as a project of its own with images aurum-*:$AURUM_TAG, which are built when missing
+# --swarm    stack.yaml, on a swarm of three managers that it makes on this machine, with the same images
 # --local    real processes on this machine: aurum stack up --tls --backup
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
 help() {
   cat <<'TEXT'
-Usage: aurum verify [--compose|--local] [options]
+Usage: aurum verify [--compose|--local|--swarm] [options]
 
 Brings a whole stack up on ports of its own, beside whatever runs, tries what a
 user relies on - TLS, replication, REST, metrics, a failover with writes going
@@ -18,6 +19,8 @@ on, a backup - and removes it again.
 Options
   --compose      containers, as compose.yaml says (the default where docker is)
   --local        real processes: aurum stack up --tls --backup
+  --swarm        stack.yaml, on a swarm of three managers made on this machine:
+                 engines in network namespaces; needs root, and the images
   --keep         leave it running when a step fails
   --junit FILE   the steps as JUnit XML
   --help         this text
@@ -31,7 +34,7 @@ TEXT
 mode='' keep='' junit=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --compose | --local) mode=${1#--} ;;
+    --compose | --local | --swarm) mode=${1#--} ;;
     --keep) keep=1 ;;
     --junit)
       [ $# -gt 1 ] || { echo "error: --junit needs a file" >&2; exit 2; }
@@ -137,19 +140,8 @@ until_so() {
   done
 }
 
-# Forty ports in a row on which nobody listens, below the kernel's range for outgoing connections.
-free_base() {
-  local base port used
-  used=" $(awk 'FNR > 1 {split($2, a, ":"); print a[2]}' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u | tr '\n' ' ')"
-  for base in $(seq $((20000 + $$ % 200 * 40)) 40 31000); do
-    for port in $(seq "$base" $((base + 39))); do
-      [[ $used != *" $(printf '%04X' "$port") "* ]] || continue 2
-    done
-    echo "$base"
-    return
-  done
-}
-
+# shellcheck source=tests/support/free_base.sh
+. tests/support/free_base.sh
 # shellcheck source=tests/verify/compose.sh
 # shellcheck source=tests/verify/local.sh
 . "tests/verify/$mode.sh"

@@ -13,10 +13,12 @@
 #include "agent/peers.h"
 #include "agent/preflight.h"
 #include "agent/rest_tls.h"
+#include "agent/startup.h"
 #include "backup/archive.h"
 #include "backup/pgbackrest_conf.h"
 #include "base/version.h"
 #include "dcs/etcd_store.h"
+#include "dcs/etcd_version.h"
 #include "fence/protocol.h"
 #include "fence/run_dir.h"
 #include "runtime/clock.h"
@@ -57,6 +59,7 @@ Agent::~Agent() = default;
 
 int Agent::run() {
   watch_signals();
+  if (options_.manager.listens()) asio::co_spawn(io_, service_loop(), asio::detached);
   asio::co_spawn(io_, start(), [this](std::exception_ptr error) {
     if (!error) return;
     try {
@@ -81,6 +84,7 @@ void Agent::watch_signals() {
     watch_signals();
     if (signo == SIGHUP) return reload();
     log_->info("signal", fmt::format("received signal {}", signo));
+    options_.manager.stopping();
     if (backups_) backups_->stop();
     if (!server_) return leave(0, "stopped before it had begun");
     post(core::StopRequested{});
@@ -103,6 +107,7 @@ Task<void> Agent::start() {
   api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
   auto listening = co_await server_->start();
   if (!listening) co_return leave(1, listening.error().text());
+  if (!options_.manager.is_ready()) options_.manager.ready();
 
   auto make_store = [this, base](asio::any_io_executor executor) {
     return dcs::make_etcd_store(std::move(executor), config_.etcd, base, *log_);
@@ -155,10 +160,7 @@ Task<Status> Agent::own_run_dir() {
 }
 
 Task<Status> Agent::connect_guard() {
-  std::vector<std::filesystem::path> bases;
-  if (!config_.aurum.run_dir.empty()) bases.push_back(config_.aurum.run_dir);
-  const std::string who = model::guard_name(config_.name, config_.pg.data_dir);
-  auto dir = fence::choose_run_dir(config_.scope, who, bases);
+  auto dir = run_dir_of(config_);
   if (!dir) co_return fail(dir.error());
   run_dir_ = dir->path;
   if (!dir->warning.empty()) log_->warn("run_dir", dir->warning);
@@ -238,6 +240,9 @@ Task<bool> Agent::join_cluster() {
       told = runtime::now();
       log_->warn("dcs.wait", "waiting on etcd: " + cluster.error().text());
     }
+    // The service runs, and is to be left in peace: an etcd that is away is no failed start.
+    options_.manager.status("waiting on etcd");
+    if (!options_.manager.is_ready()) options_.manager.ready();
     co_await guard_without_store();
     pause.expires_after(std::chrono::seconds(1));
     auto [ec] = co_await pause.async_wait(use_task);
@@ -278,7 +283,7 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
 Task<void> Agent::warn_of_old_etcd() {
   const auto version = co_await store_->server_version(seconds(2));
   if (!version) co_return;
-  if (const auto warning = etcd_version_warning(*version); !warning.empty())
+  if (const auto warning = dcs::etcd_version_warning(*version); !warning.empty())
     log_->warn("etcd.version", warning);
 }
 
@@ -359,7 +364,7 @@ api::NodeView Agent::view() const {
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
-  v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now().us / 1'000'000 - to_ms(age) / 1000 : 0;
+  v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now_s() - to_ms(age) / 1000 : 0;
   v.loop_alive = now - last_cycle_ < s.timing.ttl;
   if (s.scheduled_restart) v.scheduled_restart = s.scheduled_restart->request.raw;
   v.running_action = core_.running_action();
@@ -407,6 +412,16 @@ Task<std::optional<model::PeerStatus>> Agent::ask_peer(std::string api_url) {
 void Agent::wake() { post(core::Tick{runtime::wall_now()}); }
 
 void Agent::reload() {
+  options_.manager.reloading();
+  read_config_again();
+  options_.manager.ready();
+}
+
+void Agent::read_config_again() {
+  // There is nothing yet that could take it, only a wait for the store.
+  if (!server_)
+    return log_->warn("reload",
+                      "not read again: etcd was not reached yet (hint: restart the agent)");
   const model::Loaded loaded = model::load_config(options_.config_path, options_.env);
   for (const auto& finding : loaded.findings) log_->warn("config", finding.text());
   if (!loaded.config)

@@ -30,6 +30,7 @@
 #include "pg/postgres.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
+#include "runtime/service_manager.h"
 
 namespace aurum::agent {
 
@@ -38,6 +39,7 @@ struct AgentOptions {
   std::string config_path;
   model::Environment env;
   std::string program;  ///< own executable, for starting the guard
+  runtime::ServiceManager manager;
 };
 
 /// The reactor of one node: turns the world into events, runs the core's effects, owns the
@@ -81,6 +83,7 @@ class Agent : public api::Node {
   runtime::Task<bool> fits_into(const model::ClusterView& cluster);
   runtime::Task<void> warn_of_old_etcd();
   void watch_signals();
+  void read_config_again();
   void leave(int code, std::string why);
   void leave();  ///< as `exit_` says
   runtime::Task<void> end_guard();
@@ -123,6 +126,10 @@ class Agent : public api::Node {
   void server_exited(int pid, std::string how);
   runtime::Task<void> revive_guard();
   runtime::Task<void> certificate_loop();
+
+  // What systemd is told (service.cc).
+  runtime::Task<void> service_loop();
+  void tell_service_manager();
 
   class GuardLauncher;
 

@@ -14,9 +14,14 @@ namespace asio = boost::asio;
 void Agent::keep_backups() {
   if (backups_) return backups_->reconfigure();
   if (!config_.aurum.backup || !watcher_) return;
+  // The program that it is handed to may work in another folder.
+  std::error_code ec;
+  std::filesystem::path file = options_.config_path;
+  if (!file.empty()) file = std::filesystem::absolute(file, ec);
   backups_ = std::make_unique<backup::Keeper>(
       backup::Keeper::Setting{.executor = io_.get_executor(),
                               .program = options_.program,
+                              .config_file = std::move(file),
                               .run_dir = run_dir_,
                               .look = [this] { return backup_view(); }},
       *store_, *log_);

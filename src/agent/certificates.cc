@@ -79,7 +79,8 @@ std::set<Use> Certificates::look(const model::LocalConfig& config,
                                  const model::DynamicConfig& dynamic) {
   std::set<Use> changed;
   std::map<Use, std::string> stamps;
-  for (const auto& files : files_of(config, dynamic)) {
+  const auto all = files_of(config, dynamic);
+  for (const auto& files : all) {
     stamps[files.use] = files.certificate.string() + stamp(files.certificate) + stamp(files.key) +
                         stamp(files.authority);
     const auto before = stamps_.find(files.use);
@@ -88,7 +89,7 @@ std::set<Use> Certificates::look(const model::LocalConfig& config,
   if (stamps == stamps_) return changed;
   stamps_ = std::move(stamps);
   views_.clear();
-  for (const auto& files : files_of(config, dynamic)) {
+  for (const auto& files : all) {
     const auto text = model::read_text_file(files.certificate);
     const auto facts =
         text ? net::read_certificate(*text) : Result<net::Certificate>(fail(text.error()));

@@ -20,7 +20,10 @@
 #include "agent/startup.h"
 #include "base/version.h"
 #include "model/config.h"
+#include "model/passwords.h"
+#include "runtime/environment.h"
 #include "runtime/log.h"
+#include "runtime/run_alone.h"
 
 namespace aurum::agent {
 
@@ -71,18 +74,6 @@ std::string source_of(const std::string& config_path) {
   return config_path.empty() ? "the environment" : config_path;
 }
 
-/// Runs one task on a loop of its own.
-template <class T>
-T run_alone(boost::asio::io_context& io, runtime::Task<T> task) {
-  T out;
-  boost::asio::co_spawn(io, std::move(task), [&out](std::exception_ptr error, T result) {
-    if (error) std::rethrow_exception(error);
-    out = std::move(result);
-  });
-  io.run();
-  return out;
-}
-
 bool has_error(const std::vector<model::Finding>& findings) {
   return std::ranges::any_of(findings,
                              [](const auto& f) { return f.level == model::Finding::Level::error; });
@@ -100,9 +91,9 @@ bool check_machine(const model::LocalConfig& config, const std::string& source,
                     config.pg.data_dir.string()));
     return false;
   }
-  boost::asio::io_context io;
-  auto findings = run_alone(io, preflight(config, source, true));
-  std::ranges::move(check_passwords(config, environment()), std::back_inserter(findings));
+  auto findings = runtime::run_alone(preflight(config, source, true));
+  std::ranges::move(model::check_passwords(config, runtime::environment()),
+                    std::back_inserter(findings));
   for (const auto& finding : findings) {
     const bool error = finding.level == model::Finding::Level::error;
     log.log(error ? runtime::Level::critical : runtime::Level::warning, "start", finding.text());
@@ -112,7 +103,7 @@ bool check_machine(const model::LocalConfig& config, const std::string& source,
 
 /// `--validate-config`: 0 when it is fit to start (PATRONI_COMPAT §3.5).
 int validate(const std::string& config_path, bool listen_ports, bool print) {
-  model::Loaded loaded = model::load_config(config_path, environment());
+  model::Loaded loaded = model::load_config(config_path, runtime::environment());
   const std::string source = source_of(config_path);
   if (loaded.config) {
     const auto add = [&loaded](std::vector<model::Finding> more) {
@@ -120,12 +111,11 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
     };
     boost::asio::io_context io;
     add(check_advertised(*loaded.config, source));
-    add(check_passwords(*loaded.config, environment()));
-    add(run_alone(io, preflight(*loaded.config, source, listen_ports)));
-    io.restart();
+    add(model::check_passwords(*loaded.config, runtime::environment()));
+    add(runtime::run_alone(io, preflight(*loaded.config, source, listen_ports)));
     if (!has_error(loaded.findings))
-      add(run_alone(io, check_store_reachable(io.get_executor(), *loaded.config, source,
-                                              runtime::null_logger())));
+      add(runtime::run_alone(io, check_store_reachable(io.get_executor(), *loaded.config, source,
+                                                       runtime::null_logger())));
   }
   print_findings(loaded);
   if (has_error(loaded.findings) || !loaded.config) return 1;
@@ -135,8 +125,9 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
 
 int run_agent(const std::string& config_path) {
   AgentOptions options;
+  options.manager = runtime::ServiceManager::from_environment();
   options.config_path = config_path;
-  options.env = environment();
+  options.env = runtime::environment();
   std::error_code ec;
   options.program = std::filesystem::read_symlink("/proc/self/exe", ec).string();
 

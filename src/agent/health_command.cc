@@ -13,6 +13,7 @@
 #include "agent/startup.h"
 #include "model/config.h"
 #include "net/http_client.h"
+#include "runtime/environment.h"
 
 namespace aurum::agent {
 
@@ -68,7 +69,7 @@ int ask(const model::LocalConfig& config, const std::string& path) {
 
 int health_main(int argc, char** argv) {
   std::string path = "/health";
-  const auto env = environment();
+  const auto env = runtime::environment();
   const auto named = env.find("PATRONI_CONFIG_FILE");
   std::string config_path = named == env.end() ? "" : named->second;
   for (int i = 1; i < argc; ++i) {

@@ -10,8 +10,8 @@
 
 #include "agent/commands.h"
 #include "agent/startup.h"
-#include "fence/run_dir.h"
 #include "model/config.h"
+#include "runtime/environment.h"
 
 namespace aurum::agent {
 
@@ -45,17 +45,12 @@ int run_main(int argc, char** argv) {
     }
     config_path = arg;
   }
-  const auto loaded = model::load_config(config_path, environment());
+  const auto loaded = model::load_config(config_path, runtime::environment());
   if (!loaded.config) {
     print_findings(loaded);
     return 1;
   }
-  // As the agent will choose it (connect_guard): both must mean the same one.
-  std::vector<std::filesystem::path> bases;
-  if (!loaded.config->aurum.run_dir.empty()) bases.push_back(loaded.config->aurum.run_dir);
-  const auto dir = fence::choose_run_dir(
-      loaded.config->scope, model::guard_name(loaded.config->name, loaded.config->pg.data_dir),
-      bases);
+  const auto dir = run_dir_of(*loaded.config);
   if (!dir) {
     std::fprintf(stderr, "error: %s\n", dir.error().text().c_str());
     return 1;

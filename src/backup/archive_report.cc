@@ -1,26 +1,16 @@
 #include "backup/archive_report.h"
 
-#include <ctime>
 #include <sys/stat.h>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "backup/archive.h"
+#include "backup/catalogue.h"
 #include "backup/left_wal.h"
 
 namespace aurum::backup {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-std::string moment(WallTime at) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC",
-                     fmt::gmtime(static_cast<std::time_t>(at.us / 1'000'000)));
-}
-
-}  // namespace
 
 std::uint64_t wal_segment_size(const fs::path& data_dir) {
   std::error_code ec;

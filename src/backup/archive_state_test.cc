@@ -47,6 +47,22 @@ TEST(Breaker, stays_open_longer_each_time_but_never_for_long) {
   }
 }
 
+// As the archiver calls: three tries, a second apart, and a minute of rest. It is never kept away.
+TEST(Breaker, lets_the_archiver_in_again_soon_however_long_the_repository_was_gone) {
+  ArchiveState state;
+  Instant now = kStart;
+  for (; now < kStart + seconds(3600); now = now + seconds(60))
+    for (int i = 0; i < 3; ++i) {
+      note_failure(state, "F", "why", Failure::hung, now + seconds(i), kWall);
+      EXPECT_FALSE(breaker_is_open(state, now + seconds(60)));
+    }
+  EXPECT_EQ(state.failures, 180);
+  EXPECT_EQ(state.failing_since, kWall);
+  EXPECT_LE(state.open_until, now);
+  note_success(state, "F", kWall);
+  EXPECT_EQ(state.failures, 0);
+}
+
 TEST(Breaker, closes_with_the_first_answer) {
   ArchiveState state;
   for (int i = 0; i < 5; ++i) fail_once(state, Failure::hung, kStart);

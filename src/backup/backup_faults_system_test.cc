@@ -80,6 +80,77 @@ TEST_F(BackupFaults, are_named_and_leave_a_good_repository_alone) {
   EXPECT_THAT(verify(), HasSubstr("WAL is missing between"));
 }
 
+// The machine's clock was two hours ahead, and was put right: pgBackRest names backups by it.
+TEST_F(BackupFaults, a_clock_that_was_set_back_is_no_obstacle) {
+  constexpr const char* kLibrary = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+  if (!fs::exists(kLibrary)) GTEST_SKIP() << "no libfaketime here";
+  bootstrap();
+  ASSERT_EQ(take("full"), "");
+  std::ofstream(environment()) << "export LD_PRELOAD=" << kLibrary
+                               << " FAKETIME=-2h FAKETIME_DONT_FAKE_MONOTONIC=1\n";
+  EXPECT_EQ(take("incr"), "");
+  EXPECT_EQ(take("full"), "");
+  fs::remove(environment());
+  EXPECT_EQ(take("incr"), "");
+  EXPECT_EQ(verify(), "");
+  const auto found = wait(Pgbackrest(one_.config).catalogue());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->backups.size(), 4U);
+}
+
+// What is written while the repository is away waits, and nothing of it is missing afterwards.
+TEST_F(BackupFaults, a_repository_that_was_gone_under_load_gets_every_file_when_it_is_back) {
+  write_conf();
+  bootstrap();
+  ASSERT_EQ(take("full"), "");
+  sql(one_, "CREATE TABLE t(i int)");
+  fs::rename(repository(), root_ / "gone");
+  constexpr std::size_t kFiles = 12;
+  for (std::size_t i = 0; i < kFiles; ++i)
+    sql(one_, "INSERT INTO t SELECT generate_series(1, 100)"), sql(one_, "SELECT pg_switch_wal()");
+  const auto away = report_until([](const auto& r) { return r.waiting >= kFiles && r.failing(); });
+  EXPECT_GE(away.waiting, kFiles);
+  EXPECT_THAT(away.state.error, HasSubstr("archive.info"));
+  fs::rename(root_ / "gone", repository());
+  EXPECT_EQ(report_until([](const auto& r) { return r.waiting == 0; }).waiting, 0U);
+  EXPECT_FALSE(report().failing());
+  EXPECT_EQ(take("incr"), "");
+  EXPECT_EQ(verify(), "") << "no file is missing";
+}
+
+// As pg_upgrade leaves it: a newer PostgreSQL with a system identifier of its own.
+TEST_F(BackupFaults, after_an_upgrade_of_postgresql_the_stanza_follows_and_begins_with_a_full) {
+  const auto newer = testing::newer_pgbackrest();
+  const auto server = testing::fetched_tool("pg-17", "usr/lib/postgresql/17/bin/postgres");
+  if (newer.empty() || server.empty())
+    GTEST_SKIP() << "needs another PostgreSQL and pgBackRest: ./dev test-full fetches them";
+  for (auto* node : {&one_, &two_}) use_program(*node, newer);
+  bootstrap();
+  ASSERT_EQ(take("full"), "");
+  const auto former = system_identifier_;
+  const auto stopped = wait(one_.pg.stop(model::StopMode::fast, seconds(40), false));
+  ASSERT_TRUE(stopped) << stopped.error().text();
+
+  two_.config.pg.bin_dir = fs::path(server).parent_path().string();
+  const auto made = wait(two_.pg.initdb(dynamic_));
+  ASSERT_TRUE(made) << made.error().text();
+  const auto started = wait(two_.pg.start({.primary = true}, dynamic_, seconds(30)));
+  ASSERT_TRUE(started) << started.error().text();
+  // Who does not know whose backups they were touches nothing.
+  const auto stranger = wait(Pgbackrest(two_.config).take("incr", {}));
+  ASSERT_FALSE(stranger);
+  EXPECT_THAT(stranger.error().text(), HasSubstr("belongs to another cluster"));
+  Pgbackrest pgbackrest(two_.config);
+  pgbackrest.remember(former);
+  const auto first = wait(pgbackrest.take("incr", {}));
+  ASSERT_TRUE(first) << first.error().text();
+  EXPECT_EQ(first->type, "full") << "an incr has nothing to build on";
+  const auto found = wait(pgbackrest.catalogue());
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->databases.size(), 2U);
+  EXPECT_EQ(found->databases.back().version, "17");
+}
+
 TEST_F(BackupFaults, a_full_disk_is_named_and_keeps_the_wal) {
   const char* disk = std::getenv("AURUM_TEST_SMALL_DISK");
   if (disk == nullptr) GTEST_SKIP() << "needs root, to mount a small disk";

@@ -61,7 +61,6 @@ std::string segment_at(const model::Value& object, std::initializer_list<std::st
 }
 
 Backup read_backup(const model::Value& item) {
-  const auto* error = item.find("error");
   return {.label = text_at(item, {"label"}),
           .type = text_at(item, {"type"}),
           .repository = repository_of(item),
@@ -79,7 +78,7 @@ Backup read_backup(const model::Value& item) {
           .program_version = text_at(item, {"backrest", "version"}),
           .database_id = number_at(item, {"database", "id"}),
           .block_incr = item.at({"info", "repository", "size-map"}) != nullptr,
-          .error = error != nullptr && error->is_bool() && error->as_bool()};
+          .error = model::flag_at(item, "error")};
 }
 
 /// With a wrong key pgBackRest quotes what it decrypted: no text, and nothing for a terminal.
@@ -181,6 +180,8 @@ Result<Catalogue> parse_catalogue(std::string_view json, std::string_view stanza
 std::string moment(std::int64_t seconds) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
+
+std::string moment(WallTime at) { return moment(at.us / 1'000'000) + " UTC"; }
 
 std::string short_segment(std::string_view segment) {
   if (!is_segment(segment)) return std::string(segment);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "model/lsn.h"
 
 /// What is in the repositories, from `pgbackrest info --output=json`. Pure.
@@ -80,6 +81,8 @@ std::string catalogue_json(const Catalogue& catalogue, std::string_view stanza);
 
 /// "2026-11-23 02:00:05" in UTC.
 std::string moment(std::int64_t seconds);
+/// The same with " UTC" behind it.
+std::string moment(WallTime at);
 /// "1:0/5" for segment 000000010000000000000005: timeline, and where in the WAL.
 std::string short_segment(std::string_view segment);
 

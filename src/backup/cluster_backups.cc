@@ -4,36 +4,31 @@
 #include <array>
 
 #include "model/decode.h"
+#include "model/restore.h"
 
 namespace aurum::backup {
 
-using model::Value;
+using model::int_at, model::Value;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kKinds{"stanza", "full", "diff", "incr", "verify"};
+constexpr std::array<std::string_view, 6> kKinds{"stanza", "full",   "diff",
+                                                 "incr",   "verify", "restore_test"};
 /// An error of pgBackRest can be pages long; the store is no place for them.
 constexpr std::size_t kErrorLength = 400;
-
-std::int64_t number_at(const Value& object, std::string_view key) {
-  const auto* value = object.find(key);
-  return value != nullptr && value->is_int() ? value->as_int() : 0;
-}
 
 std::optional<Run> read_run(const Value* value) {
   if (value == nullptr || !value->is_object()) return std::nullopt;
   const auto kind = parse_run_kind(model::string_at(*value, "kind"));
   if (!kind) return std::nullopt;
-  const auto* interrupted = value->find("interrupted");
-  return Run{
-      .kind = *kind,
-      .node = model::string_at(*value, "node"),
-      .started = number_at(*value, "started"),
-      .ended = number_at(*value, "ended"),
-      .label = model::string_at(*value, "label"),
-      .added = number_at(*value, "added"),
-      .error = model::string_at(*value, "error"),
-      .interrupted = interrupted != nullptr && interrupted->is_bool() && interrupted->as_bool()};
+  return Run{.kind = *kind,
+             .node = model::string_at(*value, "node"),
+             .started = int_at(*value, "started"),
+             .ended = int_at(*value, "ended"),
+             .label = model::string_at(*value, "label"),
+             .added = int_at(*value, "added"),
+             .error = model::string_at(*value, "error"),
+             .interrupted = model::flag_at(*value, "interrupted")};
 }
 
 }  // namespace
@@ -47,9 +42,18 @@ std::optional<RunKind> parse_run_kind(std::string_view text) {
 }
 
 void ClusterBackups::add(Run run) {
-  if (run.error.size() > kErrorLength) run.error.resize(kErrorLength);
   failures = run.ok() ? 0 : failures + 1;
   if (run.ok()) good[run.kind] = run;
+  remember(std::move(run));
+}
+
+void ClusterBackups::add_stopped(Run run) {
+  run.interrupted = true;
+  remember(std::move(run));
+}
+
+void ClusterBackups::remember(Run run) {
+  if (run.error.size() > kErrorLength) run.error.resize(kErrorLength);
   recent.push_back(std::move(run));
   if (recent.size() > kRecentRuns) recent.erase(recent.begin());
 }
@@ -94,7 +98,7 @@ ClusterBackups decode_cluster_backups(std::string_view text) {
     for (const auto& value : recent->as_array())
       if (auto run = read_run(&value); run && out.recent.size() < kRecentRuns)
         out.recent.push_back(std::move(*run));
-  out.failures = static_cast<int>(std::clamp<std::int64_t>(number_at(tree, "failures"), 0, 1000));
+  out.failures = static_cast<int>(std::clamp<std::int64_t>(int_at(tree, "failures"), 0, 1000));
   return out;
 }
 
@@ -104,6 +108,7 @@ std::string encode(const LockHolder& holder) {
   out.set("kind", to_string(holder.kind));
   out.set("started", holder.started);
   if (holder.percent >= 0) out.set("percent", holder.percent);
+  if (!holder.doing.empty()) out.set("doing", holder.doing);
   return model::to_json(out);
 }
 
@@ -112,11 +117,11 @@ std::optional<LockHolder> decode_lock_holder(std::string_view text) {
   const auto kind = parse_run_kind(model::string_at(tree, "kind"));
   // A lock that is not understood is a lock all the same.
   const auto* percent = tree.find("percent");
-  return LockHolder{
-      .node = model::string_at(tree, "node"),
-      .kind = kind.value_or(RunKind::incr),
-      .started = number_at(tree, "started"),
-      .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1};
+  return LockHolder{.node = model::string_at(tree, "node"),
+                    .kind = kind.value_or(RunKind::incr),
+                    .started = int_at(tree, "started"),
+                    .percent = percent != nullptr && percent->is_number() ? percent->as_real() : -1,
+                    .doing = model::string_at(tree, "doing")};
 }
 
 std::string encode(const BackupNode& node) {
@@ -133,11 +138,11 @@ std::string encode(const BackupNode& node) {
 std::optional<BackupNode> decode_backup_node(std::string_view text) {
   const auto tree = model::parse_object(text);
   BackupNode out{.host = model::string_at(tree, "host"),
-                 .tls_port = static_cast<int>(number_at(tree, "tls_port")),
+                 .tls_port = static_cast<int>(int_at(tree, "tls_port")),
                  .data_dir = model::string_at(tree, "data_dir"),
                  .socket_dir = model::string_at(tree, "socket_dir"),
                  .user = model::string_at(tree, "user"),
-                 .port = static_cast<int>(number_at(tree, "port"))};
+                 .port = static_cast<int>(int_at(tree, "port"))};
   // They become lines of a file.
   const auto plain = [](const std::string& line) {
     return line.find_first_of("\r\n") == line.npos;
@@ -156,8 +161,15 @@ BackupKeys decode_backup_keys(const std::vector<model::KeyValue>& keys) {
       out.state.revision = kv.mod_revision;
     } else if (kv.key == kLockKey) {
       out.lock = decode_lock_holder(kv.value);
+    } else if (kv.key == kRestoreTestKey) {
+      out.trials = decode_trial_state(kv.value);
+      out.trials.revision = kv.mod_revision;
+    } else if (kv.key == kTrialLockKey) {
+      out.trial_lock = decode_lock_holder(kv.value);
     } else if (kv.key == kRestoreKey) {
-      out.restoring = true;
+      const auto restore = model::decode_restore(kv.value);
+      out.restoring = !restore || (restore->step != model::RestoreStep::done &&
+                                   restore->step != model::RestoreStep::confirm);
     } else if (kv.key.starts_with(kNodesKey)) {
       if (auto node = decode_backup_node(kv.value))
         out.nodes[kv.key.substr(kNodesKey.size())] = std::move(*node);

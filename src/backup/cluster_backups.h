@@ -7,14 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "backup/trial_state.h"
 #include "model/cluster.h"
 
 /// What the members of a cluster tell each other of its backups: keys below the cluster's prefix in
 /// the store, which a Patroni ignores. Pure.
 namespace aurum::backup {
 
-/// What pgBackRest is asked to do by itself. Stronger first, where one makes another needless.
-enum class RunKind { stanza, full, diff, incr, verify };
+/// What pgBackRest is asked to do by itself. Stronger first, where one makes another needless. The
+/// restore test has a lock and a state of its own (trial_keeper.h).
+enum class RunKind { stanza, full, diff, incr, verify, restore_test };
 std::string_view to_string(RunKind kind);
 std::optional<RunKind> parse_run_kind(std::string_view text);
 inline bool is_backup(RunKind kind) {
@@ -46,16 +48,22 @@ struct ClusterBackups {
   model::Revision revision = 0;  ///< of the key; 0 = there is none
 
   void add(Run run);
+  /// One that had to give way, to a restore of the cluster or another leader: no failure.
+  void add_stopped(Run run);
   friend bool operator==(const ClusterBackups&, const ClusterBackups&) = default;
+
+ private:
+  void remember(Run run);
 };
 inline constexpr std::size_t kRecentRuns = 20;
 
-/// Key `aurum_backup/lock`, on a lease: who works on the repository.
+/// Key `aurum_backup/lock`, on a lease: who works on the repository; and kTrialLockKey: who tests.
 struct LockHolder {
   std::string node;
   RunKind kind = RunKind::incr;
   std::int64_t started = 0;
   double percent = -1;  ///< negative: unknown
+  std::string doing;    ///< of a restore test, for people
   friend bool operator==(const LockHolder&, const LockHolder&) = default;
 };
 
@@ -88,7 +96,11 @@ struct BackupKeys {
   ClusterBackups state;
   std::optional<LockHolder> lock;
   std::map<std::string, BackupNode> nodes;
-  bool restoring = false;  ///< the cluster is being restored: no backup of it now
+  /// The cluster is being restored: no backup of it now. Once it serves clients again, also while
+  /// the operator has not confirmed, there are backups of it.
+  bool restoring = false;
+  TrialState trials;
+  std::optional<LockHolder> trial_lock;
 };
 /// Picks them out of the cluster's keys.
 BackupKeys decode_backup_keys(const std::vector<model::KeyValue>& keys);

@@ -61,5 +61,38 @@ TEST(ClusterBackups, are_picked_from_the_clusters_keys) {
   EXPECT_EQ(keys.nodes.count("n2"), 1U);
 }
 
+TEST(ClusterBackups, wait_for_a_restore_until_the_cluster_serves_again) {
+  const auto restoring = [](std::string value) {
+    return decode_backup_keys({{.key = std::string(kRestoreKey), .value = std::move(value)}})
+        .restoring;
+  };
+  EXPECT_FALSE(decode_backup_keys({}).restoring);
+  EXPECT_TRUE(restoring("?")) << "what is not understood is a restore all the same";
+  using model::RestoreStep;
+  for (const auto step :
+       {RestoreStep::check, RestoreStep::stop, RestoreStep::fetch, RestoreStep::open,
+        RestoreStep::rebuild, RestoreStep::undo_stop, RestoreStep::undo})
+    EXPECT_TRUE(restoring(model::encode_restore(
+        {.id = "x", .step = step, .node = "a", .keeper = "b", .backup = "F"})))
+        << to_string(step);
+  for (const auto step : {RestoreStep::done, RestoreStep::confirm})
+    EXPECT_FALSE(restoring(model::encode_restore(
+        {.id = "x", .step = step, .node = "a", .keeper = "b", .backup = "F"})))
+        << to_string(step);
+}
+
+TEST(ClusterBackups, who_tests_has_a_key_of_its_own) {
+  const LockHolder holder{"n3", RunKind::restore_test, 7, -1, "restored 45 %"};
+  const auto keys =
+      decode_backup_keys({{.key = std::string(kTrialLockKey), .value = encode(holder)},
+                          {.key = kRestoreTestKey,
+                           .value = R"({"running":{"node":"n3","started":7}})",
+                           .mod_revision = 9}});
+  EXPECT_FALSE(keys.lock);
+  EXPECT_EQ(keys.trial_lock, holder);
+  EXPECT_EQ(keys.trials.revision, 9);
+  EXPECT_EQ(keys.trials.running->node, "n3");
+}
+
 }  // namespace
 }  // namespace aurum::backup

@@ -57,6 +57,23 @@ Task<Result<Run>> take_with(dcs::Store& store, const model::LocalConfig& config,
   co_return run;
 }
 
+Task<Status> keep_trial_with(dcs::Store& store, RestoreTrial trial) {
+  auto keys = co_await read_from(store);
+  if (!keys) co_return fail(keys.error());
+  keys->trials.add(std::move(trial));
+  const std::string key = kRestoreTestKey;
+  model::Txn txn;
+  txn.when.push_back({.key = key,
+                      .what = keys->trials.revision == 0 ? model::Compare::What::absent
+                                                         : model::Compare::What::mod_revision,
+                      .number = keys->trials.revision});
+  txn.then.push_back({.key = key, .value = encode(keys->trials)});
+  const auto done = co_await store.txn(std::move(txn), kWrite);
+  if (!done) co_return fail(done.error());
+  if (!done->succeeded) co_return fail(Code::rejected, "another restore test began or ended now");
+  co_return Status{};
+}
+
 Task<Status> forget_with(dcs::Store& store, const model::LocalConfig& config) {
   auto keys = co_await read_from(store);
   if (!keys) co_return fail(keys.error());
@@ -95,6 +112,13 @@ Task<Result<Run>> take_now(const model::LocalConfig& config, RunKind kind, std::
   auto run = co_await take_with(*store, config, kind, std::move(program), std::move(on_progress));
   store->close();
   co_return run;
+}
+
+Task<Status> keep_trial(const model::LocalConfig& config, RestoreTrial trial) {
+  const auto store = co_await open_store(config);
+  auto done = co_await keep_trial_with(*store, std::move(trial));
+  store->close();
+  co_return done;
 }
 
 Task<Status> forget_stanza(const model::LocalConfig& config) {

@@ -18,6 +18,9 @@ Task<Result<BackupKeys>> read_backup_keys(const model::LocalConfig& config);
 Task<Result<Run>> take_now(const model::LocalConfig& config, RunKind kind, std::string program,
                            OnProgress on_progress);
 
+/// Keeps the result of a restore test by hand beside what the schedule knows.
+Task<Status> keep_trial(const model::LocalConfig& config, RestoreTrial trial);
+
 /// Forgets whose backups the stanza has: the next run may begin a new one.
 Task<Status> forget_stanza(const model::LocalConfig& config);
 

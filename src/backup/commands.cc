@@ -112,11 +112,15 @@ int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
   const auto catalogue = run_alone(pgbackrest.catalogue());
   if (!catalogue) return failed(catalogue.error());
   const auto keys = run_alone(read_backup_keys(config));
-  const auto now = runtime::wall_now().us / 1'000'000;
+  const auto now = runtime::wall_now_s();
   if (json) {
     auto out = model::parse_json(catalogue_json(*catalogue, backup.stanza)).value();
     out.set("schedule",
             keys ? schedule_value(backup.schedule, config.scope, *keys, now) : model::Value());
+    if (keys) {
+      add_proofs(out, *keys);
+      out.set("restore_test", trials_value(backup.schedule, config.scope, *keys, now));
+    }
     fmt::print("{}\n", model::to_json_pretty(out));
   } else {
     fmt::print("{}\n{}", render_catalogue(*catalogue, backup.stanza),
@@ -171,13 +175,6 @@ int check(Pgbackrest& pgbackrest, const model::LocalConfig& config,
 
 int run_command(const Options& options, const model::LocalConfig& config,
                 const FindRunDir& find_run_dir) {
-  // The agent knows the topology and keeps the file; without an agent so far we begin it.
-  std::error_code ec;
-  const auto& backup = *config.aurum.backup;
-  if (!std::filesystem::exists(backup.config_file(), ec)) {
-    const auto written = write_pgbackrest_conf(config, {});
-    if (!written) return failed(written.error());
-  }
   Pgbackrest pgbackrest(config);
   if (options.command == "list") return list(pgbackrest, config, options.json);
   if (options.command == "now") return take(config, options.type);
@@ -198,10 +195,8 @@ int backup_main(int argc, char** argv, const FindRunDir& find_run_dir) {
   const auto options = parse_options(argc, argv);
   if (!options) return usage_error(options.error().message);
   if (options->command.empty()) return usage_error("a command is missing");
-  auto config = load_node_config(options->config);
+  const auto config = begin_on_node(options->config);
   if (!config) return failed(config.error());
-  const auto became = become_owner(*config);
-  if (!became) return failed(became.error());
   return run_command(*options, *config, find_run_dir);
 }
 

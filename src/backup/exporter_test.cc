@@ -60,6 +60,7 @@ TEST(Schedule, is_shown_in_eighty_columns) {
   model::BackupSchedule schedule;
   schedule.full = *model::Cron::parse("0 2 * * 0");
   schedule.incr = *model::Cron::parse("0 * * * *");
+  schedule.restore_test = *model::Cron::parse("0 5 * * 0");
   BackupKeys keys;
   keys.state.add({.kind = RunKind::full, .node = "n1", .started = 1795312800, .ended = 1795312900});
   keys.state.add({.kind = RunKind::incr,
@@ -68,6 +69,14 @@ TEST(Schedule, is_shown_in_eighty_columns) {
                   .ended = 1795399201,
                   .error = std::string(300, 'x')});
   keys.lock = LockHolder{.node = "n3", .kind = RunKind::incr, .started = 1795399260, .percent = 42};
+  keys.trial_lock =
+      LockHolder{"n2", RunKind::restore_test, 1795399260, -1, std::string("replaying WAL")};
+  keys.trials.add({.at = "2026-11-22T05:00:07+00:00",
+                   .node = "n2",
+                   .backup = "20261122-020000F",
+                   .ok = true,
+                   .rto_s = 12,
+                   .rpo_s = 3});
   const auto text = render_schedule(schedule, "demo", keys, 1795399300);
   EXPECT_EQ(text,
             "kind     times                last run                  next run          (UTC)\n"
@@ -75,13 +84,47 @@ TEST(Schedule, is_shown_in_eighty_columns) {
             "diff     off                  never                     -\n"
             "incr     0 * * * *            2026-11-23 02:00 FAILED   2026-11-23 03:00\n"
             "verify   off                  never                     -\n"
+            "test     0 5 * * 0            2026-11-22 05:00          2026-11-29 05:00\n"
             "running: incr on n3 since 2026-11-23 02:01, 42 %\n"
             "FAILS 1 times, last on n2:\n  " +
-                std::string(66, 'x') + "\n");
+                std::string(66, 'x') +
+                "\n"
+                "restore test runs on n2 since 2026-11-23 02:01: replaying WAL\n"
+                "restore test: 2026-11-22 05:00 UTC on n2: ok, RTO 12 s, RPO 3 s\n"
+                "  of 20261122-020000F\n");
   const auto value = schedule_value(schedule, "demo", keys, 1795399300);
   EXPECT_EQ(value.at({"incr", "next"})->as_int(), 1795402800);
   EXPECT_EQ(value.at({"full", "last_good", "node"})->text(), "n1");
   EXPECT_EQ(value.at({"running", "node"})->text(), "n3");
+}
+
+TEST(Schedule, tells_what_is_proved) {
+  model::BackupSchedule schedule;
+  schedule.restore_test = *model::Cron::parse("0 5 * * 0");
+  const std::int64_t full = 1795312800, now = 1795399300;
+  BackupKeys keys;
+  keys.state.add({.kind = RunKind::full, .node = "n1", .started = full, .ended = full + 100});
+  keys.state.add({.kind = RunKind::verify, .node = "n1", .started = full + 200});
+  keys.trials.add({.at = "2026-11-22T05:00:07+00:00", .node = "n2", .backup = "F", .ok = true});
+  keys.trials.add_failure({.node = "n3", .started = now - 60, .error = "no room"});
+  Catalogue catalogue;
+  catalogue.backups = {{.label = "F", .type = "full", .start = full, .stop = full + 100},
+                       {.label = "I", .type = "incr", .start = full + 300, .stop = full + 400}};
+  auto document = model::parse_json(catalogue_json(catalogue, "demo")).value();
+  add_proofs(document, keys);
+  const auto& rows = document.find("backups")->as_array();
+  EXPECT_TRUE(rows[0].find("verified")->as_bool());
+  EXPECT_TRUE(rows[0].find("restore_tested")->as_bool());
+  EXPECT_FALSE(rows[1].find("verified")->as_bool()) << "it is newer than that look";
+  EXPECT_FALSE(rows[1].find("restore_tested")->as_bool());
+
+  const auto tests = trials_value(schedule, "demo", keys, now);
+  EXPECT_EQ(tests.at({"last", "backup"})->text(), "F");
+  EXPECT_EQ(tests.find("late_seconds")->as_int(), 0);
+  EXPECT_EQ(tests.find("failed")->as_array()[0].find("error")->text(), "no room");
+  const auto text = render_schedule(schedule, "demo", keys, now);
+  EXPECT_THAT(text, HasSubstr("test     0 5 * * 0            2026-11-23 02:00 FAILED"));
+  EXPECT_THAT(text, HasSubstr("restore test FAILS 1 times, last on n3:\n  no room\n"));
 }
 
 TEST(ArchiveLag, is_what_is_written_behind_the_last_archived_file) {

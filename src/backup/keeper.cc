@@ -21,8 +21,6 @@ constexpr Duration kCall = seconds(3);
 /// A lock's lease: long enough for an etcd that is slow, short enough not to wait for a dead node.
 constexpr Duration kLockTtlMin = seconds(5);
 
-std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
-
 std::string host_of(const model::LocalConfig& config) {
   const auto& backup = *config.aurum.backup;
   if (backup.tls_cert_file.empty()) return {};
@@ -52,7 +50,13 @@ Keeper::Keeper(Setting setting, dcs::Store& store, runtime::Logger& log)
       store_(store),
       log_(log),
       timer_(setting_.executor),
-      server_(setting_.executor, setting_.program, log) {}
+      server_(setting_.executor, setting_.program, log),
+      trials_({.executor = setting_.executor,
+               .program = setting_.program,
+               .config_file = setting_.config_file,
+               .run_dir = setting_.run_dir,
+               .look = setting_.look},
+              store, log) {}
 
 void Keeper::spawn(const std::string& name, Task<void> task) {
   if (!busy_.emplace(name, true).second) return;
@@ -85,6 +89,7 @@ void Keeper::reconfigure() {
 void Keeper::stop() {
   stopped_ = true;
   if (run_cancel_) run_cancel_->emit(asio::cancellation_type::terminal);
+  trials_.stop();
   server_.stop();
 }
 
@@ -102,6 +107,7 @@ void Keeper::tick() {
       (view.keys.restoring || (!leader.empty() && leader != run_leader_)))
     run_cancel_->emit(asio::cancellation_type::terminal);
   consider_run(view);
+  trials_.consider(view, sources(view, RunKind::restore_test));
 }
 
 // pgbackrest.conf as the roles are
@@ -109,11 +115,10 @@ void Keeper::tick() {
 
 void Keeper::publish_node(const AgentView& view) {
   const auto node = own_node(*view.config);
-  const auto text = encode(node);
   const auto known = view.keys.nodes.find(view.config->name);
   if (known != view.keys.nodes.end() && known->second == node) return;
   if (!view.fresh) return;
-  spawn("publish", publish(std::string(kNodesKey) + view.config->name, text));
+  spawn("publish", publish(std::string(kNodesKey) + view.config->name, encode(node)));
 }
 
 Task<void> Keeper::publish(std::string key, std::string value) {
@@ -161,7 +166,7 @@ Task<void> Keeper::write_conf(std::vector<ConfPeer> peers) {
 
 ClusterNow Keeper::cluster_now(const AgentView& view) const {
   const auto& facts = *view.facts;
-  ClusterNow out{.now = wall_s()};
+  ClusterNow out{.now = runtime::wall_now_s()};
   // Nothing is known of a cluster that is being made.
   if (!facts.accepting || !view.cluster->initialize ||
       *view.cluster->initialize != facts.system_identifier)
@@ -182,6 +187,8 @@ std::vector<Source> Keeper::sources(const AgentView& view, RunKind kind) const {
   for (const auto& [name, member] : cluster.members) {
     Source source{.name = name, .leader = name == leader->name};
     source.position = member.xlog_location.value_or(model::Lsn{});
+    source.synchronous =
+        std::ranges::find(cluster.sync.members, name) != cluster.sync.members.end();
     const auto node = view.keys.nodes.find(name);
     const bool running = member.state == model::PgState::running;
     const bool ours = node != view.keys.nodes.end() && running;
@@ -190,6 +197,7 @@ std::vector<Source> Keeper::sources(const AgentView& view, RunKind kind) const {
     const bool reaches =
         leader_reached && node != view.keys.nodes.end() && !node->second.host.empty();
     source.able = ours && (source.leader || !is_backup(kind) || (follows && reaches));
+    source.comes = !source.able && !source.leader && reaches;
     out.push_back(std::move(source));
   }
   return out;

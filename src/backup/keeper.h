@@ -11,12 +11,14 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "backup/agent_view.h"
 #include "backup/archive_report.h"
 #include "backup/catalogue.h"
 #include "backup/cluster_backups.h"
 #include "backup/pgbackrest_conf.h"
 #include "backup/schedule.h"
 #include "backup/tls_server.h"
+#include "backup/trial_keeper.h"
 #include "dcs/store.h"
 #include "model/config.h"
 #include "model/postgres.h"
@@ -25,19 +27,9 @@
 
 namespace aurum::backup {
 
-/// What the agent knows at this moment. Pointers hold until the next await.
-struct AgentView {
-  const model::LocalConfig* config = nullptr;
-  const model::ClusterView* cluster = nullptr;  ///< nullptr: the store has not been read yet
-  bool fresh = false;                           ///< it is not older than the ttl
-  const model::PgFacts* facts = nullptr;
-  bool leads = false;
-  Duration ttl = seconds(30);
-  BackupKeys keys;
-};
-
 /// All of backups that goes on beside the agent: pgbackrest.conf as the roles are, the pgBackRest
-/// server, the scheduler, WAL that a former primary left, and what metrics and REST show.
+/// server, the scheduler, restore tests, WAL that a former primary left, and what metrics and REST
+/// show.
 ///
 /// Lifecycle: made by the agent when patroni.yml has aurum.backup; run() is spawned once and never
 /// ends. Everything it does is a coroutine with a deadline, a child process, or work in a thread of
@@ -46,8 +38,9 @@ class Keeper {
  public:
   struct Setting {
     boost::asio::any_io_executor executor;
-    std::string program;            ///< ourselves
-    std::filesystem::path run_dir;  ///< on a tmpfs
+    std::string program;                ///< ourselves
+    std::filesystem::path config_file;  ///< patroni.yml; "" = the environment alone
+    std::filesystem::path run_dir;      ///< on a tmpfs
     std::function<AgentView()> look;
   };
   Keeper(Setting setting, dcs::Store& store, runtime::Logger& log);
@@ -99,6 +92,7 @@ class Keeper {
   runtime::Pool pool_{1};
   boost::asio::steady_timer timer_;
   TlsServer server_;
+  TrialKeeper trials_;
   std::map<std::string, bool> busy_;
   std::shared_ptr<boost::asio::cancellation_signal> run_cancel_;
   bool stopped_ = false;

@@ -11,6 +11,7 @@
 #include "backup/wal_gap.h"
 #include "pg/files.h"
 #include "pg/programs.h"
+#include "pg/wal_status.h"
 #include "runtime/clock.h"
 #include "runtime/process.h"
 
@@ -71,7 +72,10 @@ Task<void> Keeper::refresh_catalogue() {
 Task<void> Keeper::refresh_archive() {
   const model::LocalConfig config = *setting_.look().config;
   const auto run_dir = setting_.run_dir;
-  archive_ = co_await runtime::in_pool(pool_, [&config, &run_dir] {
+  const auto now = setting_.look();
+  const bool writes = now.leads && now.facts != nullptr && now.facts->accepting;
+  archive_ = co_await runtime::in_pool(pool_, [&config, &run_dir, writes] {
+    if (writes) pg::announce_wal(config.pg.data_dir);
     return read_archive_report(run_dir, config.pg.data_dir, config.aurum.backup->work_dir);
   });
   const auto view = setting_.look();

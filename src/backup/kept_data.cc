@@ -17,25 +17,6 @@ namespace {
 
 std::string bytes(std::uintmax_t count) { return pg::human_bytes(static_cast<double>(count)); }
 
-std::uintmax_t size_of(const fs::path& dir) {
-  std::uintmax_t total = 0;
-  std::error_code ec;
-  for (fs::recursive_directory_iterator it(dir, ec), end; !ec && it != end; it.increment(ec)) {
-    std::error_code file;
-    if (it->is_regular_file(file) && !it->is_symlink(file)) total += it->file_size(file);
-  }
-  return total;
-}
-
-/// Files of it that are elsewhere would be written to by the copy.
-bool has_links(const fs::path& dir) {
-  std::error_code ec;
-  if (fs::is_symlink(dir / "pg_wal", ec)) return true;
-  for (fs::directory_iterator it(dir / "pg_tblspc", ec), end; !ec && it != end; it.increment(ec))
-    if (it->is_symlink(ec)) return true;
-  return false;
-}
-
 bool is_mount_point(const fs::path& dir) {
   struct stat own{}, parent{};
   return ::stat(dir.c_str(), &own) == 0 && ::stat(dir.parent_path().c_str(), &parent) == 0 &&
@@ -59,7 +40,7 @@ Status can_keep_data(const fs::path& data_dir, std::int64_t size) {
                 "Make room, restore another member with --node, or give the old data up with "
                 "--discard-old-data.");
   };
-  if (has_links(data_dir)) return refuse("it has tablespaces, or its WAL, outside of it");
+  if (pg::has_links(data_dir)) return refuse("it has tablespaces, or its WAL, outside of it");
   if (is_mount_point(data_dir)) return refuse(data_dir.string() + " is a mount point");
   std::error_code ec;
   const fs::space_info space = fs::space(data_dir.parent_path(), ec);
@@ -75,10 +56,11 @@ Status has_room_in_place(const fs::path& data_dir, std::int64_t size) {
   const bool there = fs::exists(data_dir, ec);
   const fs::space_info space = fs::space(there ? data_dir : data_dir.parent_path(), ec);
   const auto wanted = static_cast<std::uintmax_t>(size) + static_cast<std::uintmax_t>(size) / 20;
-  if (ec || space.available >= wanted || space.available + size_of(data_dir) >= wanted) return {};
+  if (ec || space.available >= wanted || space.available + pg::bytes_below(data_dir) >= wanted)
+    return {};
   return fail(Code::rejected,
               fmt::format("{} has room for {}, the backup takes {}", data_dir.string(),
-                          bytes(space.available + size_of(data_dir)), bytes(wanted)),
+                          bytes(space.available + pg::bytes_below(data_dir)), bytes(wanted)),
               "Make room, or restore another member with --node.");
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "backup/run_deadline.h"
 #include "runtime/clock.h"
 
 namespace aurum::backup {
@@ -14,7 +15,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::int64_t wall_s() { return runtime::wall_now().us / 1'000'000; }
+constexpr const char* kStopped = "it was stopped";
 
 /// What pgBackRest does in one run.
 class Work {
@@ -110,9 +111,9 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   co_await asio::this_coro::throw_if_cancelled(false);
   auto deadline = RunDeadline::create(what.folder);
   if (!deadline) co_return fail(deadline.error());
-  auto lock =
-      co_await ClusterLock::take(store, {.node = what.node, .kind = what.kind, .started = wall_s()},
-                                 std::move(seen), what.ttl);
+  auto lock = co_await ClusterLock::take(
+      store, {.node = what.node, .kind = what.kind, .started = runtime::wall_now_s()},
+      std::move(seen), what.ttl);
   if (!lock) co_return fail(lock.error());
   deadline->move_to(lock->deadline());
 
@@ -124,7 +125,7 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
   std::optional<Run> run = Run{.kind = what.kind,
                                .node = what.node,
                                .started = lock->state().running->started,
-                               .error = "it was stopped",
+                               .error = kStopped,
                                .interrupted = true};
   try {
     auto end = co_await (work() || lock->keep([&](Instant until) { deadline->move_to(until); },
@@ -136,9 +137,16 @@ Task<Result<Run>> run_locked(dcs::Store& store, const model::LocalConfig& config
     if (run && !run->ok() && runtime::now() >= lock->deadline()) run->interrupted = true;
   } catch (const std::exception&) {  // both were cancelled
   }
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  const bool stopped =
+      run && !run->ok() && cancellation.cancelled() != asio::cancellation_type::none;
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  if (run) run->ended = wall_s();
-  auto finished = co_await lock->finish(run);
+  if (run) run->ended = runtime::wall_now_s();
+  if (stopped) {
+    run->error = kStopped;
+    run->interrupted = true;
+  }
+  auto finished = co_await lock->finish(run, stopped);
   if (!run) co_return fail(Code::exists, "another backup has made it needless");
   if (!finished && run->ok()) {
     run->error = finished.error().text();

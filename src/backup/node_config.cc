@@ -1,23 +1,17 @@
 #include "backup/node_config.h"
 
-#include <cstring>
 #include <pwd.h>
-#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/pgbackrest_conf.h"
+#include "runtime/environment.h"
 #include "runtime/users.h"
-
-extern char** environ;
 
 namespace aurum::backup {
 
 Result<model::LocalConfig> load_node_config(const std::string& path) {
-  model::Environment env;
-  for (char** e = environ; *e != nullptr; ++e)
-    if (const char* eq = std::strchr(*e, '='))
-      env[std::string(*e, static_cast<std::size_t>(eq - *e))] = eq + 1;
-  auto loaded = model::load_config(path, env);
+  auto loaded = model::load_config(path, runtime::environment());
   for (const auto& finding : loaded.findings)
     if (finding.level == model::Finding::Level::error) return fail(Code::invalid, finding.text());
   if (!loaded.config->aurum.backup)
@@ -38,6 +32,16 @@ Status become_owner(const model::LocalConfig& config) {
                                .uid = facts.st_uid,
                                .gid = facts.st_gid,
                                .home = config.pg.data_dir.parent_path().string()});
+}
+
+Result<model::LocalConfig> begin_on_node(const std::string& path) {
+  auto config = load_node_config(path);
+  if (!config) return config;
+  const auto became = become_owner(*config);
+  if (!became) return fail(became.error());
+  const auto begun = begin_pgbackrest_conf(*config);
+  if (!begun) return fail(begun.error());
+  return config;
 }
 
 }  // namespace aurum::backup

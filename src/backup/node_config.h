@@ -1,14 +1,9 @@
 #pragma once
 
-#include <exception>
-#include <optional>
 #include <string>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "model/config.h"
-#include "runtime/async.h"
+#include "runtime/run_alone.h"
 
 /// What the commands on a database node begin with.
 namespace aurum::backup {
@@ -20,17 +15,9 @@ Result<model::LocalConfig> load_node_config(const std::string& path);
 /// could not read.
 Status become_owner(const model::LocalConfig& config);
 
-/// Runs one task to its end on a loop of its own.
-template <class T>
-T run_alone(runtime::Task<T> task) {
-  boost::asio::io_context io(1);
-  std::optional<T> out;
-  boost::asio::co_spawn(io, std::move(task), [&out](std::exception_ptr error, T result) {
-    if (error) std::rethrow_exception(error);
-    out = std::move(result);
-  });
-  io.run();
-  return std::move(*out);
-}
+/// Both, and pgbackrest.conf where there is none yet.
+Result<model::LocalConfig> begin_on_node(const std::string& path);
+
+using runtime::run_alone;
 
 }  // namespace aurum::backup

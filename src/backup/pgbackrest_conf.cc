@@ -218,4 +218,12 @@ Result<bool> write_pgbackrest_conf(const model::LocalConfig& config,
                         render_pgbackrest_conf(backup, conf_node(config), peers, user), 0600);
 }
 
+Status begin_pgbackrest_conf(const model::LocalConfig& config) {
+  std::error_code ec;
+  if (std::filesystem::exists(config.aurum.backup->config_file(), ec)) return {};
+  const auto written = write_pgbackrest_conf(config, {});
+  if (!written) return fail(written.error());
+  return {};
+}
+
 }  // namespace aurum::backup

@@ -47,4 +47,7 @@ std::string render_pgbackrest_conf(const model::BackupConfig& config, const Conf
 Result<bool> write_pgbackrest_conf(const model::LocalConfig& config,
                                    const std::vector<ConfPeer>& peers);
 
+/// Where there is no file yet. The agent knows the topology, and keeps it.
+Status begin_pgbackrest_conf(const model::LocalConfig& config);
+
 }  // namespace aurum::backup

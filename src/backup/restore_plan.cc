@@ -39,11 +39,6 @@ model::Lsn end_of(const Backup& backup) {
 /// pgBackRest tells whole seconds: surely over a second later.
 WallTime over_at(const Backup& backup) { return {(backup.stop + 1) * kSecond}; }
 
-std::string moment(WallTime at) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC",
-                     fmt::gmtime(static_cast<std::time_t>(at.us / kSecond)));
-}
-
 tl::unexpected<Error> unreachable(const RestorePlan& window, std::string why) {
   return fail(Code::not_found,
               fmt::format("{}: reachable is {} to {}", why, moment(window.from), window.to),

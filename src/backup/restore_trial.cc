@@ -1,13 +1,17 @@
 #include "backup/restore_trial.h"
 
+#include <algorithm>
+#include <fstream>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
-#include "backup/kept_data.h"
 #include "backup/scratch_cluster.h"
+#include "model/decode.h"
 #include "pg/programs.h"
 #include "pg/render.h"
 #include "runtime/clock.h"
@@ -19,20 +23,17 @@ namespace {
 constexpr Duration kLongCheck = std::chrono::hours(24);
 constexpr int kNicest = 19;
 constexpr int kIoWhoProcess = 1, kIoIdle = 3 << 13;
+constexpr std::string_view kFirstToGo = "1000";  ///< for /proc/self/oom_score_adj
+constexpr std::uintmax_t kMostReserve = std::uintmax_t{5} << 30;
+constexpr auto kRoomLook = std::chrono::seconds(1);
+/// The user's answers can be long; the store is no place for them.
+constexpr std::size_t kToldLength = 200;
 
-std::string text_at(const model::Value& tree, std::string_view key) {
-  const auto* value = tree.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
-}
+using model::flag_at, model::text_at;
 
 double number_at(const model::Value& tree, std::string_view key) {
   const auto* value = tree.find(key);
   return value != nullptr && value->is_number() ? value->as_real() : 0;
-}
-
-bool flag_at(const model::Value& tree, std::string_view key) {
-  const auto* value = tree.find(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
 }
 
 double round_s(Duration span) { return static_cast<double>(to_ms(span)) / 1000; }
@@ -68,7 +69,7 @@ Task<Status> run_checks(ScratchCluster& copy, const model::LocalConfig& config,
   for (const auto& sql : options.checks) {
     auto rows = co_await copy.query(options.database, sql, kLongCheck);
     const std::string told = rows ? rows->text(0, std::size_t{0}) : rows.error().message;
-    trial.checks.push_back({sql, rows && told == "t", told});
+    trial.checks.push_back({sql, rows && told == "t", told.substr(0, kToldLength)});
   }
   trial.amcheck = co_await check_relations(copy, config.pg.superuser.username);
   auto known = co_await copy.control();
@@ -85,15 +86,47 @@ Task<Status> run_checks(ScratchCluster& copy, const model::LocalConfig& config,
   co_return Status{};
 }
 
+Status has_room(const std::filesystem::path& dir, std::int64_t size) {
+  std::error_code ec;
+  const auto space = std::filesystem::space(dir, ec);
+  if (ec) return fail(Code::io, fmt::format("{}: {}", dir.string(), ec.message()));
+  const auto wanted = static_cast<std::uintmax_t>(size) + static_cast<std::uintmax_t>(size) / 20 +
+                      reserve_of(space.capacity);
+  if (space.available >= wanted) return {};
+  return fail(Code::rejected,
+              fmt::format("{} has {} free, and a restore test there wants {}", dir.string(),
+                          pg::human_bytes(static_cast<double>(space.available)),
+                          pg::human_bytes(static_cast<double>(wanted))),
+              "Name a folder on another disk: aurum.backup.restore_test_dir, or --dir.");
+}
+
+/// Ends when the room does.
+Task<Error> out_of_room(std::filesystem::path dir) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  for (;;) {
+    timer.expires_after(kRoomLook);
+    auto [ec] = co_await timer.async_wait(runtime::use_task);
+    static_cast<void>(ec);
+    std::error_code unknown;
+    const auto space = std::filesystem::space(dir, unknown);
+    if (!unknown && space.available < reserve_of(space.capacity))
+      co_return Error{
+          Code::io,
+          fmt::format("the disk of {} fills up: {} are left, so the test was ended", dir.string(),
+                      pg::human_bytes(static_cast<double>(space.available))),
+          "Make room, or name a folder on another disk."};
+  }
+}
+
 Task<Status> restore_and_check(ScratchCluster& copy, const model::LocalConfig& config,
                                const RestoreTrialOptions& options, RestoreTrial& trial) {
   const auto tell = [&](std::string text) {
     if (options.progress) options.progress(std::move(text));
   };
-  auto room = has_room_in_place(copy.dir(), options.plan.backup.size);
-  if (!room) co_return room;
   auto begun = co_await copy.begin();
   if (!begun) co_return begun;
+  auto room = has_room(copy.dir(), options.plan.backup.size);
+  if (!room) co_return room;
   const Instant at = runtime::now();
   auto fetched = co_await copy.fetch(options.plan.backup.label, [&](double percent) {
     tell(fmt::format("restored {:.0f} %", percent));
@@ -122,10 +155,24 @@ Task<Status> restore_and_check(ScratchCluster& copy, const model::LocalConfig& c
 
 }  // namespace
 
-void yield_to_others() {
+std::int64_t begun_at(const RestoreTrial& trial) {
+  const auto at = model::parse_iso8601(trial.at);
+  return at ? at->us / 1'000'000 : 0;
+}
+
+Status yield_to_others(const std::filesystem::path& cgroup) {
   static_cast<void>(::setpriority(PRIO_PROCESS, 0, kNicest));
   static_cast<void>(::syscall(SYS_ioprio_set, kIoWhoProcess, 0, kIoIdle));
+  std::ofstream("/proc/self/oom_score_adj") << kFirstToGo;
+  if (cgroup.empty()) return {};
+  std::ofstream procs(cgroup / "cgroup.procs");
+  procs << ::getpid() << std::flush;
+  if (procs) return {};
+  return fail(Code::permission, "cannot enter the control group " + cgroup.string(),
+              "Make it, and give its cgroup.procs to the owner of the data directory.");
 }
+
+std::uintmax_t reserve_of(std::uintmax_t capacity) { return std::min(capacity / 20, kMostReserve); }
 
 Task<RestoreTrial> try_restore(const model::LocalConfig& config, RestoreTrialOptions options) {
   RestoreTrial trial{.at = model::iso8601(runtime::wall_now()),
@@ -133,8 +180,11 @@ Task<RestoreTrial> try_restore(const model::LocalConfig& config, RestoreTrialOpt
                      .backup = options.plan.backup.label,
                      .target = model::describe(options.plan.target),
                      .bytes = options.plan.backup.size};
-  ScratchCluster copy(config, options.dir, false);
-  auto good = co_await restore_and_check(copy, config, options, trial);
+  ScratchCluster copy(config, options.dir, false, options.program);
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto ended =
+      co_await (restore_and_check(copy, config, options, trial) || out_of_room(options.dir));
+  auto good = ended.index() == 0 ? std::get<0>(ended) : Status(fail(std::get<1>(ended)));
   auto stopped = co_await copy.stop();
   if (good && !stopped) good = stopped;
   trial.ok = good.has_value();

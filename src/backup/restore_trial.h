@@ -16,7 +16,8 @@ struct RestoreTrialOptions {
   std::filesystem::path dir;  ///< a folder of its own; everything in it goes
   RestorePlan plan;           ///< which backup, and up to where
   std::string node;           ///< who does it
-  std::string database = "postgres";
+  std::string program;        ///< aurum; "" = ourselves
+  std::string database;
   std::vector<std::string> checks;  ///< the user's SQL; the first field of the answer must be true
   std::function<void(std::string)> progress;
 };
@@ -41,6 +42,8 @@ struct RestoreTrial {
   std::vector<Check> checks;
 };
 inline constexpr const char* kRestoreTestKey = "aurum_restore_test";
+/// Seconds since 1970; 0 when it is no result.
+std::int64_t begun_at(const RestoreTrial& trial);
 
 model::Value to_value(const RestoreTrial& trial);
 Result<RestoreTrial> parse_restore_trial(std::string_view text);
@@ -48,11 +51,17 @@ Result<RestoreTrial> parse_restore_trial(std::string_view text);
 std::string restore_trial_line(const RestoreTrial& trial);
 std::string render_restore_trial(const RestoreTrial& trial);
 
-/// This process and what it starts get what CPU and disk others leave.
-void yield_to_others();
+/// This process and what it starts get what CPU and disk others leave, are the first to go where
+/// memory runs out, and have the limits of the control group, if one is named: its cgroup.procs
+/// must be writable for us.
+Status yield_to_others(const std::filesystem::path& cgroup);
 
-/// Never an error of its own: what went wrong is in the result. Cancelling it leaves the scratch
-/// folder to the next one.
+/// What must stay free on the disk of the scratch folder, which may be that of the node's own
+/// PostgreSQL: a test that would fill it is not begun, and ends when others do.
+std::uintmax_t reserve_of(std::uintmax_t capacity);
+
+/// Never an error of its own: what went wrong is in the result. Who is killed in it leaves the
+/// scratch folder to sweep_scratch().
 runtime::Task<RestoreTrial> try_restore(const model::LocalConfig& config,
                                         RestoreTrialOptions options);
 

@@ -11,6 +11,7 @@
 #include "backup/kept_data.h"
 #include "backup/pgbackrest.h"
 #include "backup/pgbackrest_conf.h"
+#include "backup/scratch_sweep.h"
 #include "pg/files.h"
 #include "pg/postmaster.h"
 
@@ -23,25 +24,6 @@ namespace {
 /// Backends outlive a postmaster that was killed for a moment.
 constexpr int kLooks = 100;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
-
-/// A pgBackRest that a former agent began writes to the directory as long as it lives.
-std::vector<int> former_restores(const fs::path& dir) {
-  const std::string ours = "--pg1-path=" + dir.string();
-  std::vector<int> found;
-  std::error_code ec;
-  for (const auto& entry : fs::directory_iterator("/proc", ec)) {
-    const std::string pid = entry.path().filename();
-    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-    const auto command = pg::read_file(entry.path() / "cmdline");
-    if (!command) continue;
-    const std::string words = '\0' + *command + '\0';
-    const bool pgbackrest =
-        command->substr(0, command->find('\0')).find("pgbackrest") != std::string::npos;
-    if (pgbackrest && words.find('\0' + ours + '\0') != std::string::npos)
-      found.push_back(std::stoi(pid));
-  }
-  return found;
-}
 
 /// What is of the life of the server that the backup was taken from, or of ours before.
 constexpr const char* kNotOfTheBackup[] = {"standby.signal", "promote",     "patroni.dynamic.json",
@@ -81,11 +63,12 @@ Status finish(const fs::path& dir) {
   return pg::sync_directory(dir.parent_path());
 }
 
-/// Ends what a killed agent has left, and waits until nothing works there any more.
+/// Ends what a killed agent has left (a pgBackRest of it writes on as long as it lives), and waits
+/// until nothing works there any more.
 Task<Status> nobody_works_in(fs::path dir, runtime::Pool& pool) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   for (int look = 0; look < kLooks; ++look) {
-    const auto restores = co_await runtime::in_pool(pool, [dir] { return former_restores(dir); });
+    const auto restores = co_await runtime::in_pool(pool, [dir] { return restores_into(dir); });
     for (const int pid : restores) ::kill(pid, SIGKILL);
     const auto pids = co_await runtime::in_pool(pool, [dir] { return pg::processes_in(dir); });
     if (pids.empty() && restores.empty()) co_return Status{};
@@ -111,11 +94,7 @@ Status Restorer::ready() const {
   if (!config_.aurum.backup)
     return fail(Code::invalid, config_.name + " has no aurum.backup in its configuration",
                 "Add the section, as the other members have it.");
-  std::error_code ec;
-  if (fs::exists(config_.aurum.backup->config_file(), ec)) return {};
-  auto written = write_pgbackrest_conf(config_, {});
-  if (!written) return fail(written.error());
-  return {};
+  return begin_pgbackrest_conf(config_);
 }
 
 Task<Status> Restorer::check(model::Restore restore) {

@@ -20,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/scratch_sweep.h"
 #include "runtime/clock.h"
 
 namespace aurum::backup {
@@ -32,6 +33,7 @@ constexpr Duration kTermGrace = milliseconds(400);
 constexpr int kEnded = 255, kNotStarted = 127;
 
 [[noreturn]] void become(char* const* argv) {
+  std::signal(SIGPIPE, SIG_DFL);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() == 1) ::_exit(kNotStarted);
   ::execvp(argv[0], argv);
@@ -40,7 +42,7 @@ constexpr int kEnded = 255, kNotStarted = 127;
 }
 
 struct Run {
-  std::filesystem::path until, config;  ///< "" = none
+  std::filesystem::path until, config, scratch;  ///< "" = none
   pid_t parent = 0;
   char** program = nullptr;
 };
@@ -54,6 +56,8 @@ std::optional<Run> parse(int argc, char** argv) {
       out.until = value;
     } else if (name == "--config") {
       out.config = value;
+    } else if (name == "--scratch") {
+      out.scratch = value;
     } else if (name == "--parent") {
       std::from_chars(value.data(), value.data() + value.size(), out.parent);
     } else {
@@ -93,8 +97,10 @@ int watch(const Run& run, pid_t child) {
     const bool orphaned = ::getppid() != run.parent;
     const bool allowed = run.until.empty() || runtime::now() < read_run_deadline(run.until);
     if (!orphaned && allowed) continue;
-    fmt::print(stderr, "ERROR: [255]: ended: {}\n",
-               orphaned ? "its agent has gone" : "the backup lock was lost");
+    // Not by fmt::print, which throws when nobody reads it any more.
+    std::fputs(orphaned ? "ERROR: [255]: ended: its agent has gone\n"
+                        : "ERROR: [255]: ended: the backup lock was lost\n",
+               stderr);
     ::kill(child, SIGTERM);
     if (!wait_for(child, pidfd, kTermGrace)) {
       ::kill(child, SIGKILL);
@@ -106,8 +112,9 @@ int watch(const Run& run, pid_t child) {
 
 }  // namespace
 
-Result<RunDeadline> RunDeadline::create(const std::filesystem::path& folder) {
-  auto file = folder / fmt::format("run-{}.until", ::getpid());
+Result<RunDeadline> RunDeadline::create(const std::filesystem::path& folder,
+                                        std::string_view name) {
+  auto file = folder / fmt::format("{}-{}.until", name, ::getpid());
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
     return fail(Code::io, fmt::format("cannot make {}: {}", file.string(), std::strerror(errno)));
@@ -142,19 +149,26 @@ int backup_run_main(int argc, char** argv) {
   if (!run) {
     const bool asked = argc == 2 && std::string_view(argv[1]) == "--help";
     std::fputs(
-        "Usage: aurum backup-run --parent PID [--until FILE] [--config FILE] PROGRAM ...\n\n"
+        "Usage: aurum backup-run --parent PID [--until FILE] [--config FILE]\n"
+        "                        [--scratch DIR] PROGRAM ...\n\n"
         "Runs pgBackRest, and ends it when its agent has gone or has lost the cluster's\n"
         "backup lock. The agent starts it; nobody else needs to.\n",
         asked ? stdout : stderr);
     return asked ? 0 : 2;
   }
+  // Who has gone reads no messages either, and there is work to do then.
+  std::signal(SIGPIPE, SIG_IGN);
   const pid_t child = ::fork();
   if (child < 0) {
     fmt::print(stderr, "ERROR: cannot start {}: {}\n", run->program[0], std::strerror(errno));
     return kNotStarted;
   }
   if (child == 0) become(run->program);
-  return watch(*run, child);
+  const int code = watch(*run, child);
+  if (run->scratch.empty()) return code;
+  const auto swept = sweep_scratch(run->scratch);
+  if (!swept) std::fputs(("ERROR: " + swept.error().text() + "\n").c_str(), stderr);
+  return code;
 }
 
 }  // namespace aurum::backup

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -12,8 +13,9 @@ namespace aurum::backup {
 /// one is frozen or was killed.
 class RunDeadline {
  public:
-  /// Makes the file in `folder`; it is removed with the object.
-  static Result<RunDeadline> create(const std::filesystem::path& folder);
+  /// Makes the file in `folder`, one of a name for each process; it is removed with the object.
+  static Result<RunDeadline> create(const std::filesystem::path& folder,
+                                    std::string_view name = "run");
   RunDeadline(RunDeadline&& other) noexcept;
   RunDeadline& operator=(RunDeadline&&) = delete;
   ~RunDeadline();
@@ -30,9 +32,10 @@ class RunDeadline {
 /// kNever's opposite, the beginning of time, when the file is not there.
 Instant read_run_deadline(const std::filesystem::path& file);
 
-/// `aurum backup-run --parent PID [--until FILE] [--config FILE] PROGRAM [ARGUMENTS]`: its exit
-/// code is the program's, 255 when it had to be ended. When the file of --config changes, the
-/// program gets SIGHUP.
+/// `aurum backup-run --parent PID [--until FILE] [--config FILE] [--scratch DIR] PROGRAM
+/// [ARGUMENTS]`: its exit code is the program's, 255 when it had to be ended. When the file of
+/// --config changes, the program gets SIGHUP. What the program left in the scratch folder goes
+/// when it has ended, however that was (scratch_sweep.h).
 int backup_run_main(int argc, char** argv);
 
 }  // namespace aurum::backup

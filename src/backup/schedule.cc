@@ -20,7 +20,7 @@ std::int64_t jitter(const model::BackupSchedule& schedule, std::string_view scop
   return static_cast<std::int64_t>(hash % static_cast<std::uint64_t>(schedule.jitter_s + 1));
 }
 
-bool stands(const Run& run, std::int64_t now) { return run.started <= now + kSkew_s; }
+bool stands(const Run& run, std::int64_t now) { return is_past(run.started, now); }
 
 /// Whether a run begun at or behind `since` makes `kind` needless.
 bool is_done(const ClusterBackups& state, RunKind kind, std::int64_t since, std::int64_t now) {
@@ -40,13 +40,6 @@ bool was_tried(const ClusterBackups& state, RunKind kind, std::int64_t since, st
   });
 }
 
-/// One that was begun by then.
-bool has_backup(const ClusterBackups& state, std::int64_t until) {
-  return std::ranges::any_of(state.good, [&](const auto& entry) {
-    return is_backup(entry.first) && entry.second.started <= until;
-  });
-}
-
 bool may_try(const ClusterBackups& state, std::int64_t now) {
   if (state.failures == 0 || state.recent.empty()) return true;
   const auto& last = state.recent.back();
@@ -54,6 +47,15 @@ bool may_try(const ClusterBackups& state, std::int64_t now) {
 }
 
 }  // namespace
+
+bool has_backup(const ClusterBackups& state, std::int64_t until) {
+  return std::ranges::any_of(state.good, [&](const auto& entry) {
+    return is_backup(entry.first) && entry.second.started <= until;
+  });
+}
+
+bool is_past(std::int64_t stamp, std::int64_t now) { return stamp <= now + kSkew_s; }
+bool is_missed(std::int64_t since, std::int64_t now) { return now - since > kLate_s; }
 
 const std::optional<model::Cron>& times_of(const model::BackupSchedule& schedule, RunKind kind) {
   static const std::optional<model::Cron> kNone;
@@ -66,6 +68,8 @@ const std::optional<model::Cron>& times_of(const model::BackupSchedule& schedule
       return schedule.incr;
     case RunKind::verify:
       return schedule.verify;
+    case RunKind::restore_test:
+      return schedule.restore_test;
     case RunKind::stanza:
       break;
   }
@@ -87,18 +91,25 @@ std::optional<Due> due_run(const model::BackupSchedule& schedule, std::string_vi
   if (state.running && is_backup(state.running->kind)) return Due{state.running->kind, now};
   const bool wanted = schedule.full || schedule.diff || schedule.incr;
   if (wanted && schedule.catch_up && !has_backup(state, INT64_MAX)) return Due{RunKind::full, now};
-  const std::int64_t later = jitter(schedule, scope);
   for (const RunKind kind : {RunKind::full, RunKind::diff, RunKind::incr, RunKind::verify}) {
-    const auto& times = times_of(schedule, kind);
-    const auto last = times ? times->last(now - later, schedule.zone) : std::nullopt;
-    if (!last || is_done(state, kind, *last + later, now)) continue;
-    const std::int64_t since = *last + later;
-    if (kind == RunKind::verify && !has_backup(state, since)) continue;
-    const bool missed = now - since > kLate_s && !was_tried(state, kind, since, now);
+    const auto since = last_time(schedule, scope, kind, now);
+    if (!since || is_done(state, kind, *since, now)) continue;
+    if (kind == RunKind::verify && !has_backup(state, *since)) continue;
+    const bool missed = is_missed(*since, now) && !was_tried(state, kind, *since, now);
     if (missed && !schedule.catch_up) continue;
-    return Due{kind, since};
+    return Due{kind, *since};
   }
   return std::nullopt;
+}
+
+std::optional<std::int64_t> last_time(const model::BackupSchedule& schedule, std::string_view scope,
+                                      RunKind kind, std::int64_t now) {
+  const auto& times = times_of(schedule, kind);
+  if (!times) return std::nullopt;
+  const std::int64_t later = jitter(schedule, scope);
+  const auto last = times->last(now - later, schedule.zone);
+  if (!last) return std::nullopt;
+  return *last + later;
 }
 
 std::optional<std::int64_t> next_time(const model::BackupSchedule& schedule, std::string_view scope,
@@ -114,7 +125,12 @@ std::optional<std::int64_t> next_time(const model::BackupSchedule& schedule, std
 std::vector<std::string> source_order(const model::BackupSchedule& schedule,
                                       std::vector<Source> sources, RunKind kind,
                                       const ClusterBackups& state, std::int64_t waited_s) {
-  std::erase_if(sources, [](const Source& source) { return !source.able; });
+  const bool waits =
+      is_backup(kind) && schedule.from == "prefer-standby" && waited_s < kStandbyComes_s &&
+      std::ranges::any_of(sources, &Source::comes) &&
+      std::ranges::none_of(sources, [](const Source& s) { return s.able && !s.leader; });
+  std::erase_if(sources,
+                [&](const Source& source) { return !source.able || (waits && source.leader); });
   // Standbys first, the freshest of them first; the leader last.
   std::ranges::sort(sources, [](const Source& a, const Source& b) {
     if (a.leader != b.leader) return b.leader;

@@ -20,6 +20,8 @@ struct Source {
   bool leader = false;
   bool able = false;  ///< runs, is close to the leader, and pgBackRest reaches what it needs
   model::Lsn position;
+  bool synchronous = false;  ///< commits wait for it
+  bool comes = false;        ///< not able yet, but pgBackRest will reach it once it streams
   friend bool operator==(const Source&, const Source&) = default;
 };
 
@@ -48,6 +50,16 @@ std::optional<Due> due_run(const model::BackupSchedule& schedule, std::string_vi
 std::optional<std::int64_t> next_time(const model::BackupSchedule& schedule, std::string_view scope,
                                       RunKind kind, std::int64_t now);
 
+/// When it came last, by the same.
+std::optional<std::int64_t> last_time(const model::BackupSchedule& schedule, std::string_view scope,
+                                      RunKind kind, std::int64_t now);
+/// Whether a good backup was begun by then.
+bool has_backup(const ClusterBackups& state, std::int64_t until);
+/// Whether a stamp can be believed; one from the future is of a clock that was wrong.
+bool is_past(std::int64_t stamp, std::int64_t now);
+/// Whether a time has passed unheard.
+bool is_missed(std::int64_t since, std::int64_t now);
+
 /// Who is to do it, best first: each waits kTurn_s for those before it. Who failed last is the
 /// last. `waited_s`: for how long it has been due and nobody did it.
 std::vector<std::string> source_order(const model::BackupSchedule& schedule,
@@ -57,6 +69,9 @@ inline constexpr std::int64_t kTurn_s = 15;
 /// A named source that does nothing for so long is replaced by others: a backup from another node
 /// is better than none.
 inline constexpr std::int64_t kNamedGone_s = 900;
+/// Behind a failover, or a founding, the standbys are there in seconds: for so long the leader is
+/// no source instead of them.
+inline constexpr std::int64_t kStandbyComes_s = 30;
 
 /// The times of a kind; nothing for one that is switched off.
 const std::optional<model::Cron>& times_of(const model::BackupSchedule& schedule, RunKind kind);

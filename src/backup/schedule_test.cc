@@ -143,6 +143,16 @@ TEST(Due, a_run_that_was_cut_short_comes_again_at_once) {
   EXPECT_EQ(due(usual(), state, "2026-11-25T10:05"), "") << "its own time decides";
 }
 
+// It gave way to a restore of the cluster, or to another leader: that is no failure.
+TEST(Due, a_run_that_was_stopped_is_due_again_without_a_pause) {
+  auto state =
+      after({run(RunKind::full, "2026-11-22T02:00"), run(RunKind::verify, "2026-11-22T04:00")});
+  state.add_stopped(run(RunKind::diff, "2026-11-25T10:00", 1, "it was stopped"));
+  EXPECT_EQ(state.failures, 0);
+  EXPECT_TRUE(state.recent.back().interrupted);
+  EXPECT_EQ(due(usual(), state, "2026-11-25T10:02"), "diff");
+}
+
 // The clock was a year ahead once: what was done then must not stop backups for a year.
 TEST(Due, a_stamp_from_the_future_counts_as_never) {
   auto state =
@@ -215,6 +225,23 @@ TEST(Sources, prefer_the_freshest_standby_and_end_with_the_leader) {
   EXPECT_THAT(source_order(schedule, gone, RunKind::full, none, kNamedGone_s),
               ElementsAre("n3", "n1"));
   EXPECT_THAT(source_order(schedule, three, RunKind::stanza, none, 0), ElementsAre("n1"));
+}
+
+// A new cluster, or one behind a failover: its standbys stream in a moment.
+TEST(Sources, the_leader_is_none_while_a_standby_is_about_to_come) {
+  std::vector<Source> two{{"n1", true, true, {100}}, {"n2", false, false, {80}}};
+  auto schedule = usual();
+  const auto order = [&](RunKind kind, std::int64_t waited) {
+    return source_order(schedule, two, kind, {}, waited);
+  };
+  EXPECT_THAT(order(RunKind::full, 0), ElementsAre("n1"))
+      << "a standby that pgBackRest can not reach";
+  two[1].comes = true;
+  EXPECT_THAT(order(RunKind::full, 0), IsEmpty());
+  EXPECT_THAT(order(RunKind::full, kStandbyComes_s), ElementsAre("n1"));
+  EXPECT_THAT(order(RunKind::stanza, 0), ElementsAre("n1"));
+  schedule.from = "primary";
+  EXPECT_THAT(order(RunKind::full, 0), ElementsAre("n1"));
 }
 
 TEST(Sources, who_failed_last_is_the_last) {

@@ -21,14 +21,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kConf = "aurum.scratch.conf";
 constexpr const char* kHba = "aurum.scratch.hba";
 constexpr const char* kLog = "aurum.scratch.log";
 constexpr const char* kWork = "aurum.scratch";  ///< of pgBackRest
 constexpr auto kLook = std::chrono::milliseconds(200);
 constexpr Duration kLongest = std::chrono::hours(72);
-/// A socket's whole path must fit into 107 bytes.
-constexpr std::size_t kSocketDirMost = 80;
 
 std::string own_program() {
   std::error_code ec;
@@ -37,32 +34,36 @@ std::string own_program() {
 
 }  // namespace
 
-std::string ScratchCluster::socket_dir() const {
-  if (dir_.string().size() <= kSocketDirMost) return dir_.string();
-  return fmt::format("/tmp/aurum-{}-{:x}", ::getuid(),
-                     std::hash<std::string>{}(dir_.string()) & 0xffffffff);
-}
+ScratchCluster::ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir,
+                               bool durable, std::string program)
+    : config_(config),
+      dir_(std::move(dir)),
+      durable_(durable),
+      program_(program.empty() ? own_program() : std::move(program)) {}
 
 Task<Status> ScratchCluster::begin() {
+  auto held = ScratchHold::take(dir_);
+  if (!held) co_return fail(held.error());
+  hold_.emplace(std::move(*held));
   std::error_code ec;
-  if (pg::find_postmaster(dir_)) {
-    auto stopped =
-        co_await tool("pg_ctl", {"stop", "-m", "immediate", "-D", dir_.string()}, seconds(60));
-    if (!stopped) co_return fail(stopped.error());
+  const bool foreign = !hold_->was_left() && fs::exists(dir_, ec) && !fs::is_empty(dir_, ec) &&
+                       !fs::exists(dir_ / kScratchConf, ec);
+  if (foreign) {
+    hold_->forget();
+    hold_.reset();
+    co_return fail(Code::exists, dir_.string() + " is not empty", "Name an empty folder.");
   }
+  auto ended = end_work_in(dir_);
+  if (!ended) co_return ended;
   auto made = pg::make_data_dir(dir_);
   if (!made) co_return made;
-  if (!fs::is_empty(dir_, ec) && !fs::exists(dir_ / kConf, ec) &&
-      !fs::exists(pg::outer_marker(dir_), ec))
-    co_return fail(Code::exists, dir_.string() + " is not empty", "Name an empty folder.");
-  auto marked = pg::write_file(pg::outer_marker(dir_), "a scratch restore\n", 0600);
-  if (!marked) co_return fail(marked.error());
   for (const auto& entry : fs::directory_iterator(dir_, ec)) fs::remove_all(entry.path(), ec);
   co_return Status{};
 }
 
 Task<Status> ScratchCluster::fetch(std::string label, Percent percent) {
   Pgbackrest pgbackrest(config_);
+  pgbackrest.guard_with({program_, ""});  // it ends with us
   auto fetched = co_await pgbackrest.restore(std::move(label), dir_, std::move(percent));
   if (!fetched) co_return fetched;
   std::error_code ec;
@@ -105,12 +106,12 @@ Task<Status> ScratchCluster::write_conf(std::string recovery) {
            {"logging_collector", "off"},
            {"shared_buffers", "64MB"},
            {"restore_command",
-            archive_commands(*own.aurum.backup, own_program(), own.aurum.backup->work_dir)
+            archive_commands(*own.aurum.backup, program_, own.aurum.backup->work_dir)
                 .restore_command}})
     conf += pg::conf_line(name, value);
   for (const auto& [name, value] : known->limits)
     conf += pg::conf_line(name, std::to_string(value));
-  auto written = pg::write_file(dir_ / kConf, conf + recovery, 0600);
+  auto written = pg::write_file(dir_ / kScratchConf, conf + recovery, 0600);
   if (!written) co_return fail(written.error());
   auto hba = pg::write_file(dir_ / kHba, "local all all trust\n", 0600);
   if (!hba) co_return fail(hba.error());
@@ -121,7 +122,7 @@ Task<Status> ScratchCluster::start() {
   auto started = co_await tool(
       "pg_ctl",
       {"start", "-s", "-w", "-t", "259200", "-D", dir_.string(), "-l", (dir_ / kLog).string(), "-o",
-       fmt::format("-c config_file={}", (dir_ / kConf).string())},
+       fmt::format("-c config_file={}", (dir_ / kScratchConf).string())},
       kLongest);
   if (!started) co_return fail(started.error());
   if (!started->ok()) co_return fail(Code::io, "the copy does not start: " + last_words());
@@ -213,14 +214,20 @@ void ScratchCluster::remove() {
   std::error_code ec;
   if (const fs::path sockets = socket_dir(); sockets != dir_) fs::remove_all(sockets, ec);
   fs::remove_all(dir_, ec);
-  ::unlink(pg::outer_marker(dir_).c_str());
+  release(!ec);
 }
 
 void ScratchCluster::leave_for_agent() {
   std::error_code ec;
-  for (const char* name : {kConf, kHba, kLog, kWork}) fs::remove_all(dir_ / name, ec);
+  for (const char* name : {kScratchConf, kHba, kLog, kWork}) fs::remove_all(dir_ / name, ec);
   if (const fs::path sockets = socket_dir(); sockets != dir_) fs::remove_all(sockets, ec);
-  ::unlink(pg::outer_marker(dir_).c_str());
+  release(true);
+}
+
+/// Else the marker stays for who sweeps the folder.
+void ScratchCluster::release(bool done) {
+  if (hold_ && done) hold_->forget();
+  hold_.reset();
 }
 
 }  // namespace aurum::backup

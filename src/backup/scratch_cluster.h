@@ -1,10 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backup/pgbackrest.h"
+#include "backup/scratch_sweep.h"
 #include "model/config.h"
 #include "model/postgres.h"
 #include "model/restore.h"
@@ -16,16 +18,17 @@ namespace aurum::backup {
 /// the beginning of a new cluster. Its server listens on a socket in a folder of ours only, follows
 /// nobody and archives nothing. `config` outlives this object; its pgbackrest.conf is there.
 ///
-/// Use: fetch(), recover(), then query() and stop(). Whoever destroys it must have stopped it;
-/// begin() ends what was left by somebody who could not.
+/// Use: begin(), fetch(), recover(), then query() and stop(). Whoever destroys it must have stopped
+/// it; begin() ends what was left by somebody who could not.
 class ScratchCluster {
  public:
-  /// `durable`: the copy is to be kept, so the disk is waited for.
-  ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir, bool durable)
-      : config_(config), dir_(std::move(dir)), durable_(durable) {}
+  /// `durable`: the copy is to be kept, so the disk is waited for. `program`: aurum; "" =
+  /// ourselves.
+  ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir, bool durable,
+                 std::string program = {});
 
-  /// Ends a server that was left behind in the folder. Code::exists when files of anybody else are
-  /// in it.
+  /// Makes the folder ours, and ends what was left behind in it. Code::exists when files of anybody
+  /// else are in it, or somebody works there.
   Task<Status> begin();
   Task<Status> fetch(std::string label, Percent percent);
   /// Starts it and waits until the target was reached and the copy is open.
@@ -38,7 +41,7 @@ class ScratchCluster {
                                          Duration timeout);
   Task<Result<model::ControlData>> control();
   const std::filesystem::path& dir() const { return dir_; }
-  std::string socket_dir() const;
+  std::string socket_dir() const { return scratch_socket_dir(dir_); }
   /// Removes everything.
   void remove();
   /// Takes out what only the scratch server needed.
@@ -47,10 +50,13 @@ class ScratchCluster {
  private:
   Task<Status> write_conf(std::string recovery);
   std::string last_words() const;
+  void release(bool done);
 
   const model::LocalConfig& config_;
   std::filesystem::path dir_;
   bool durable_;
+  std::string program_;
+  std::optional<ScratchHold> hold_;
 };
 
 }  // namespace aurum::backup

@@ -7,7 +7,9 @@
 
 #include "backup/catalogue.h"
 #include "backup/schedule.h"
+#include "backup/trial_schedule.h"
 #include "backup/wal_gap.h"
+#include "model/decode.h"
 
 namespace aurum::backup {
 
@@ -32,6 +34,43 @@ std::string last_text(const Run* run) {
   if (run == nullptr) return "never";
   if (run->ok()) return shortly(run->started);
   return fmt::format("{} {}", shortly(run->started), run->interrupted ? "cut off" : "FAILED");
+}
+
+/// What was tried last, and how it ended.
+std::string last_trial_text(const TrialState& trials) {
+  const std::int64_t ended = trials.last ? begun_at(*trials.last) : 0;
+  if (!trials.failed.empty() && trials.failed.back().started >= ended)
+    return fmt::format("{} {}", shortly(trials.failed.back().started),
+                       trials.failed.back().cut_off ? "cut off" : "FAILED");
+  if (!trials.last) return "never";
+  return shortly(ended) + (trials.last->ok ? "" : " FAILED");
+}
+
+std::string schedule_row(const model::BackupSchedule& schedule, std::string_view scope,
+                         RunKind kind, std::string_view name, const std::string& last,
+                         std::int64_t now) {
+  const auto& times = times_of(schedule, kind);
+  const auto next = next_time(schedule, scope, kind, now);
+  return fmt::format("{:<8} {:<20} {:<25} {}\n", name, times ? times->text().substr(0, 20) : "off",
+                     last, next ? shortly(*next) : "-");
+}
+
+std::string render_trials(const BackupKeys& keys) {
+  const auto& trials = keys.trials;
+  std::string out;
+  if (keys.trial_lock)
+    out += fmt::format("restore test runs on {} since {}{}{}\n", keys.trial_lock->node,
+                       shortly(keys.trial_lock->started),
+                       keys.trial_lock->doing.empty() ? "" : ": ", keys.trial_lock->doing);
+  if (trials.last) {
+    out += restore_trial_line(*trials.last) + "\n";
+    out += fmt::format("  of {}\n", trials.last->backup);
+  }
+  if (!trials.failed.empty())
+    out +=
+        fmt::format("restore test FAILS {} times, last on {}:\n  {}\n", trials.failed.size(),
+                    trials.failed.back().node, trials.failed.back().error.substr(0, kErrorShown));
+  return out;
 }
 
 }  // namespace
@@ -68,13 +107,11 @@ std::string render_schedule(const model::BackupSchedule& schedule, std::string_v
                             const BackupKeys& keys, std::int64_t now) {
   std::string out =
       fmt::format("{:<8} {:<20} {:<25} {:<16}  (UTC)\n", "kind", "times", "last run", "next run");
-  for (const RunKind kind : kShown) {
-    const auto& times = times_of(schedule, kind);
-    const auto next = next_time(schedule, scope, kind, now);
-    out += fmt::format("{:<8} {:<20} {:<25} {}\n", to_string(kind),
-                       times ? times->text().substr(0, 20) : "off",
-                       last_text(last_of(keys.state, kind)), next ? shortly(*next) : "-");
-  }
+  for (const RunKind kind : kShown)
+    out += schedule_row(schedule, scope, kind, to_string(kind),
+                        last_text(last_of(keys.state, kind)), now);
+  out += schedule_row(schedule, scope, RunKind::restore_test, "test", last_trial_text(keys.trials),
+                      now);
   if (keys.lock)
     out += fmt::format("running: {} on {} since {}{}\n", to_string(keys.lock->kind),
                        keys.lock->node, shortly(keys.lock->started),
@@ -83,7 +120,46 @@ std::string render_schedule(const model::BackupSchedule& schedule, std::string_v
   if (state.failures > 0 && !state.recent.empty())
     out += fmt::format("FAILS {} times, last on {}:\n  {}\n", state.failures,
                        state.recent.back().node, state.recent.back().error.substr(0, kErrorShown));
+  return out + render_trials(keys);
+}
+
+Value trials_value(const model::BackupSchedule& schedule, std::string_view scope,
+                   const BackupKeys& keys, std::int64_t now) {
+  const auto& trials = keys.trials;
+  Value out;
+  const auto& times = times_of(schedule, RunKind::restore_test);
+  out.set("times", times ? Value(times->text()) : Value());
+  const auto next = next_time(schedule, scope, RunKind::restore_test, now);
+  out.set("next", next ? Value(*next) : Value());
+  out.set("late_seconds", trial_late_s(schedule, scope, keys.state, trials, now));
+  if (keys.trial_lock) {
+    Value running;
+    running.set("node", keys.trial_lock->node);
+    running.set("started", keys.trial_lock->started);
+    if (!keys.trial_lock->doing.empty()) running.set("doing", keys.trial_lock->doing);
+    out.set("running", std::move(running));
+  }
+  if (trials.last) out.set("last", to_value(*trials.last));
+  if (trials.good_at != 0) out.set("last_good", trials.good_at);
+  Value failed = Value::array();
+  for (const auto& one : trials.failed) failed.push_back(to_value(one));
+  out.set("failed", std::move(failed));
   return out;
+}
+
+void add_proofs(Value& document, const BackupKeys& keys) {
+  auto* backups = document.find("backups");
+  if (backups == nullptr || !backups->is_array()) return;
+  const auto verified = keys.state.good.find(RunKind::verify);
+  const auto& trial = keys.trials.last;
+  for (auto& row : backups->as_array()) {
+    // First both are read: setting one moves the members.
+    const bool looked_at =
+        verified != keys.state.good.end() && model::int_at(row, "stop") <= verified->second.started;
+    const bool restored = trial && trial->ok && model::text_at(row, "label") == trial->backup;
+    row.set("verified", looked_at);
+    row.set("restore_tested", restored);
+  }
 }
 
 std::int64_t archive_lag_bytes(const ArchiveReport& report, model::Lsn written) {

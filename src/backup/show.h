@@ -14,7 +14,13 @@ namespace aurum::backup {
 /// Times, the last and the next run of each kind, what runs now, and failures.
 model::Value schedule_value(const model::BackupSchedule& schedule, std::string_view scope,
                             const BackupKeys& keys, std::int64_t now);
-/// The same as lines of at most 80 columns; times in UTC.
+/// The restore tests: times, the next one, what runs, the last result, and what failed since.
+model::Value trials_value(const model::BackupSchedule& schedule, std::string_view scope,
+                          const BackupKeys& keys, std::int64_t now);
+/// Marks the backups in `document` (of catalogue_json) that the repository's last good check was
+/// behind (verified), and the one that was restored last (restore_tested).
+void add_proofs(model::Value& document, const BackupKeys& keys);
+/// The schedule and the tests as lines of at most 80 columns; times in UTC.
 std::string render_schedule(const model::BackupSchedule& schedule, std::string_view scope,
                             const BackupKeys& keys, std::int64_t now);
 

@@ -83,13 +83,9 @@ std::string rendered(const QueryResult& result, Format format, const std::string
   Records records{result.columns, result.rows, true};
   if (headless) records.columns = {"Field 1", "Field 2"};
   if (format == Format::json || format == Format::yaml) return render_records(records, format);
-  Table table;
-  for (const auto& name : records.columns) table.columns.push_back({name});
-  for (const auto& row : records.rows) {
-    table.rows.emplace_back();
-    for (const auto& value : row) table.rows.back().push_back({cell_text(value)});
-  }
-  return render(table);
+  for (auto& row : records.rows)
+    for (auto& value : row) value = cell_text(value);
+  return render(table_of(records));
 }
 
 }  // namespace
@@ -111,14 +107,12 @@ Done run_query(Session& session) {
   }
   const Format format = parse_format(o.format).value_or(Format::tsv);
   const std::string delimiter = o.delimiter.empty() ? "\t" : o.delimiter;
-  const bool watching = o.watch || !o.watch_s.empty();
-  const double every_s = o.watch_s.empty() ? 2.0 : std::stod(o.watch_s);
+  const auto every = redraw_interval(o);
   for (;;) {
     session.console.out << rendered(look(session, *cluster, query), format, delimiter)
                         << std::flush;
-    if (!watching || !session.console.out) return 0;
-    session.world.sleep(
-        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(every_s)));
+    if (!every || !session.console.out) return 0;
+    session.world.sleep(*every);
   }
 }
 

@@ -51,20 +51,17 @@ std::string redrawn(std::string_view text) {
 Done show(Session& session, Format format) {
   const auto clusters = clusters_of(session);
   if (!clusters) return fail(clusters.error());
-  const Options& o = session.options;
-  const bool watching = o.watch || !o.watch_s.empty();
-  const double every_s = o.watch_s.empty() ? 2.0 : std::stod(o.watch_s);
-  if (watching && session.console.terminal) session.console.out << "\033[2J";
+  const auto every = redraw_interval(session.options);
+  if (every && session.console.terminal) session.console.out << "\033[2J";
   for (;;) {
     auto text = listing(session, *clusters, format);
     // A watch goes on through an outage of the store: that is when people look.
-    if (!text && !watching) return fail(text.error());
+    if (!text && !every) return fail(text.error());
     const std::string shown = text ? *text : fmt::format("Error: {}\n", text.error().message);
-    session.console.out << (watching && session.console.terminal ? redrawn(shown) : shown)
+    session.console.out << (every && session.console.terminal ? redrawn(shown) : shown)
                         << std::flush;
-    if (!watching || !session.console.out) return 0;
-    session.world.sleep(
-        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(every_s)));
+    if (!every || !session.console.out) return 0;
+    session.world.sleep(*every);
   }
 }
 
@@ -112,13 +109,8 @@ Done run_history(Session& session) {
     session.console.out << render_records(records, format);
     return 0;
   }
-  Table table;
-  for (std::size_t i = 0; i < records.columns.size(); ++i)
-    table.columns.push_back({records.columns[i], i < 2 ? Align::right : Align::left});
-  for (const auto& row : records.rows) {
-    table.rows.emplace_back();
-    for (const auto& value : row) table.rows.back().push_back({value.text()});
-  }
+  Table table = table_of(records);
+  table.columns[0].align = table.columns[1].align = Align::right;
   session.console.out << render(table);
   return 0;
 }

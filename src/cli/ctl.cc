@@ -10,8 +10,7 @@
 
 #include "cli/session.h"
 #include "cli/settings.h"
-
-extern char** environ;
+#include "runtime/environment.h"
 
 namespace aurum::cli {
 
@@ -39,17 +38,6 @@ constexpr std::array<std::pair<std::string_view, Command>, 17> kCommands = {{
     {"remove", run_remove},
 }};
 
-model::Environment environment() {
-  model::Environment out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const auto equals = text.find('=');
-    if (equals != std::string_view::npos)
-      out[std::string(text.substr(0, equals))] = text.substr(equals + 1);
-  }
-  return out;
-}
-
 /// `version` without a cluster works without any configuration.
 bool needs_settings(const Options& options) {
   return options.command != "version" || !options.names.empty();
@@ -58,7 +46,7 @@ bool needs_settings(const Options& options) {
 Done run(const Options& options, Console& console) {
   model::LocalConfig config;
   if (needs_settings(options)) {
-    auto loaded = load_settings(options, environment());
+    auto loaded = load_settings(options, runtime::environment());
     if (!loaded) return fail(loaded.error());
     config = std::move(*loaded);
   }

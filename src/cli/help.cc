@@ -74,9 +74,11 @@ On a database node
   aurum guard --help                  the parent of PostgreSQL, which ends it
                                       with its lease; the agent starts it
   aurum run node.yml                  guard and agent as one, in a container
+  aurum health -c node.yml /primary   ask this node; exit code 0 = yes
+  aurum doctor -c node.yml            the checklist: what is to be mended
   aurum certs init DIR                certificates for every link
   aurum backup -c node.yml list       backups there are; also now, check, verify
-  aurum restore -c node.yml --time T  the whole cluster as it was then; asks first
+  aurum restore -c node.yml --time T  the cluster as it was then; asks first
 
 From anywhere that reaches etcd
   aurum ctl -c node.yml list          who leads, who follows, how far behind
@@ -92,6 +94,7 @@ Try it on this machine
   aurum verify                        bring a stack up, try all of it
   aurum bench failover                how long writes stop, and what is lost
   aurum sim                           its decisions through thousands of faults
+  aurum explain TRACE                 what happened in one of these runs
 
 Called by the name patroni it is `aurum agent`, as patronictl `aurum ctl`.
   aurum COMMAND --help                examples and options of a command

@@ -213,8 +213,18 @@ Table table_of(const std::vector<Row>& rows, std::string title, const ListStyle&
   return table;
 }
 
+std::string restore_footer(const Value& restore) {
+  const auto text = [&](std::string_view key) { return member_value(restore, key).text(); };
+  std::string out =
+      fmt::format(" Restore to {}: {}, on {}\n", text("target"), text("step"), text("node"));
+  if (restore.find("error") != nullptr) out += fmt::format("   stands still: {}\n", text("error"));
+  return out;
+}
+
 std::string footer_of(const Value& document) {
   std::string out;
+  if (const Value restore = member_value(document, "restore"); restore.is_object())
+    out += restore_footer(restore);
   if (const Value pause = member_value(document, "pause"); pause.is_bool() && pause.as_bool())
     out += " Maintenance mode: on\n";
   const Value planned = member_value(document, "scheduled_switchover");

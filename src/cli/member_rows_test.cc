@@ -103,6 +103,18 @@ TEST(MemberRows, ShowMaintenanceAndAScheduledSwitchoverBelow) {
             std::string::npos);
 }
 
+TEST(MemberRows, ShowARestoreOfTheClusterBelow) {
+  ClusterView view = sample();
+  view.restore = model::Restore{.step = model::RestoreStep::fetch, .node = "node-1"};
+  view.restore->target = {model::RecoveryTarget::Kind::time, "2026-11-23T04:00:00+00:00"};
+  EXPECT_TRUE(render_members(view, "demo", {})
+                  .ends_with(" Restore to 2026-11-23T04:00:00+00:00: fetch, on node-1\n"));
+  view.restore->error = "no room";
+  EXPECT_TRUE(render_members(view, "demo", {}).ends_with("   stands still: no room\n"));
+  EXPECT_EQ(render_members(view, "demo", {.format = Format::tsv}).find("Restore"),
+            std::string::npos);
+}
+
 TEST(MemberRows, ShowPendingAndScheduledRestartsOnlyWhenThereAreSome) {
   ClusterView view = sample();
   EXPECT_EQ(render_members(view, "demo", {}).find("Pending"), std::string::npos);

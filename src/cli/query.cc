@@ -32,8 +32,10 @@ Connection connect(const Query& query) {
     values.push_back(value.c_str());
   };
   add("user", query.user);
-  add("password", query.password.value_or(""));
+  const std::string password = query.password.value_or("");  // outlives the call below
+  add("password", password);
   add("dbname", query.dbname);
+  for (const auto& [name, value] : query.options) add(name.c_str(), value);
   names.push_back(nullptr);
   values.push_back(nullptr);
   return {PQconnectdbParams(names.data(), values.data(), 0), PQfinish};

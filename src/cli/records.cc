@@ -58,4 +58,14 @@ std::string render_records(const Records& records, Format format) {
   return tsv(records);
 }
 
+Table table_of(const Records& records) {
+  Table table;
+  for (const auto& name : records.columns) table.columns.push_back({name});
+  for (const auto& row : records.rows) {
+    table.rows.emplace_back();
+    for (const auto& value : row) table.rows.back().push_back({value.text()});
+  }
+  return table;
+}
+
 }  // namespace aurum::cli

@@ -25,4 +25,7 @@ struct Records {
 /// tsv with a header, json on one line, or yaml with sorted keys and an empty line behind it.
 std::string render_records(const Records& records, Format format);
 
+/// The same as a table, all left aligned.
+Table table_of(const Records& records);
+
 }  // namespace aurum::cli

@@ -243,15 +243,8 @@ int restore_main(int argc, char** argv) {
     console.out << kRestoreHelp;
     return 0;
   }
-  const auto config = backup::load_node_config(options->config);
+  const auto config = backup::begin_on_node(options->config);
   if (!config) return failed(console, config.error());
-  const auto became = backup::become_owner(*config);
-  if (!became) return failed(console, became.error());
-  std::error_code ec;
-  if (!std::filesystem::exists(config->aurum.backup->config_file(), ec)) {
-    const auto written = backup::write_pgbackrest_conf(*config, {});
-    if (!written) return failed(console, written.error());
-  }
   const auto world = make_world(*config, runtime::null_logger());
   Run run{*options, *config, *world, {config->scope}, console};
   const auto code = options->action == Action::copy      ? make_copy(*options, *config, *world)

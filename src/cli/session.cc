@@ -109,4 +109,10 @@ void report_unreachable(Session& session, std::string_view action, const model::
                                      error.message);
 }
 
+std::optional<Duration> redraw_interval(const Options& options) {
+  if (!options.watch && options.watch_s.empty()) return std::nullopt;
+  const double every_s = options.watch_s.empty() ? 2.0 : std::stod(options.watch_s);
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(every_s));
+}
+
 }  // namespace aurum::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,9 @@ std::string joined_names(const std::vector<model::Member>& members);
 /// Asks "Are you sure you want to VERB members a, b?" unless forced.
 Status agree_on_members(Session& session, std::string_view verb,
                         const std::vector<model::Member>& members);
+
+/// How often -W or --watch redraw; nothing when neither is given.
+std::optional<Duration> redraw_interval(const Options& options);
 
 /// "Failed: ACTION for member M, status code=N, (body)".
 std::string failed_line(std::string_view action, const model::Member& member, const Reply& reply);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,7 +35,8 @@ struct Query {
   int port = 5432;
   std::string user, dbname;
   std::optional<std::string> password;
-  std::optional<bool> in_recovery;  ///< refuse a server that is not so
+  std::map<std::string, std::string> options = {};  ///< further keywords of libpq: sslmode, …
+  std::optional<bool> in_recovery;                  ///< refuse a server that is not so
   std::string sql;
 };
 

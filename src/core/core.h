@@ -256,7 +256,7 @@ class Core {
   Instant slots_at_;
   bool slots_due_ = true;  ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
-  std::pair<bool, bool> told_unsupported_;      ///< quorum, standby_cluster: said already
+  bool told_unsupported_ = false;               ///< standby_cluster: said already
 };
 
 }  // namespace aurum::core

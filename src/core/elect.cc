@@ -53,7 +53,10 @@ void Core::decide_race() {
   }
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
 
-  Poll poll{.round = next_id_++, .why = Poll::Why::race, .since = now_};
+  Poll poll{.round = next_id_++,
+            .why = Poll::Why::race,
+            .since = now_,
+            .sync_revision = s_.view->sync.mod_revision};
   AskPeers ask{.round = poll.round, .timeout = s_.timing.peer_timeout};
   for (const auto& [name, member] : s_.view->members) {
     if (name == s_.name() || member.api_url.empty()) continue;
@@ -66,6 +69,13 @@ void Core::decide_race() {
 }
 
 void Core::conclude_race() {
+  // Whoever took the lock since wrote the key anew (claim_sync): what those who vote had before
+  // says nothing of what it acknowledged (quorum_scenario_test:
+  // votes_from_before_another_leadership_…).
+  if (s_.poll->sync_revision != s_.view->sync.mod_revision) {
+    s_.poll.reset();
+    return decide_race();
+  }
   // The former leader is fenced: its guard killed the server before the lock could be free. So its
   // silence is not worth waiting for; a Patroni has no guard and gets the full time (§8.1).
   bool complete = true;
@@ -153,9 +163,9 @@ void Core::claim_sync(model::Txn& txn) {
     s_.sync_asked.clear();
     return txn.then.push_back({.what = model::Write::What::erase, .key = "sync"});
   }
-  if (sync.leader == s_.name() && sync.members.empty()) return;
   // In the same breath as the lock: from the first acknowledged commit on nobody else has all rows,
-  // and a server that is about to be promoted waits for nobody yet.
+  // and a server that is about to be promoted waits for nobody yet. Also where it says so already:
+  // votes that were given before are worth nothing from now on.
   s_.former_sync = sync;
   s_.sync_asked.clear();
   txn.then.push_back({.key = "sync", .value = model::encode_sync({.leader = s_.name()})});

@@ -31,13 +31,8 @@ bool ends_server(const std::optional<Running>& job) {
 }  // namespace
 
 void Core::tell_unsupported() {
-  const std::pair<bool, bool> now(s_.dynamic.synchronous_mode == model::SyncMode::quorum,
-                                  s_.dynamic.standby_cluster.has_value());
-  const auto told = std::exchange(told_unsupported_, now);
-  // Every named standby has every commit, which is more than a quorum asks: safe, and slower.
-  if (now.first && !told.first)
-    warn("config", "synchronous_mode quorum is run like on: every chosen standby is waited for");
-  if (now.second && !told.second)
+  const bool told = std::exchange(told_unsupported_, s_.dynamic.standby_cluster.has_value());
+  if (told_unsupported_ && !told)
     warn("config",
          "standby_cluster is not supported yet: it is ignored, and this cluster is run as an "
          "ordinary one (hint: remove it with ctl edit-config -s standby_cluster=null)");

@@ -51,7 +51,14 @@ model::PgTarget Core::primary_target() const {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
-  target.synchronous_standby_names = render_sync_names(names, s_.dynamic.synchronous_mode_strict);
+  const bool strict = s_.dynamic.synchronous_mode_strict;
+  target.synchronous_standby_names = render_sync_names(names, strict);
+  if (s_.dynamic.synchronous_mode == SyncMode::quorum) {
+    // All of them, unless the key is sure to say what it says.
+    const int quorum = mine && s_.sync_asked.empty() ? s_.view->sync.quorum : 0;
+    const int needed = std::max(1, static_cast<int>(names.size()) - quorum);
+    target.synchronous_standby_names = render_quorum({names, needed}, strict);
+  }
   if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
     target.synchronous_standby_names = s_.applied->synchronous_standby_names;
   }

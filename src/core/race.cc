@@ -1,5 +1,7 @@
 #include "core/race.h"
 
+#include <compare>
+
 #include <fmt/format.h>
 
 #include "model/lsn.h"
@@ -16,10 +18,12 @@ RaceVerdict no(std::string text) { return {false, std::move(text)}; }
 const char* const kUnhealthy = "following a different leader because i am not the healthiest node";
 const char* const kNotAllowed = "following a different leader because I am not allowed to promote";
 
-/// In sync mode only the recorded leader and its sync standbys hold every acknowledged row.
+/// In sync mode only the recorded leader and its sync standbys hold every acknowledged row. With a
+/// quorum the votes tell.
 bool listed_in_sync(const RaceView& view) {
   const model::SyncKey& sync = view.cluster->sync;
   if (view.config->synchronous_mode == SyncMode::off || sync.leader.empty()) return true;
+  if (view.config->synchronous_mode == SyncMode::quorum) return true;
   return sync.matches(view.self);
 }
 
@@ -48,6 +52,14 @@ bool left_writable_elsewhere(const RaceView& view) {
   const auto& request = view.cluster->failover;
   return !is_requested_candidate(view) || !request->leader.empty() ||
          request->mod_revision < left->mod_revision;
+}
+
+/// The peer's WAL against ours. More of it on a branch that was left behind is worth nothing (F23).
+/// Timelines that are not known do not count.
+std::strong_ordering freshness(const model::PeerStatus& peer, const RaceView& view) {
+  const bool both_known = peer.timeline != 0 && view.timeline != 0;
+  if (both_known && peer.timeline != view.timeline) return peer.timeline <=> view.timeline;
+  return peer.position <=> view.position;
 }
 
 }  // namespace
@@ -82,6 +94,21 @@ RaceVerdict may_stand(const RaceView& view) {
   return {true, {}};
 }
 
+/// Whether those who have no more than this node has, and it itself, include one who has every
+/// acknowledged commit (sync_quorum.h). Asked by what the key says, whatever the mode is: it may
+/// have changed a moment ago.
+bool votes_suffice(const RaceView& view, const PeerAnswers& answers) {
+  const model::SyncKey& sync = view.cluster->sync;
+  int votes = sync.has(view.self) ? 1 : 0;
+  for (const auto& [name, status] : answers) {
+    const bool there = status && status->running && status->in_recovery && name != view.self;
+    if (!there || !sync.matches(name) || freshness(*status, view) > 0) continue;
+    if (!sync.has(name)) return true;  // the recorded leader: it has them all
+    ++votes;
+  }
+  return votes > sync.quorum;
+}
+
 RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
   const model::SyncKey& sync = view.cluster->sync;
   const bool sync_mode = view.config->synchronous_mode != SyncMode::off && !sync.leader.empty();
@@ -104,22 +131,21 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
     // Somebody who may never lead can not be waited for.
     if (model::tag_nofailover(peer) || !status->running) continue;
     if (sync_mode && !sync.matches(name)) continue;
-    // Freshness is (timeline, position): more WAL on a branch that was left behind is worth nothing
-    // (F23). Timelines that are not known do not count.
-    const bool both_known = status->timeline != 0 && view.timeline != 0;
-    if (both_known && status->timeline < view.timeline) continue;
-    const bool newer_branch = both_known && status->timeline > view.timeline;
-    if ((newer_branch || status->position > view.position) && !recorded_leader) {
+    const auto fresh = freshness(*status, view);
+    if (fresh > 0 && !recorded_leader) {
       return no(
           fmt::format("{}: Wal position of {} is ahead of my wal position", kUnhealthy, name));
     }
     const int priority = model::tag_failover_priority(peer);
-    if (!newer_branch && status->position == view.position && priority > my_priority &&
-        !recorded_leader && !wanted) {
+    if (fresh == 0 && priority > my_priority && !recorded_leader && !wanted) {
       return no(fmt::format(
           "{} has equally tolerable WAL position and priority {}, while this node has priority {}",
           name, priority, my_priority));
     }
+  }
+  if (sync_mode && !recorded_leader && !votes_suffice(view, answers)) {
+    return no(fmt::format("{}: too few of the synchronous standbys answer (quorum {})", kUnhealthy,
+                          sync.quorum));
   }
   if (waits_for_candidate(view, answers)) {
     return no(fmt::format("waiting for {}, the candidate of the request",

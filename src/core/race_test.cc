@@ -72,12 +72,12 @@ TEST(MayStand, table) {
       {"sync mode: listed as a standby, in any case", [](World& w) { w.sync("b", {"A"}); }, true},
       {"sync mode: recorded leader", [](World& w) { w.sync("a", {}); }, true},
       {"sync mode that nobody recorded yet asks nothing", [](World& w) { w.sync("", {}); }, true},
-      {"quorum mode is run like on",
+      {"with a quorum the votes tell",
        [](World& w) {
          w.sync("b", {"c"});
          w.config.synchronous_mode = SyncMode::quorum;
        },
-       false},
+       true},
       {"a stale sync key of a mode that is off asks nothing",
        [](World& w) {
          w.sync("b", {"c"});
@@ -190,6 +190,67 @@ TEST(JudgeRace, table) {
          w.sync("a", {"c"});
          w.peer("c").position = Lsn{2000};
          w.peer("c").tags = tag("failover_priority", 2);
+       },
+       true},
+      {"quorum: a voter with enough others that have no more",
+       [](World& w) {
+         w.sync("x", {"a", "b", "c"});
+         w.cluster.sync.quorum = 2;
+       },
+       true},
+      {"quorum: one of them does not answer",
+       [](World& w) {
+         w.sync("x", {"a", "b", "c"});
+         w.cluster.sync.quorum = 2;
+         w.answers["c"].reset();
+       },
+       false},
+      {"quorum: one of them is down",
+       [](World& w) {
+         w.sync("x", {"a", "b", "c"});
+         w.cluster.sync.quorum = 2;
+         w.peer("c").running = false;
+       },
+       false},
+      {"quorum: whatever the mode says now",
+       [](World& w) {
+         w.sync("x", {"a", "b", "c"});
+         w.cluster.sync.quorum = 1;
+         w.config.synchronous_mode = SyncMode::quorum;
+         w.answers.clear();
+       },
+       false},
+      {"quorum: one who may not lead and is ahead gives no vote",
+       [](World& w) {
+         w.sync("x", {"a", "c"});
+         w.cluster.sync.quorum = 1;
+         w.peer("c").position = Lsn{1001};
+         w.peer("c").tags = tag("nofailover", true);
+       },
+       false},
+      {"quorum: who has no vote needs one more",
+       [](World& w) {
+         w.sync("x", {"b", "c"});
+         w.cluster.sync.quorum = 1;
+       },
+       true},
+      {"quorum: who has no vote, and one answers",
+       [](World& w) {
+         w.sync("x", {"b", "c", "d"});
+         w.cluster.sync.quorum = 2;
+       },
+       false},
+      {"quorum: the former leader has every row, and is not ahead",
+       [](World& w) {
+         w.sync("b", {"c", "d", "e"});
+         w.cluster.sync.quorum = 2;
+       },
+       true},
+      {"quorum: the recorded leader asks nobody",
+       [](World& w) {
+         w.sync("a", {"b", "c"});
+         w.cluster.sync.quorum = 1;
+         w.answers.clear();
        },
        true},
       {"the candidate of a request is let pass", [](World& w) { w.request("b"); }, false},

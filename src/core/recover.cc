@@ -81,15 +81,20 @@ void Core::lead_stopped() {
   start_job(StartPg{primary_target(), limit});
 }
 
+/// Somebody who may lead runs, in sync mode with as many others as an election asks for.
 bool Core::has_successor() const {
   const bool sync_mode = s_.dynamic.synchronous_mode != model::SyncMode::off;
   const model::SyncKey& sync = s_.view->sync;
   if (sync_mode && sync.leader != s_.name()) return false;
+  int voters = 0;
+  bool may_lead = false;
   for (const auto& [name, member] : s_.view->members) {
     if (name == s_.name() || (sync_mode && !sync.has(name))) continue;
-    if (member.state == model::PgState::running && !model::tag_nofailover(member)) return true;
+    if (member.state != model::PgState::running) continue;
+    ++voters;
+    may_lead |= !model::tag_nofailover(member);
   }
-  return false;
+  return may_lead && (!sync_mode || voters > sync.quorum);
 }
 
 void Core::decide_hung() {

@@ -64,6 +64,7 @@ struct Poll {
   std::uint64_t round = 0;
   Why why = Why::race;
   Instant since;
+  model::Revision sync_revision = 0;  ///< of the `sync` key, by which the answers are judged
   std::map<std::string, bool> asked;  ///< name → answered (or failed) already
   PeerAnswers answers;
 };

@@ -36,8 +36,9 @@ std::vector<std::string> possible_successors(const RaceView& leader, const PeerA
                                              bool failover) {
   std::vector<std::string> names;
   const model::SyncKey& sync = leader.cluster->sync;
+  // With a quorum the votes will tell.
   const bool sync_mode =
-      leader.config->synchronous_mode != model::SyncMode::off && !sync.leader.empty();
+      leader.config->synchronous_mode == model::SyncMode::on && !sync.leader.empty();
   const auto& request = leader.cluster->failover;
   for (const auto& [name, status] : answers) {
     if (!status || name == leader.self || !status->running || !status->in_recovery) continue;

@@ -7,21 +7,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/sync_quorum.h"
+
 namespace aurum::core {
 
 using model::SyncMode;
 
 namespace {
-
-bool same_name(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::any_of(names.begin(), names.end(), [&](const auto& n) { return same_name(n, name); });
-}
 
 const model::WalSender* sender_of(const model::PgFacts& facts, const std::string& name) {
   for (const model::WalSender& s : facts.senders) {
@@ -55,25 +47,30 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
-SyncStep write_members(const SyncView& view, std::vector<std::string> members, std::string reason) {
+SyncStep write_members(const SyncView& view, std::vector<std::string> members, std::string reason,
+                       int quorum = 0) {
   SyncStep step{
       .what = SyncStep::What::write_key, .key = view.cluster->sync, .reason = std::move(reason)};
   step.key.leader = view.self;
   step.key.members = sorted(std::move(members));
-  step.key.quorum = 0;
+  step.key.quorum = quorum;
   return step;
 }
 
 }  // namespace
 
-std::vector<std::string> pick_sync_standbys(const SyncView& view) {
-  struct Candidate {
-    bool nofailover;
-    int priority;
-    int already;  ///< 2: in the key, 1: waited for, on its way into the key
-    model::Lsn lsn;
-    std::string name;
-  };
+namespace {
+
+struct Candidate {
+  bool nofailover = false;
+  int priority = 0;
+  int already = 0;  ///< 2: in the key, 1: waited for, on its way into the key
+  model::Lsn lsn;
+  std::string name;
+};
+
+/// Best first.
+std::vector<Candidate> candidates_of(const SyncView& view) {
   const auto in_force = parse_sync_names(view.facts->synchronous_standby_names);
   std::vector<Candidate> candidates;
   model::Lsn newest;
@@ -83,9 +80,9 @@ std::vector<std::string> pick_sync_standbys(const SyncView& view) {
     const model::Lsn lsn = relevant_lsn(*view.facts, *sender);
     newest = std::max(newest, lsn);
     candidates.push_back({model::tag_nofailover(member), model::tag_sync_priority(member),
-                          view.cluster->sync.has(name) ? 2
-                          : contains(in_force, name)   ? 1
-                                                       : 0,
+                          view.cluster->sync.has(name)    ? 2
+                          : contains_name(in_force, name) ? 1
+                                                          : 0,
                           lsn, name});
   }
   if (view.config->maximum_lag_on_syncnode > 0) {
@@ -97,13 +94,73 @@ std::vector<std::string> pick_sync_standbys(const SyncView& view) {
     return std::tuple(a.nofailover, -a.priority, -a.already, ~a.lsn.value, a.name) <
            std::tuple(b.nofailover, -b.priority, -b.already, ~b.lsn.value, b.name);
   });
-  std::vector<std::string> picked;
-  for (const Candidate& c : candidates) {
-    if (picked.size() == static_cast<std::size_t>(std::max(1, view.config->synchronous_node_count)))
+  return candidates;
+}
+
+std::size_t node_count(const SyncView& view) {
+  return static_cast<std::size_t>(std::max(1, view.config->synchronous_node_count));
+}
+
+/// Who has what was acknowledged before the setting in force, which waits for it.
+std::vector<std::string> holders(const SyncView& view) {
+  std::vector<std::string> names;
+  for (const auto& [name, member] : view.cluster->members) {
+    const model::WalSender* sender = sender_of(*view.facts, name);
+    const bool waits =
+        sender != nullptr && (sender->sync_state == "sync" || sender->sync_state == "quorum");
+    const bool holds =
+        waits && view.setting_since && relevant_lsn(*view.facts, *sender) >= *view.setting_since;
+    if (holds) names.push_back(name);
+  }
+  return names;
+}
+
+SyncStep set_names(std::string names) {
+  return {.what = SyncStep::What::set_names,
+          .names = names,
+          .reason = fmt::format("setting synchronous_standby_names to '{}'", names)};
+}
+
+/// Towards a quorum, and from one back to a list that is waited for whole.
+SyncStep plan_votes(const SyncView& view, const SyncSetting& wanted, const std::string& names) {
+  const model::SyncKey& key = view.cluster->sync;
+  const bool settled = view.facts->synchronous_standby_names == names;
+  const QuorumStep step =
+      plan_quorum(key, parse_sync_setting(view.facts->synchronous_standby_names), wanted,
+                  holders(view), settled);
+  switch (step.what) {
+    case QuorumStep::What::none:
+      return {};
+    case QuorumStep::What::change_setting:
+      return set_names(names);
+    case QuorumStep::What::write_key:
       break;
-    picked.push_back(c.name);
+  }
+  return write_members(view, step.voters,
+                       fmt::format("synchronous standbys are now: {} (quorum {})",
+                                   fmt::join(step.voters, ", "), step.quorum),
+                       step.quorum);
+}
+
+}  // namespace
+
+std::vector<std::string> pick_sync_standbys(const SyncView& view) {
+  std::vector<std::string> picked;
+  for (const Candidate& c : candidates_of(view)) {
+    if (picked.size() < node_count(view)) picked.push_back(c.name);
   }
   return sorted(std::move(picked));
+}
+
+SyncSetting pick_quorum(const SyncView& view) {
+  SyncSetting setting;
+  // A vote that cannot lead could hold a row that nobody who may lead has: only where it is needed.
+  for (const Candidate& c : candidates_of(view)) {
+    if (!c.nofailover || setting.names.size() < node_count(view)) setting.names.push_back(c.name);
+  }
+  setting.names = sorted(std::move(setting.names));
+  setting.needed = static_cast<int>(std::min(node_count(view), setting.names.size()));
+  return setting;
 }
 
 std::string render_sync_names(const std::vector<std::string>& names, bool strict) {
@@ -153,30 +210,32 @@ SyncStep plan_sync(const SyncView& view) {
   if (key.leader != view.self) return write_members(view, {}, "I am the leader now");
 
   const bool strict = view.config->synchronous_mode_strict;
+  if (view.config->synchronous_mode == SyncMode::quorum) {
+    const SyncSetting wanted = pick_quorum(view);
+    return plan_votes(view, wanted, render_quorum(wanted, strict));
+  }
   const std::vector<std::string> wanted = pick_sync_standbys(view);
+  const SyncSetting in_force = parse_sync_setting(view.facts->synchronous_standby_names);
+  const bool of_quorum =
+      key.quorum != 0 || in_force.needed < static_cast<int>(in_force.names.size());
+  if (of_quorum) {
+    return plan_votes(view, {.names = wanted, .needed = static_cast<int>(wanted.size())},
+                      render_sync_names(wanted, strict));
+  }
   std::vector<std::string> kept;
   for (const auto& name : key.members) {
-    if (contains(wanted, name)) kept.push_back(name);
+    if (contains_name(wanted, name)) kept.push_back(name);
   }
   if (kept.size() != key.members.size()) {
     return write_members(view, kept,
                          fmt::format("synchronous standbys are now: {}", fmt::join(wanted, ", ")));
   }
   const std::string names = render_sync_names(wanted, strict);
-  if (view.facts->synchronous_standby_names != names) {
-    return {.what = SyncStep::What::set_names,
-            .names = names,
-            .reason = fmt::format("setting synchronous_standby_names to '{}'", names)};
-  }
+  if (view.facts->synchronous_standby_names != names) return set_names(names);
   std::vector<std::string> confirmed = kept;
+  const std::vector<std::string> complete = holders(view);
   for (const auto& name : wanted) {
-    if (contains(kept, name)) continue;
-    const model::WalSender* sender = sender_of(*view.facts, name);
-    const bool waits =
-        sender != nullptr && (sender->sync_state == "sync" || sender->sync_state == "quorum");
-    if (waits && view.setting_since && relevant_lsn(*view.facts, *sender) >= *view.setting_since) {
-      confirmed.push_back(name);
-    }
+    if (!contains_name(kept, name) && contains_name(complete, name)) confirmed.push_back(name);
   }
   if (confirmed.size() != key.members.size()) {
     return write_members(

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/sync_quorum.h"
 #include "model/cluster.h"
 #include "model/config.h"
 #include "model/postgres.h"
@@ -13,7 +14,8 @@
 ///
 /// What must stay true: every standby named in the `sync` key holds every acknowledged commit. So a
 /// name enters PostgreSQL's synchronous_standby_names first and the key last, and leaves the key
-/// first and PostgreSQL last.
+/// first and PostgreSQL last. In quorum mode that holds of any `quorum` + 1 of them
+/// (sync_quorum.h).
 namespace aurum::core {
 
 struct SyncView {
@@ -38,6 +40,8 @@ SyncStep plan_sync(const SyncView& view);
 
 /// Members that could be synchronous now, best first.
 std::vector<std::string> pick_sync_standbys(const SyncView& view);
+/// In quorum mode: every one that may vote, and how many of them a commit waits for.
+SyncSetting pick_quorum(const SyncView& view);
 
 /// synchronous_standby_names for these members: '', 'name', 'n (a,b)'; strict with nobody: '*'.
 std::string render_sync_names(const std::vector<std::string>& names, bool strict);

@@ -8,15 +8,16 @@
 #include <vector>
 
 #include "agent/commands.h"
+#include "agent/startup.h"
 #include "backup/archive.h"
 #include "backup/commands.h"
 #include "backup/run_deadline.h"
 #include "cli/ctl.h"
+#include "cli/doctor.h"
 #include "cli/help.h"
 #include "cli/restore.h"
 #include "cli/restore_copy.h"
 #include "fence/guard.h"
-#include "fence/run_dir.h"
 #include "lab/commands.h"
 #include "stack/commands.h"
 
@@ -56,10 +57,7 @@ int guard_main(int argc, char** argv) {
 
 /// Where the agent of this member is, or would be, at home.
 aurum::Result<std::filesystem::path> find_run_dir(const aurum::model::LocalConfig& config) {
-  std::vector<std::filesystem::path> bases;
-  if (!config.aurum.run_dir.empty()) bases.push_back(config.aurum.run_dir);
-  auto dir = aurum::fence::choose_run_dir(
-      config.scope, aurum::model::guard_name(config.name, config.pg.data_dir), bases);
+  auto dir = aurum::agent::run_dir_of(config);
   if (!dir) return aurum::fail(dir.error());
   return dir->path;
 }
@@ -86,6 +84,7 @@ int main(int argc, char** argv) {
   if (command == "health") return agent::health_main(argc - 1, argv + 1);
   if (command == "run") return agent::run_main(argc - 1, argv + 1);
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");
+  if (command == "doctor") return cli::doctor_main(argc - 1, argv + 1);
   if (command == "guard") return guard_main(argc - 1, argv + 1);
   if (command == "backup" && cli::is_restore_trial(argc - 1, argv + 1))
     return cli::restore_trial_main(argc - 1, argv + 1);

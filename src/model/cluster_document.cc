@@ -66,6 +66,19 @@ Value member_document(const ClusterView& view, const Member& m, bool standby_clu
   return out;
 }
 
+/// A key that Patroni's document does not have, and only while a restore of the cluster is on.
+Value restore_document(const Restore& restore) {
+  Value out = Value::object();
+  out.set("id", restore.id);
+  out.set("step", to_string(restore.step));
+  out.set("node", restore.node);
+  out.set("backup", restore.backup);
+  out.set("target", describe(restore.target));
+  if (!restore.marks.empty()) out.set("since", restore.marks.back().at);
+  if (!restore.error.empty()) out.set("error", restore.error);
+  return out;
+}
+
 }  // namespace
 
 Value cluster_document(const ClusterView& view, std::string_view scope) {
@@ -82,6 +95,7 @@ Value cluster_document(const ClusterView& view, std::string_view scope) {
     if (!view.failover->leader.empty()) planned.set("from", view.failover->leader);
     if (!view.failover->candidate.empty()) planned.set("to", view.failover->candidate);
   }
+  if (view.restore) out.set("restore", restore_document(*view.restore));
   out.set("scope", scope);
   return out;
 }

@@ -64,6 +64,23 @@ TEST(ClusterDocument, PauseAndPlannedSwitchoverStandBeforeScope) {
       R"("from":"a"},"scope":"s"})");
 }
 
+TEST(ClusterDocument, ShowsARestoreOfTheClusterWhileItIsOn) {
+  Restore restore{.id = "20261123T040000", .step = RestoreStep::open, .node = "b", .keeper = "a"};
+  restore.backup = "F";
+  restore.target = {RecoveryTarget::Kind::name, "here"};
+  restore.marks.push_back({RestoreStep::open, "b", "2026-11-23T04:00:07+00:00"});
+  const auto shown = [&] {
+    return to_json(
+        cluster_document(decode_cluster(1, {kv("aurum_restore", encode_restore(restore))}), "s"));
+  };
+  EXPECT_EQ(shown(),
+            R"({"members":[],"restore":{"id":"20261123T040000","step":"open","node":"b",)"
+            R"("backup":"F","target":"restore point 'here'","since":"2026-11-23T04:00:07+00:00"},)"
+            R"("scope":"s"})");
+  restore.error = "no room";
+  EXPECT_NE(shown().find(R"("error":"no room")"), std::string::npos);
+}
+
 PeerStatus peer(const char* text) { return decode_peer_status(*parse_json(text)); }
 
 TEST(PeerStatus, PrimaryStandbyAndOldForm) {

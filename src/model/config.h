@@ -184,6 +184,16 @@ struct BackupSchedule {
   friend bool operator==(const BackupSchedule&, const BackupSchedule&) = default;
 };
 
+/// How backups are proved, by hand and by the schedule.
+struct RestoreTestConfig {
+  std::string on;                ///< a member; "" = a replica that would not lead next
+  std::filesystem::path dir;     ///< the scratch folder; default: restore-test in work_dir
+  std::filesystem::path cgroup;  ///< entered by the test, with its limits; "" = none
+  std::string database = "postgres";
+  std::vector<std::string> checks;  ///< SQL that must answer true
+  friend bool operator==(const RestoreTestConfig&, const RestoreTestConfig&) = default;
+};
+
 /// `aurum.backup`: what pgBackRest shall do for this cluster.
 struct BackupConfig {
   std::string stanza;                  ///< default: the scope
@@ -203,6 +213,7 @@ struct BackupConfig {
   int archive_push_timeout_s = 60, archive_get_timeout_s = 30, archive_stop_timeout_s = 3;
   std::vector<BackupRepository> repositories;  ///< never empty after a good load
   BackupSchedule schedule;
+  RestoreTestConfig restore_test;
 
   std::filesystem::path config_file() const { return work_dir / "pgbackrest.conf"; }
   friend bool operator==(const BackupConfig&, const BackupConfig&) = default;

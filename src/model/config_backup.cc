@@ -150,6 +150,7 @@ std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig&
     if (!is_one_line(*text))
       findings.error(fmt::format("aurum.backup.tls.{}", key), "must be one line");
   out.schedule = read_backup_schedule(reader, findings);
+  out.restore_test = read_restore_test(reader, config, out, findings);
 
   const Value repositories = reader.value("aurum.backup.repositories");
   if (repositories.empty())

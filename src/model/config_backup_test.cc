@@ -108,6 +108,26 @@ TEST(BackupConfig, is_scheduled_unless_it_is_switched_off) {
   EXPECT_EQ(own.config->aurum.backup->tls_host, "db1");
 }
 
+TEST(BackupConfig, names_what_a_restore_test_looks_at_and_where) {
+  const auto usual = with("{repositories: [{path: /backup}]}");
+  ASSERT_TRUE(usual.config) << errors(usual);
+  const auto& backup = *usual.config->aurum.backup;
+  EXPECT_EQ(backup.restore_test.dir, backup.work_dir / "restore-test");
+  EXPECT_TRUE(backup.restore_test.on.empty());
+  const auto own = with(
+      "{repositories: [{path: /backup}], restore_test_on: n3, restore_test_dir: /scratch/t,"
+      " restore_test_cgroup: /sys/fs/cgroup/test, restore_test_database: shop,"
+      " restore_test_checks: [\"SELECT count(*) > 1, 2 FROM orders\", SELECT true]}");
+  ASSERT_TRUE(own.config) << errors(own);
+  const auto& test = own.config->aurum.backup->restore_test;
+  EXPECT_EQ(test.on, "n3");
+  EXPECT_EQ(test.dir, "/scratch/t");
+  EXPECT_EQ(test.cgroup, "/sys/fs/cgroup/test");
+  EXPECT_EQ(test.database, "shop");
+  EXPECT_EQ(test.checks,
+            (std::vector<std::string>{"SELECT count(*) > 1, 2 FROM orders", "SELECT true"}));
+}
+
 TEST(BackupConfig, mistakes_have_one_clear_line) {
   struct Case {
     const char *backup, *line;
@@ -117,6 +137,10 @@ TEST(BackupConfig, mistakes_have_one_clear_line) {
                 "aurum.backup.repositories is not defined (in patroni.yml) (hint: List "
                 "where backups are kept, for example [{path: /backup}].)"},
            Case{"{repositories: []}", "aurum.backup.repositories is not defined"},
+           Case{"{repositories: [{path: /b}], restore_test_dir: scratch}",
+                "aurum.backup.restore_test_dir: must be absolute"},
+           Case{"{repositories: [{path: /b}], work_dir: /w, restore_test_dir: /w/}",
+                "aurum.backup.restore_test_dir: must be a folder of its own"},
            Case{"{repositories: /backup}", "aurum.backup.repositories: must be a list"},
            Case{"{repositories: [/backup]}", "aurum.backup.repositories[1]: must be a map"},
            Case{"{repositories: [{}]}", "aurum.backup.repositories[1].path is not defined"},

@@ -19,6 +19,16 @@ std::optional<Cron> read_time(const Reader& reader, std::string_view key,
   return std::nullopt;
 }
 
+/// Whether `below` is `above`, or a place in it.
+bool is_inside(const std::filesystem::path& below, const std::filesystem::path& above) {
+  const auto plain = [](const std::filesystem::path& path) {
+    auto text = path.lexically_normal().string();
+    if (!text.ends_with('/')) text += '/';
+    return text;
+  };
+  return plain(below).starts_with(plain(above));
+}
+
 }  // namespace
 
 BackupSchedule read_backup_schedule(const Reader& reader, Findings& findings) {
@@ -39,6 +49,30 @@ BackupSchedule read_backup_schedule(const Reader& reader, Findings& findings) {
   if (out.from.empty() || out.from.find('/') != out.from.npos)
     findings.error("aurum.backup.from", "must not contain \"/\"",
                    "Write prefer-standby, primary, or the name of a member.");
+  return out;
+}
+
+RestoreTestConfig read_restore_test(const Reader& reader, const LocalConfig& config,
+                                    const BackupConfig& backup, Findings& findings) {
+  RestoreTestConfig out;
+  out.on = reader.text("aurum.backup.restore_test_on");
+  out.dir =
+      reader.text("aurum.backup.restore_test_dir", (backup.work_dir / "restore-test").string());
+  out.cgroup = reader.text("aurum.backup.restore_test_cgroup");
+  out.database = reader.text("aurum.backup.restore_test_database", out.database);
+  for (const auto& [key, path] :
+       {std::pair{"restore_test_dir", &out.dir}, {"restore_test_cgroup", &out.cgroup}})
+    if (!path->empty() && !path->is_absolute())
+      findings.error(fmt::format("aurum.backup.{}", key), "must be absolute",
+                     "Begin it with \"/\".");
+  // All that is in the folder goes.
+  if (is_inside(config.pg.data_dir, out.dir) || is_inside(out.dir, config.pg.data_dir) ||
+      is_inside(backup.work_dir, out.dir))
+    findings.error("aurum.backup.restore_test_dir", "must be a folder of its own",
+                   "Everything in it is removed: keep it apart from data_dir.");
+  const Value checks = reader.value("aurum.backup.restore_test_checks");
+  if (!checks.is_array()) return out;
+  for (const auto& check : checks.as_array()) out.checks.push_back(check.text());
   return out;
 }
 

@@ -38,6 +38,9 @@ std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig&
                                         Findings& findings);
 /// When it is made, and where.
 BackupSchedule read_backup_schedule(const Reader& reader, Findings& findings);
+/// How they are proved; reads work_dir of `backup`, and data_dir of `config`.
+RestoreTestConfig read_restore_test(const Reader& reader, const LocalConfig& config,
+                                    const BackupConfig& backup, Findings& findings);
 LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
                        Findings& findings);
 

@@ -8,6 +8,21 @@ std::string string_at(const Value& object, std::string_view key) {
   return value->text();
 }
 
+std::string text_at(const Value& object, std::string_view key) {
+  const Value* value = object.find(key);
+  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+}
+
+std::int64_t int_at(const Value& object, std::string_view key) {
+  const Value* value = object.find(key);
+  return value != nullptr && value->is_int() ? value->as_int() : 0;
+}
+
+bool flag_at(const Value& object, std::string_view key) {
+  const Value* value = object.find(key);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
 std::optional<Lsn> lsn_of(const Value* value) {
   if (value == nullptr || value->is_bool()) return std::nullopt;
   const auto number = read_int(*value);

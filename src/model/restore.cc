@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "model/decode.h"
 #include "model/value.h"
 
 namespace aurum::model {
@@ -42,23 +43,12 @@ auto find_in(const List& list, std::string_view text) {
   return found;
 }
 
-std::string text_at(const Value& object, std::string_view key) {
-  const Value* value = object.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
-}
-
-std::int64_t number_at(const Value& object, std::string_view key) {
-  const Value* value = object.find(key);
-  return value != nullptr && value->is_int() ? std::max<std::int64_t>(value->as_int(), 0) : 0;
-}
-
-bool flag_at(const Value& object, std::string_view key) {
-  const Value* value = object.find(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
+std::int64_t count_at(const Value& object, std::string_view key) {
+  return std::max<std::int64_t>(int_at(object, key), 0);
 }
 
 Timeline timeline_at(const Value& object, std::string_view key) {
-  return static_cast<Timeline>(std::min<std::int64_t>(number_at(object, key), UINT32_MAX));
+  return static_cast<Timeline>(std::min<std::int64_t>(count_at(object, key), UINT32_MAX));
 }
 
 }  // namespace
@@ -131,7 +121,7 @@ std::optional<Restore> decode_restore(std::string_view text) {
   out.kept = text_at(*tree, "kept");
   out.discard = flag_at(*tree, "discard");
   out.ended = flag_at(*tree, "ended");
-  out.size = number_at(*tree, "size");
+  out.size = count_at(*tree, "size");
   out.target = {*kind, text_at(*tree, "target_value")};
   out.timeline = timeline_at(*tree, "timeline");
   out.opened = timeline_at(*tree, "opened");

@@ -287,9 +287,8 @@ Task<void> HttpServer::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<S
     auto answered = co_await self->answer(*session, parser.take());
     response = std::move(answered);
   }
-  std::string bytes =
-      render_reply(response, self->server_header, http_date(runtime::wall_now().us / 1'000'000),
-                   self->extra_headers);
+  std::string bytes = render_reply(response, self->server_header, http_date(runtime::wall_now_s()),
+                                   self->extra_headers);
   deadline.set(self->options.reply_timeout);
   auto written = co_await stream.write(bytes);
   if (written) co_return;

@@ -29,16 +29,6 @@ std::string stamp() {
                      utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
-std::uintmax_t size_of(const fs::path& dir) {
-  std::uintmax_t bytes = 0;
-  std::error_code ec;
-  for (fs::recursive_directory_iterator it(dir, ec), end; !ec && it != end; it.increment(ec)) {
-    std::error_code file;
-    if (it->is_regular_file(file) && !it->is_symlink(file)) bytes += it->file_size(file);
-  }
-  return bytes;
-}
-
 std::vector<fs::path> copies_of(const fs::path& dir) {
   std::vector<fs::path> copies;
   std::error_code ec;
@@ -48,16 +38,6 @@ std::vector<fs::path> copies_of(const fs::path& dir) {
   }
   std::sort(copies.begin(), copies.end());  // the stamp sorts by time
   return copies;
-}
-
-/// Files of it that are elsewhere: a new copy would want their places empty.
-bool has_links(const fs::path& dir) {
-  std::error_code ec;
-  if (fs::is_symlink(dir / "pg_wal", ec)) return true;
-  for (fs::directory_iterator it(dir / "pg_tblspc", ec), end; !ec && it != end; it.increment(ec)) {
-    if (it->is_symlink(ec)) return true;
-  }
-  return false;
 }
 
 /// The new place; empty when it could not be moved and nothing was changed, with the reason in
@@ -71,9 +51,9 @@ fs::path move_aside(const fs::path& data_dir, std::string& why_not) {
   std::error_code ec;
   const std::vector<fs::path> former = copies_of(dir);
   std::vector<std::uintmax_t> sizes;
-  for (const auto& copy : former) sizes.push_back(size_of(copy));
+  for (const auto& copy : former) sizes.push_back(bytes_below(copy));
   const fs::space_info space = fs::space(dir, ec);
-  AsideRoom room{size_of(dir), space.available, space.capacity};
+  AsideRoom room{bytes_below(dir), space.available, space.capacity};
   if (ec) room = {};  // the disk does not tell: only the number counts
   const auto drop = copies_to_drop(sizes, room);
   if (!drop) {

@@ -344,4 +344,23 @@ Status write_probe_file(const fs::path& data_dir) {
   return {};
 }
 
+bool has_links(const fs::path& data_dir) {
+  std::error_code ec;
+  if (fs::is_symlink(data_dir / "pg_wal", ec)) return true;
+  for (fs::directory_iterator it(data_dir / "pg_tblspc", ec), end; !ec && it != end;
+       it.increment(ec))
+    if (it->is_symlink(ec)) return true;
+  return false;
+}
+
+std::uintmax_t bytes_below(const fs::path& dir) {
+  std::uintmax_t bytes = 0;
+  std::error_code ec;
+  for (fs::recursive_directory_iterator it(dir, ec), end; !ec && it != end; it.increment(ec)) {
+    std::error_code file;
+    if (it->is_regular_file(file) && !it->is_symlink(file)) bytes += it->file_size(file);
+  }
+  return bytes;
+}
+
 }  // namespace aurum::pg

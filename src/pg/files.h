@@ -71,4 +71,9 @@ Status clear_directory(const fs::path& data_dir, std::string_view why);
 /// Writes and fsyncs a page of data_dir/aurum.probe: proof that the disk takes writes.
 Status write_probe_file(const fs::path& data_dir);
 
+/// Whether files of a data directory are elsewhere: tablespaces, or the WAL.
+bool has_links(const std::filesystem::path& data_dir);
+/// Bytes of all regular files below; what can not be read counts nothing.
+std::uintmax_t bytes_below(const std::filesystem::path& dir);
+
 }  // namespace aurum::pg

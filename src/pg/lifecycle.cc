@@ -11,6 +11,7 @@
 #include "pg/programs.h"
 #include "pg/render.h"
 #include "pg/timelines.h"
+#include "pg/wal_status.h"
 #include "runtime/port.h"
 #include "runtime/process.h"
 
@@ -236,16 +237,20 @@ Task<Status> Postgres::mark_end_of_wal() {
       "SET synchronous_commit TO local; SELECT pg_catalog.txid_current()", seconds(5));
   if (!marked) co_return fail(marked.error());
   auto ended = co_await (*session)->query(
-      "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal())", seconds(5));
+      "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal()),"
+      " pg_catalog.current_setting('archive_mode')",
+      seconds(5));
   if (!ended) co_return fail(ended.error());
+  if (ended->text(0, std::size_t{1}) == "off") co_return Status{};
   const std::string file(ended->text(0, std::size_t{0}));
+  const auto dir = config_->pg.data_dir;
   for (;;) {
-    auto rows = co_await (*session)->query(
-        "SELECT coalesce(last_archived_wal, '') >= '" + file +
-            "' OR current_setting('archive_mode') = 'off' FROM pg_catalog.pg_stat_archiver",
-        seconds(5));
-    if (!rows) co_return fail(rows.error());
-    if (rows->text(0, std::size_t{0}) == "t") co_return Status{};
+    // A gap before it would end a recovery before this end.
+    const bool archived = co_await runtime::in_pool(pool_, [dir, file] {
+      announce_wal(dir);
+      return is_archived_up_to(dir, file);
+    });
+    if (archived) co_return Status{};
     if (runtime::now() >= deadline) co_return fail(Code::timeout, file + " is not archived yet");
     co_await pause_for(kArchivePoll);
   }

@@ -14,5 +14,6 @@ std::int64_t read_ns(clockid_t clock) {
 
 Instant now() { return Instant{read_ns(CLOCK_BOOTTIME)}; }
 WallTime wall_now() { return WallTime{read_ns(CLOCK_REALTIME) / 1000}; }
+std::int64_t wall_now_s() { return wall_now().us / 1'000'000; }
 
 }  // namespace aurum::runtime

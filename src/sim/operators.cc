@@ -6,6 +6,8 @@
 
 namespace aurum::sim {
 
+using model::SyncMode;
+
 namespace {
 
 /// Between two restarts of a rolling one.
@@ -68,15 +70,20 @@ bool World::begin_operator(const Fault& fault, Node& n) {
       return true;
     }
     case FaultKind::change_sync_mode:
-      return change_sync_mode(fault.detail % 3 != 0, fault.detail % 2 == 0);
+      // Only what was founded with a quorum comes back to one.
+      return change_sync_mode(fault.detail % 3 == 0                       ? SyncMode::off
+                              : with_quorum_ && fault.detail / 6 % 3 != 0 ? SyncMode::quorum
+                                                                          : SyncMode::on,
+                              fault.detail % 2 == 0);
     default:
       return remove_member(fault, n);
   }
 }
 
-bool World::change_sync_mode(bool on, bool strict) {
+bool World::change_sync_mode(SyncMode mode, bool strict) {
   if (store.view().config.is_null()) return false;
-  set_config("synchronous_mode", on);
+  const bool on = mode != SyncMode::off;
+  set_config("synchronous_mode", mode == SyncMode::quorum ? model::Value("quorum") : on);
   set_config("synchronous_mode_strict", strict);
   if (on) return true;
   // From now on a failover may lose what was acknowledged, as in any asynchronous cluster.
@@ -86,7 +93,7 @@ bool World::change_sync_mode(bool on, bool strict) {
 
 bool World::sync_mode_on() const {
   const model::Value* mode = store.view().config.find("synchronous_mode");
-  return mode != nullptr && mode->is_bool() && mode->as_bool();
+  return mode != nullptr && (mode->is_string() || (mode->is_bool() && mode->as_bool()));
 }
 
 /// Its agent is stopped, its disk is emptied, and later it is added anew.

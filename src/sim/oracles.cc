@@ -4,8 +4,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "core/sync_standbys.h"
+#include "core/sync_quorum.h"
 #include "sim/world.h"
 
 namespace aurum::sim {
@@ -172,12 +173,10 @@ void World::check_sync(const Node& n) {
   sync_names_checked_ = n.pg.sync_names;
   const model::SyncKey& key = store.view().sync;
   if (key.leader != n.name) return;
-  const auto names = parse_sync_names(n.pg.sync_names);
-  for (const std::string& member : key.members) {
-    if (std::find(names.begin(), names.end(), member) == names.end())
-      violation(Rule::sync_key, fmt::format("the sync key promises {}, and {} waits for '{}'",
-                                            member, n.name, n.pg.sync_names));
-  }
+  if (core::keeps_promise(key, core::parse_sync_setting(n.pg.sync_names))) return;
+  violation(Rule::sync_key,
+            fmt::format("the sync key promises {} (quorum {}), and {} waits for '{}'",
+                        fmt::join(key.members, ", "), key.quorum, n.name, n.pg.sync_names));
 }
 
 /// (g) What is acknowledged on a timeline comes before all that is acknowledged on a newer one.
@@ -203,7 +202,9 @@ void World::check_acknowledged(const Node& n) {
 
 void World::check_rows(Node& new_writer) {
   // What a disk lost that said it was safe, nobody can promise.
-  const bool forgot = std::exchange(new_writer.pg.forgot, false);
+  bool forgot = std::exchange(new_writer.pg.forgot, false);
+  // With a quorum nor can those who were elected by the vote of one that forgot.
+  if (with_quorum_) forgot |= forgotten;
   const int before = lost_guarded;
   std::erase_if(acknowledged, [&](const Acknowledged& row) {
     if (new_writer.pg.wal.contains(row.branch, row.lsn)) return false;

@@ -8,22 +8,22 @@ namespace aurum::sim {
 
 namespace {
 
-const char* const kModes[] = {"drawn", "async", "sync", "strict"};
+const char* const kModes[] = {"drawn", "async", "sync", "strict", "quorum"};
 const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
-          "mixed, or parts joined by '-': async, sync, strict; fast, default, patroni; 1 to 7 "
-          "nodes; archive; fence. As in sync-fast-3"};
+          "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
+          "patroni; 1 to 7 nodes; archive; fence. As in sync-fast-3"};
 }
 
 bool take_part(Profile& profile, std::string_view part) {
-  for (int i = 1; i <= 3; ++i) {
+  for (int i = 1; i <= 4; ++i) {
     if (part == kModes[i] && profile.mode == Profile::Mode::drawn) {
       profile.mode = static_cast<Profile::Mode>(i);
       return true;
     }
-    if (part == kPaces[i] && profile.pace == Profile::Pace::drawn) {
+    if (i < 4 && part == kPaces[i] && profile.pace == Profile::Pace::drawn) {
       profile.pace = static_cast<Profile::Pace>(i);
       return true;
     }
@@ -68,7 +68,10 @@ model::Value Shape::dcs() const {
   dcs.set("ttl", spans.ttl);
   dcs.set("loop_wait", spans.loop_wait);
   dcs.set("retry_timeout", spans.retry_timeout);
-  dcs.set("synchronous_mode", mode != Profile::Mode::async);
+  if (mode == Profile::Mode::quorum)
+    dcs.set("synchronous_mode", "quorum");
+  else
+    dcs.set("synchronous_mode", mode != Profile::Mode::async);
   if (mode == Profile::Mode::strict) dcs.set("synchronous_mode_strict", true);
   if (mode == Profile::Mode::async) dcs.set("maximum_lag_on_failover", 40'000);  // some seconds
   dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", use_pg_rewind);

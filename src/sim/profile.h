@@ -11,7 +11,7 @@ namespace aurum::sim {
 
 /// What kind of clusters a run simulates. A part that is not named is drawn from the seed.
 struct Profile {
-  enum class Mode { drawn, async, sync, strict };
+  enum class Mode { drawn, async, sync, strict, quorum };  ///< drawn: one of the next three
   enum class Pace { drawn, fast, standard, patroni };
   std::string name = "mixed";
   Mode mode = Mode::drawn;
@@ -21,8 +21,8 @@ struct Profile {
   bool fence = false;    ///< servers have the commit fence
 };
 
-/// "mixed", or parts joined by '-': async | sync | strict, fast | default | patroni, a number of
-/// nodes, archive, fence: "sync-fast", "patroni", "async-default-5", "archive-sync", "fence".
+/// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
+/// number of nodes, archive, fence: "sync-fast", "patroni", "async-default-5", "archive-sync".
 Result<Profile> parse_profile(std::string_view text);
 
 /// One cluster of a profile.

@@ -28,8 +28,9 @@ void let_faults_happen(World& w, const std::vector<Fault>& plan, const RunOption
 }
 
 bool somebody_may_lead(World& w, std::uint32_t off) {
-  return std::any_of(w.nodes().begin(), w.nodes().end(),
-                     [&](const Node* n) { return (off >> n->index & 1) == 0 && w.may_lead(*n); });
+  return std::any_of(w.nodes().begin(), w.nodes().end(), [&](const Node* n) {
+    return (off >> n->index & 1) == 0 && w.may_lead(*n, off);
+  });
 }
 
 /// Some nodes that stay off at first, so that the others must do without them; 0 where these could

@@ -1,9 +1,10 @@
 // Clients that write all the time, and streaming replication.
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
-#include "core/sync_standbys.h"
+#include "core/sync_quorum.h"
 #include "sim/world.h"
 
 namespace aurum::sim {
@@ -38,6 +39,7 @@ void World::replicate(Node& n) {
   const bool reached =
       served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
   if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) {
+    if (pg.alive && !pg.frozen && !pg.hung) pg.flush();  // a WAL receiver that ends does
     pg.streams_from.clear();
     return restore_wal(n);
   }
@@ -64,16 +66,20 @@ void World::write(Node& n) {
 model::Lsn World::confirmed(const Node& primary) const {
   const std::string& names = primary.pg.sync_names;
   const int branch = primary.pg.wal.path.back().branch;
-  model::Lsn all{UINT64_MAX}, any;
-  if (names.empty()) return all;
+  if (names.empty()) return {UINT64_MAX};
   const auto by = [&](const Node& n) {
     const bool streams = n.pg.streaming && n.pg.streams_from == primary.name;
     return streams ? std::min(n.pg.told_flushed, n.pg.wal.end_on(branch)) : model::Lsn{};
   };
-  for (const Node* n : order_) any = std::max(any, by(*n));
-  if (names == "*") return any;
-  for (const std::string& name : parse_sync_names(names)) all = std::min(all, by(*nodes_.at(name)));
-  return all;
+  core::SyncSetting setting = core::parse_sync_setting(names);
+  if (setting.needed == 0) {  // "*": one, whoever it is
+    setting.needed = 1;
+    for (const Node* n : order_) setting.names.push_back(n->name);
+  }
+  std::vector<model::Lsn> told;
+  for (const std::string& name : setting.names) told.push_back(by(*nodes_.at(name)));
+  std::sort(told.begin(), told.end(), std::greater<>());
+  return told[static_cast<std::size_t>(setting.needed - 1)];
 }
 
 void World::acknowledge() {

@@ -26,6 +26,8 @@ World::World(WorldOptions options)
       fence_(options.fence),
       archiving_(options.archive),
       restart_agents_(options.restart_agents) {
+  const model::Value* mode = options.dcs.find("synchronous_mode");
+  with_quorum_ = mode != nullptr && mode->is_string();
   for (int i = 1; i <= options.nodes; ++i) {
     auto n = std::make_unique<Node>();
     n->name = fmt::format("n{}", i);
@@ -300,20 +302,24 @@ model::PgFacts World::observe(const Node& n) const {
   f.synchronous_commit = "on";
   f.slots = pg.slots;
   if (pg.in_recovery) {
-    f.received_lsn = f.replayed_lsn = pg.wal.end;
+    // Both are of what is flushed: nothing else is replayed, and "received" means synced
+    // (PostgreSQL manual, 9.27.4).
+    f.received_lsn = f.replayed_lsn = pg.flushed;
     f.replication_state = pg.streaming ? "streaming" : "";
   } else {
     f.flush_lsn = pg.flushed;
   }
   const auto named = [&](const std::string& s) {
-    return pg.sync_names == "*" || pg.sync_names.find(s) != std::string::npos;
+    return pg.sync_names.find('*') != std::string::npos ||
+           pg.sync_names.find(s) != std::string::npos;
   };
+  const char* const waited_for = pg.sync_names.starts_with("ANY") ? "quorum" : "sync";
   for (const auto& [name, other] : nodes_) {
     if (other->pg.streams_from != n.name || !other->pg.streaming) continue;
     model::WalSender sender;
     sender.application_name = name;
     sender.state = "streaming";
-    sender.sync_state = named(name) ? "sync" : "async";
+    sender.sync_state = named(name) ? waited_for : "async";
     sender.sent_lsn = sender.write_lsn = sender.flush_lsn = sender.replay_lsn =
         other->pg.told_flushed;
     f.senders.push_back(sender);
@@ -383,7 +389,7 @@ Duration World::ttl() const {
   return seconds(value != nullptr && value->is_int() ? value->as_int() : 30);
 }
 
-bool World::may_lead(const Node& n) const {
+bool World::may_lead(const Node& n, std::uint32_t off) const {
   const model::SyncKey& sync = store.view().sync;
   const auto& left = store.view().maintenance;
   if (left && left->name != n.name) return false;
@@ -396,7 +402,25 @@ bool World::may_lead(const Node& n) const {
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
   if (optime && n.pg.wal.end.value + lag < optime->value) return false;
   return n.member && n.pg.data == model::DataDir::ready && !model::tag_nofailover(self) &&
-         (!sync_mode_on() || sync.leader.empty() || sync.matches(n.name));
+         (!sync_mode_on() || sync.leader.empty() || has_votes(n, off));
+}
+
+/// As the race counts them, of the nodes that are not off.
+bool World::has_votes(const Node& n, std::uint32_t off) const {
+  const model::SyncKey& sync = store.view().sync;
+  if (model::SyncKey{.leader = sync.leader}.matches(n.name)) return true;
+  const bool quorum = store.view().config.find("synchronous_mode")->is_string();
+  if (!quorum && !sync.has(n.name)) return false;
+  int votes = 0;
+  for (const Node* other : order_) {
+    const bool ahead = std::pair(other->pg.wal.timeline(), other->pg.wal.end) >
+                       std::pair(n.pg.wal.timeline(), n.pg.wal.end);
+    const bool there = (off >> other->index & 1) == 0 && other->pg.data == model::DataDir::ready;
+    if (!there || ahead || !sync.matches(other->name)) continue;
+    if (!sync.has(other->name)) return true;
+    ++votes;
+  }
+  return votes > sync.quorum;
 }
 
 bool World::healthy() {

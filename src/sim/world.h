@@ -62,8 +62,9 @@ class World {
   std::vector<Node*> replicas();  ///< streaming from the writer
   std::string leader() const;     ///< in the store
   Duration ttl() const;           ///< in force
-  /// Whether it could be the next leader by what is on its disk and in the store.
-  bool may_lead(const Node& n) const;
+  /// Whether it could be the next leader by what is on the disks and in the store, with the nodes
+  /// of the bits `off` off.
+  bool may_lead(const Node& n, std::uint32_t off) const;
   /// One writer, who leads in the store; every other running agent's server streams from it.
   bool healthy();
   std::string describe();
@@ -257,8 +258,9 @@ class World {
 
   // operators.cc
   bool begin_operator(const Fault& fault, Node& n);
-  bool change_sync_mode(bool on, bool strict);
+  bool change_sync_mode(model::SyncMode mode, bool strict);
   bool sync_mode_on() const;
+  bool has_votes(const Node& n, std::uint32_t off) const;
   bool remove_member(const Fault& fault, Node& n);
   void end_operations();
 
@@ -274,6 +276,7 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
+  bool with_quorum_ = false;                 ///< so it was founded
   bool archiving_ = false;
   std::map<int, Wal> archive_;  ///< by branch: what is there of it, and where it comes from
   std::deque<model::SharedView> revisions_;  ///< the last ones published

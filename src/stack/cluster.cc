@@ -1,6 +1,8 @@
 #include "stack/cluster.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -290,14 +292,63 @@ Status Cluster::wipe_node(std::size_t node) {
   return {};
 }
 
-void Cluster::remove_run_dirs() const {
-  std::error_code ec;
-  for (const auto& node : plan_.nodes) {
-    const std::string name = fmt::format(
-        "{}-{}", plan_.scope, model::guard_name(node.name, plan_.dir / "data" / node.name));
-    fs::remove_all(fs::path("/run/aurum") / name, ec);
-    fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
+Status Cluster::add_node() {
+  const NodePlan& last = plan_.nodes.back();
+  int number = 0;
+  for (const auto& node : plan_.nodes)
+    number = std::max(number, std::atoi(node.name.c_str() + node.name.find('-') + 1));
+  Plan wider = plan_;
+  wider.nodes.push_back({.name = fmt::format("node-{}", number + 1),
+                         .host = last.host,
+                         .postgres_port = static_cast<std::uint16_t>(last.postgres_port + 1),
+                         .rest_port = static_cast<std::uint16_t>(last.rest_port + 1)});
+  NodePlan& fresh = wider.nodes.back();
+  // Beside the others where there is room.
+  if (!check(wider) || port_busy(fresh.host, fresh.postgres_port) ||
+      port_busy(fresh.host, fresh.rest_port)) {
+    const auto ports = free_ports(2);
+    if (!ports) return fail(ports.error());
+    fresh.postgres_port = ports->at(0);
+    fresh.rest_port = ports->at(1);
   }
+  auto good = check(wider);
+  if (good) good = write(plan_.dir / kMark, to_json(wider));
+  if (!good) return good;
+  plan_ = std::move(wider);
+  return prepare();
+}
+
+Status Cluster::remove_node(std::size_t node) {
+  if (plan_.nodes.size() == 1) return fail(Code::invalid, "the last node stays");
+  auto wiped = wipe_node(node);
+  if (!wiped) return wiped;
+  remove_run_dirs(node);
+  std::error_code ec;
+  fs::remove(config_of(node), ec);
+  // What its agent keeps beside the data: pgBackRest's folder, former data.
+  const std::string beside = plan_.nodes.at(node).name + ".";
+  std::vector<fs::path> kept;
+  for (const auto& entry : fs::directory_iterator(plan_.dir / "data", ec))
+    if (entry.path().filename().string().starts_with(beside)) kept.push_back(entry.path());
+  for (const auto& path : kept) fs::remove_all(path, ec);
+  Plan narrower = plan_;
+  narrower.nodes.erase(narrower.nodes.begin() + static_cast<std::ptrdiff_t>(node));
+  auto written = write(plan_.dir / kMark, to_json(narrower));
+  if (!written) return written;
+  plan_ = std::move(narrower);
+  return prepare();
+}
+
+void Cluster::remove_run_dirs() const {
+  for (std::size_t i = 0; i < plan_.nodes.size(); ++i) remove_run_dirs(i);
+}
+
+void Cluster::remove_run_dirs(std::size_t node) const {
+  std::error_code ec;
+  const std::string name = fmt::format("{}-{}", plan_.scope,
+                                       model::guard_name(plan_.nodes.at(node).name, data_of(node)));
+  fs::remove_all(fs::path("/run/aurum") / name, ec);
+  fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
 }
 
 Status Cluster::destroy() {

@@ -117,6 +117,10 @@ class Cluster {
   Status change_agent(std::size_t node, std::vector<std::string> command);
   /// Removes the data directory of a node that does not run; its agent clones it anew.
   Status wipe_node(std::size_t node);
+  /// One more node, behind the others; start_node() has its agent clone the leader.
+  Status add_node();
+  /// Forgets a node that does not run, and removes its data. The later ones move up.
+  Status remove_node(std::size_t node);
 
   View observe(Duration timeout = milliseconds(700)) const;
   std::optional<std::size_t> leader() const;
@@ -138,6 +142,7 @@ class Cluster {
   /// Removes the folders of the guards of this scope from tmpfs (fence/run_dir.h); only while
   /// nothing runs.
   void remove_run_dirs() const;
+  void remove_run_dirs(std::size_t node) const;
   /// Removes the folder. Refuses while something runs.
   Status destroy();
 

@@ -64,9 +64,9 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
   for (;;) {
     const View view = cluster.observe();
     NodeView seen = view.nodes[node];
-    // Patroni before 3.1 does not say whether a replica streams.
-    if (!cluster.plan().agent_of(node).empty() && view.healthy() && seen.role == "replica")
-      seen.streaming = true;
+    // All of a healthy cluster stream, also under an agent that does not say so (Patroni
+    // before 3.1).
+    if (view.healthy() && seen.role == "replica") seen.streaming = true;
     if ((seen.answers && view.leader == node) || seen.streaming || runtime::now() >= until)
       return seen;
     progress.detail(seen.answers ? seen.state : "starting");
@@ -75,22 +75,16 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
   }
 }
 
-}  // namespace
-
-int run_kill(const StackOptions& options) {
-  auto cluster = Cluster::open(options.dir);
-  if (!cluster) return report(cluster.error());
-  const Lock lock(cluster->plan().dir / "lock");
-  if (!lock.held()) return report(busy());
-  const auto who = victim(*cluster, options);
+int kill(Cluster& cluster, const StackOptions& options) {
+  const auto who = victim(cluster, options);
   if (!who) return report(who.error());
   if (who->etcd && !options.part.empty())
     return report({Code::invalid, "an etcd member has no parts", "Leave out --part."});
-  const auto& plan = cluster->plan();
+  const auto& plan = cluster.plan();
   const std::string& name = who->node ? plan.nodes[*who->node].name : plan.etcds[*who->etcd].name;
-  const bool leads = who->node && cluster->leader() == who->node;
+  const bool leads = who->node && cluster.leader() == who->node;
   const Part part = part_of(options.part);
-  const bool hit = who->node ? cluster->kill(*who->node, part) : cluster->kill_etcd(*who->etcd);
+  const bool hit = who->node ? cluster.kill(*who->node, part) : cluster.kill_etcd(*who->etcd);
   if (!hit) {
     std::printf("Nothing to kill: %s does not run.\n", name.c_str());
     return 1;
@@ -103,18 +97,14 @@ int run_kill(const StackOptions& options) {
   return 0;
 }
 
-int run_stop(const StackOptions& options) {
-  auto cluster = Cluster::open(options.dir);
-  if (!cluster) return report(cluster.error());
-  const Lock lock(cluster->plan().dir / "lock");
-  if (!lock.held()) return report(busy());
-  const auto who = find_named(cluster->plan(), options.node);
+int stop(Cluster& cluster, const StackOptions& options) {
+  const auto who = find_named(cluster.plan(), options.node);
   if (!who) return report(who.error());
   Progress progress;
   progress.step("stopping " + options.node);
   const Duration timeout = seconds(options.timeout);
   const Status stopped =
-      who->node ? cluster->stop_node(*who->node, timeout) : cluster->stop_etcd(*who->etcd, timeout);
+      who->node ? cluster.stop_node(*who->node, timeout) : cluster.stop_etcd(*who->etcd, timeout);
   if (!stopped) {
     progress.broken();
     return report(stopped.error());
@@ -125,25 +115,21 @@ int run_stop(const StackOptions& options) {
   return 0;
 }
 
-int run_start(const StackOptions& options) {
-  auto cluster = Cluster::open(options.dir);
-  if (!cluster) return report(cluster.error());
-  const Lock lock(cluster->plan().dir / "lock");
-  if (!lock.held()) return report(busy());
-  const auto who = find_named(cluster->plan(), options.node);
+int start(Cluster& cluster, const StackOptions& options) {
+  const auto who = find_named(cluster.plan(), options.node);
   if (!who) return report(who.error());
   if (!options.agent.empty() && !who->node)
     return report({Code::invalid, "an etcd member has no agent", "Leave out --agent."});
-  if (!options.agent.empty() && cluster->agent(*who->node))
+  if (!options.agent.empty() && cluster.agent(*who->node))
     return report({Code::exists, options.node + " runs already",
                    "`aurum stack stop " + options.node + "` first."});
   Progress progress;
   progress.step("starting " + options.node);
   Status started = options.agent.empty()
-                       ? cluster->prepare()
-                       : cluster->change_agent(*who->node, agent_words(options.agent));
+                       ? cluster.prepare()
+                       : cluster.change_agent(*who->node, agent_words(options.agent));
   if (started)
-    started = who->node ? cluster->start_node(*who->node) : cluster->start_etcd(*who->etcd);
+    started = who->node ? cluster.start_node(*who->node) : cluster.start_etcd(*who->etcd);
   if (!started) {
     progress.broken();
     return report(started.error());
@@ -154,18 +140,32 @@ int run_start(const StackOptions& options) {
     return 0;
   }
   progress.step("waiting for it to lead or to stream");
-  const NodeView seen = await_node(*cluster, *who->node, seconds(options.timeout), progress);
+  const NodeView seen = await_node(cluster, *who->node, seconds(options.timeout), progress);
   if (!seen.streaming && seen.role != "primary") {
     progress.broken();
     return report({Code::timeout,
                    fmt::format("{} neither leads nor streams after {} s ({})", options.node,
                                options.timeout, seen.answers ? seen.state : "no answer"),
-                   fmt::format("Its log says why: {}", cluster->log_of(options.node).string())});
+                   fmt::format("Its log says why: {}", cluster.log_of(options.node).string())});
   }
   progress.finish();
   std::printf("%s is back after %.1f s: %s.\n", options.node.c_str(), to_seconds(progress.total()),
               seen.streaming ? "a streaming replica" : "the leader");
   return 0;
 }
+
+}  // namespace
+
+int on_stack(const StackOptions& options, int (*work)(Cluster&, const StackOptions&)) {
+  auto cluster = Cluster::open(options.dir);
+  if (!cluster) return report(cluster.error());
+  const Lock lock(cluster->plan().dir / "lock");
+  if (!lock.held()) return report(busy());
+  return work(*cluster, options);
+}
+
+int run_kill(const StackOptions& options) { return on_stack(options, kill); }
+int run_stop(const StackOptions& options) { return on_stack(options, stop); }
+int run_start(const StackOptions& options) { return on_stack(options, start); }
 
 }  // namespace aurum::stack

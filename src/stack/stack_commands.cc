@@ -366,6 +366,7 @@ int stack_main(int argc, char** argv) {
       "  aurum stack kill node-2 --part agent      the agent alone\n"
       "  aurum stack kill etcd-1                   an etcd member\n"
       "  aurum stack stop node-2                   in order, without a failure\n"
+      "  aurum stack scale 5                       two replicas more\n"
       "  aurum stack start node-2 --agent patroni  and on under another agent\n"
       "  aurum stack up --dir /tmp/s2 --port-base 15432    a second stack");
   auto dir_option = [&](CLI::App* sub) {
@@ -403,6 +404,12 @@ int stack_main(int argc, char** argv) {
   start->add_option("--agent", o.agent, "from now on under this agent: aurum, patroni");
   start->add_option("--timeout", o.timeout, "seconds it may take to rejoin (120)")
       ->check(CLI::Range(1, 3600));
+  auto* scale = dir_option(app.add_subcommand("scale", "add replicas, or take some away"));
+  scale->add_option("NODES", o.nodes, "how many PostgreSQL nodes there shall be")
+      ->required()
+      ->check(CLI::Range(1, 7));
+  scale->add_option("--timeout", o.timeout, "seconds for each to stream (120)")
+      ->check(CLI::Range(1, 3600));
   auto* destroy = dir_option(app.add_subcommand("destroy", "stop it and remove all it made"));
   destroy->add_flag("--yes", o.yes, "do not ask");
   try {
@@ -417,6 +424,7 @@ int stack_main(int argc, char** argv) {
   if (kill->parsed()) return run_kill(o);
   if (stop->parsed()) return run_stop(o);
   if (start->parsed()) return run_start(o);
+  if (scale->parsed()) return run_scale(o);
   return run_status(o);
 }
 

@@ -8,6 +8,8 @@
 /// What the files of `aurum stack` share.
 namespace aurum::stack {
 
+class Cluster;
+
 /// The command line; each command uses some of it.
 struct StackOptions {
   std::string dir;
@@ -49,5 +51,9 @@ class Lock {
 int run_kill(const StackOptions& options);
 int run_stop(const StackOptions& options);
 int run_start(const StackOptions& options);
+/// `aurum stack scale N`.
+int run_scale(const StackOptions& options);
+/// With the stack of the folder, which nobody else works on meanwhile.
+int on_stack(const StackOptions& options, int (*work)(Cluster&, const StackOptions&));
 
 }  // namespace aurum::stack

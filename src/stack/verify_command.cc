@@ -18,11 +18,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// In a source tree the program is build/PRESET/aurum.
+/// In a source tree the program is build/PRESET/aurum, installed it is /usr/bin/aurum.
 Result<fs::path> find_script() {
   std::error_code ec;
   const auto me = fs::read_symlink("/proc/self/exe", ec);
-  for (const auto& folder : {me.parent_path() / "../../tests", fs::path("/usr/share/aurum")}) {
+  for (const auto& folder :
+       {me.parent_path() / "../../tests", me.parent_path() / "../share/aurum/tests"}) {
     const auto script = (folder / "verify.sh").lexically_normal();
     if (::access(script.c_str(), X_OK) == 0) return script;
   }

@@ -43,7 +43,8 @@ void ClusterTest::print_decisions() {
     for (std::string line; std::getline(log, line);) {
       const bool decision = line.find(" INFO: ") != std::string::npos ||
                             line.find(" WARNING: ") != std::string::npos ||
-                            line.find(" ERROR: ") != std::string::npos;
+                            line.find(" ERROR: ") != std::string::npos ||
+                            line.find("FATAL:") != std::string::npos;  // PostgreSQL's last word
       if (!decision || line.size() <= kTime) continue;
       if (line.find("no action. I am") != std::string::npos) continue;
       if (!last.empty() && line.substr(kTime, 176) == last.back().substr(kTime)) continue;

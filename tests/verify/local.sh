@@ -65,6 +65,7 @@ check_metrics() {
 # rest NODE PATH: by TLS, without a client's certificate.
 rest() { curl -sS --max-time 5 --cacert "$AURUM_STACK_DIR/certs/node-1/ca.crt" "https://127.0.0.1:$((base + 9 + ${1#node-}))$2" 2>&1; }
 renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all; }
+from_outside() { "$@"; }
 postgres_port() { echo "$base"; }
 rest_port() { echo "$((base + 10))"; }
 check_first_process() { :; }
@@ -75,3 +76,8 @@ check_stop() {
   until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
 }
 check_pooler() { :; }
+check_upgrade() { :; }
+check_dashboards() { :; }
+doctor() { as_stack doctor -c "$(config_of "$1")" --json; }
+# One machine for all, asynchronous, slots without a bound, and nobody tested a restore.
+DOCTOR_FAILS="hosts synchronous-mode slots-bounded restore-test"

@@ -24,13 +24,36 @@ inline std::string aurum_program() {
   return (fs::read_symlink("/proc/self/exe").parent_path() / "aurum").string();
 }
 
+/// The pgBackRest that the tests are about: Debian's, or $AURUM_TEST_PGBACKREST (./dev test-full).
+inline std::string pgbackrest_program() {
+  const char* other = std::getenv("AURUM_TEST_PGBACKREST");
+  return other != nullptr ? other : "pgbackrest";
+}
+/// What tools/fetch-pgbackrest has put into build/tools; "" = it did not.
+inline std::string fetched_tool(const std::string& folder, const std::string& program) {
+  const auto tools = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "tools";
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(tools, ec))
+    if (entry.path().filename().string().starts_with(folder) &&
+        fs::exists(entry.path() / program, ec))
+      return (entry.path() / program).string();
+  return {};
+}
+inline std::string newer_pgbackrest() { return fetched_tool("pgbackrest-", "pgbackrest"); }
+inline std::string find_sshd() {
+  const auto fetched = fetched_tool("openssh-", "sshd");
+  return fetched.empty() && fs::exists("/usr/sbin/sshd") ? "/usr/sbin/sshd" : fetched;
+}
+
 class Backup : public pg::testing::PostgresSystem {
  protected:
   Backup() {
     fs::create_directory(root_ / "run");
-    // Stands before the real one, to hang when the test wants it.
-    std::ofstream(root_ / "pgbackrest.sh") << "#!/bin/sh\n[ ! -e " << hang().string()
-                                           << " ] || exec sleep 600\nexec pgbackrest \"$@\"\n";
+    // Stands before the real one, to hang when the test wants it, or to have another clock.
+    std::ofstream(root_ / "pgbackrest.sh")
+        << "#!/bin/sh\n[ ! -e " << hang().string() << " ] || exec sleep 600\n[ ! -e "
+        << environment().string() << " ] || . " << environment().string() << "\nexec "
+        << pgbackrest_program() << " \"$@\"\n";
     ::chmod((root_ / "pgbackrest.sh").c_str(), 0755);
     for (auto* node : {&one_, &two_}) configure(*node);
   }
@@ -54,8 +77,19 @@ class Backup : public pg::testing::PostgresSystem {
     const auto written = write_pgbackrest_conf(node.config, {});
     ASSERT_TRUE(written) << written.error().text();
   }
+  /// Another pgBackRest, also for the archive.
+  void use_program(pg::testing::Node& node, const std::string& program) {
+    auto& backup = *node.config.aurum.backup;
+    backup.program = program;
+    const auto written = write_pgbackrest_conf(node.config, {});
+    ASSERT_TRUE(written) << written.error().text();
+    auto commands = archive_commands(backup, aurum_program(), root_ / "run");
+    node.config.pg.archive_command = commands.archive_command;
+    node.config.pg.restore_command = commands.restore_command;
+  }
   fs::path repository() const { return root_ / "repository"; }
   fs::path hang() const { return root_ / "hang"; }
+  fs::path environment() const { return root_ / "environment"; }
   ArchiveReport report() { return read_archive_report(root_ / "run", one_.config.pg.data_dir); }
   /// Waits for a condition on the archiving, at most 80 s: PostgreSQL's archiver pauses for 60 s.
   ArchiveReport report_until(const std::function<bool(const ArchiveReport&)>& good) {
@@ -76,10 +110,10 @@ class Backup : public pg::testing::PostgresSystem {
     const auto started = wait(one_.pg.start({.primary = true}, dynamic_, seconds(30)));
     ASSERT_TRUE(started) << started.error().text();
   }
-  void restore_to_two() {
+  void restore_to_two(const std::string& program = pgbackrest_program()) {
     const auto& backup = *two_.config.aurum.backup;
     const auto end = wait(runtime::run_process(
-        {.argv = {"pgbackrest", "--config=" + backup.config_file().string(), "--stanza=demo",
+        {.argv = {program, "--config=" + backup.config_file().string(), "--stanza=demo",
                   "--recovery-option=restore_command=" + two_.config.pg.restore_command,
                   "restore"}}));
     ASSERT_TRUE(end) << end.error().text();

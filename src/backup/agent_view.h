@@ -1,0 +1,21 @@
+#pragma once
+
+#include "backup/cluster_backups.h"
+#include "model/cluster.h"
+#include "model/config.h"
+#include "model/postgres.h"
+
+namespace aurum::backup {
+
+/// What the agent knows at this moment. Pointers hold until the next await.
+struct AgentView {
+  const model::LocalConfig* config = nullptr;
+  const model::ClusterView* cluster = nullptr;  ///< nullptr: the store has not been read yet
+  bool fresh = false;                           ///< it is not older than the ttl
+  const model::PgFacts* facts = nullptr;
+  bool leads = false;
+  Duration ttl = seconds(30);
+  BackupKeys keys;
+};
+
+}  // namespace aurum::backup

@@ -1,0 +1,111 @@
+// Scenario: a real backup is proved in a scratch folder; and whatever becomes of the one who does
+// it, no server and no folder stays behind.
+#include <csignal>
+#include <fstream>
+
+#include "backup/restore_trial.h"
+#include "backup/scratch_cluster.h"
+#include "backup/scratch_sweep.h"
+#include "backup/testing/backup_fixture.h"
+#include "base/testing/temp_dir.h"
+#include "pg/postmaster.h"
+
+namespace aurum::backup {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class RestoreTrialSystem : public testing::Backup {
+ protected:
+  void SetUp() override {
+    bootstrap();
+    sql(one_, "CREATE TABLE t AS SELECT 7 AS i");
+    const auto made = wait(Pgbackrest(one_.config).take("full", {}));
+    ASSERT_TRUE(made) << made.error().text();
+    plan_.backup = *made;
+    plan_.timeline = 1;
+    sql(one_, "UPDATE t SET i = 8");  // committed before the switch
+    sql(one_, "SELECT pg_switch_wal()");
+    report_until([](const auto& r) { return r.waiting == 0; });
+  }
+  RestoreTrial try_it(std::vector<std::string> checks) {
+    return wait(try_restore(one_.config, {.dir = scratch(),
+                                          .plan = plan_,
+                                          .node = "n1",
+                                          .program = testing::aurum_program(),
+                                          .database = "postgres",
+                                          .checks = std::move(checks)}));
+  }
+  fs::path scratch() const { return root_ / "scratch"; }
+  void expect_nothing_left() {
+    EXPECT_FALSE(fs::exists(scratch()));
+    EXPECT_FALSE(fs::exists(pg::outer_marker(scratch())));
+    EXPECT_TRUE(pg::processes_in(scratch()).empty());
+  }
+  RestorePlan plan_;
+};
+
+TEST_F(RestoreTrialSystem, recovers_to_the_newest_wal_checks_and_removes_it) {
+  const auto good = try_it({"SELECT i = 8 FROM t"});
+  EXPECT_TRUE(good.ok) << good.error;
+  EXPECT_EQ(good.checksums, "ok");
+  EXPECT_EQ(good.amcheck, "ok");
+  EXPECT_GT(good.rto_s, 0);
+  EXPECT_FALSE(good.newest.empty());
+  expect_nothing_left();
+
+  const auto bad = try_it({"SELECT i = 7 FROM t"});
+  EXPECT_FALSE(bad.ok);
+  EXPECT_THAT(bad.error, HasSubstr("said f"));
+  expect_nothing_left();
+
+  plan_.backup.size = std::int64_t{1} << 50;
+  const auto large = try_it({});
+  EXPECT_THAT(large.error, HasSubstr("a restore test there wants"));
+  expect_nothing_left();
+  ASSERT_TRUE(fs::create_directory(scratch()));
+  std::ofstream(scratch() / "precious") << "of somebody else";
+  EXPECT_THAT(try_it({}).error, HasSubstr("is not empty"));
+  EXPECT_TRUE(fs::exists(scratch() / "precious"));
+}
+
+// As kill -9 leaves it: a server that nobody knows, and its folder.
+TEST_F(RestoreTrialSystem, what_was_left_behind_goes_and_what_is_held_stays) {
+  int server = 0;
+  {
+    ScratchCluster copy(one_.config, scratch(), false, testing::aurum_program());
+    ASSERT_TRUE(wait(copy.begin()));
+    ASSERT_TRUE(wait(copy.fetch(plan_.backup.label, {})));
+    const auto recovered = wait(copy.recover({}, 1));
+    ASSERT_TRUE(recovered) << recovered.error().text();
+    const auto found = pg::find_postmaster(scratch());
+    ASSERT_TRUE(found);
+    server = found->file.pid;
+    ASSERT_TRUE(sweep_scratch(scratch())) << "somebody works there: it is left alone";
+    EXPECT_EQ(::kill(server, 0), 0);
+    ScratchCluster second(one_.config, scratch(), false, testing::aurum_program());
+    const auto refused = wait(second.begin());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::exists);
+  }
+  const auto swept = sweep_scratch(scratch());
+  ASSERT_TRUE(swept) << swept.error().text();
+  expect_nothing_left();
+}
+
+TEST(Scratch, a_folder_without_our_marker_is_nobodys_to_sweep) {
+  const aurum::testing::TempDir dir;
+  ASSERT_TRUE(fs::create_directory(dir / "data"));
+  std::ofstream(dir / "data" / "precious") << "x";
+  ASSERT_TRUE(sweep_scratch(dir / "data"));
+  EXPECT_TRUE(fs::exists(dir / "data" / "precious"));
+  // A marker of somebody who died before it was written.
+  std::ofstream(pg::outer_marker(dir / "data")) << "";
+  ASSERT_TRUE(sweep_scratch(dir / "data"));
+  EXPECT_TRUE(fs::exists(dir / "data" / "precious"));
+  EXPECT_FALSE(fs::exists(pg::outer_marker(dir / "data")));
+}
+
+}  // namespace
+}  // namespace aurum::backup
