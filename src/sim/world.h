@@ -276,7 +276,7 @@ class World {
   int next_pid_ = 100;
   bool tracing_ = false;
   bool fence_ = false;
-  bool with_quorum_ = false;                 ///< so it was founded
+  bool with_quorum_ = false;  ///< so it was founded
   bool archiving_ = false;
   std::map<int, Wal> archive_;  ///< by branch: what is there of it, and where it comes from
   std::deque<model::SharedView> revisions_;  ///< the last ones published
