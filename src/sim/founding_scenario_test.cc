@@ -22,6 +22,27 @@ TEST(Cluster, three_empty_nodes_become_one_leader_and_two_streaming_replicas) {
   }
 }
 
+// Seed 287665: the store ended the lease of the claim (F4) while the answer was on its way.
+TEST(Cluster, a_claim_that_is_lost_before_its_answer_comes_makes_no_second_cluster) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    World w({.nodes = 3, .seed = seed});
+    for (Node* n : w.nodes()) w.start_agent(*n);
+    ASSERT_TRUE(
+        w.run_until([&] { return w.store.find("initialize") != nullptr; }, milliseconds(50)));
+    for (Node* n : w.nodes()) {
+      if (n->lease == w.store.find("initialize")->lease) {
+        w.expire_lease(*n);
+        break;
+      }
+    }
+    EXPECT_EQ(w.store.find("initialize"), nullptr);
+    EXPECT_TRUE(w.run_until_healthy()) << w.describe();
+    for (const Node* n : w.nodes())
+      EXPECT_EQ(n->pg.system_identifier, w.store.view().initialize) << w.describe();
+    EXPECT_TRUE(w.violations.empty()) << w.violations.front() << w.describe();
+  }
+}
+
 TEST(Cluster, one_that_is_founded_in_a_pause_is_founded_to_the_end) {
   model::Value dcs = model::Value::object();
   dcs.set("pause", true);
