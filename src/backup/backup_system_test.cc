@@ -124,14 +124,17 @@ TEST_F(Backup, of_a_standby_makes_no_stanza) {
 
 namespace {
 
-/// A disk that is soon full, for the test of one: over /mnt, and for this process only.
-void mount_small_disk(const aurum::runtime::User& user) {
+/// Disks that are soon full, for the tests of those: over /mnt and /media, and for this process
+/// only.
+void mount_small_disks(const aurum::runtime::User& user) {
   if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return;
   const auto options =
-      "size=3m,mode=0700,uid=" + std::to_string(user.uid) + ",gid=" + std::to_string(user.gid);
-  if (::mount("tmpfs", "/mnt", "tmpfs", 0, options.c_str()) == 0)
+      ",mode=0700,uid=" + std::to_string(user.uid) + ",gid=" + std::to_string(user.gid);
+  if (::mount("tmpfs", "/mnt", "tmpfs", 0, ("size=3m" + options).c_str()) == 0)
     ::setenv("AURUM_TEST_SMALL_DISK", "/mnt", 1);
+  if (::mount("tmpfs", "/media", "tmpfs", 0, ("size=200m" + options).c_str()) == 0)
+    ::setenv("AURUM_TEST_SCRATCH_DISK", "/media", 1);
 }
 
 }  // namespace
@@ -140,7 +143,7 @@ void mount_small_disk(const aurum::runtime::User& user) {
 int main(int argc, char** argv) {
   if (::geteuid() == 0) {
     const auto postgres = aurum::runtime::find_user("postgres");
-    if (postgres) mount_small_disk(*postgres);
+    if (postgres) mount_small_disks(*postgres);
     const auto became = postgres ? aurum::runtime::become_user(*postgres)
                                  : aurum::Status(aurum::fail(postgres.error()));
     if (!became || ::chdir("/tmp") != 0) {

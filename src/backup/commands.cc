@@ -28,13 +28,14 @@ patroni.yml; default: PATRONI_CONFIG_FILE) says. The stanza is made by itself.
 
 Commands
   list [--json]        the backups there are, what can be recovered, and when the
-                       agents took the last ones and take the next
+                       agents took and tested the last ones, and do the next
   now [--type TYPE]    take one: full, diff or incr (default: incr, which is full
                        when there is none); on the leader, or with TLS between
                        the nodes on a standby; never beside another one
   check                archives a WAL file and looks for it; tells how archiving
                        goes on this node; on the leader
   verify               read all of the repository and name what is damaged
+  test                 restore the newest one into a scratch folder, and check it
   expire               remove what the retention does not want any more
   forget --yes         the repository was lost for good: begin a new stanza
 

@@ -1,6 +1,7 @@
 // Scenario: a real backup is proved in a scratch folder; and whatever becomes of the one who does
 // it, no server and no folder stays behind.
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 
 #include "backup/restore_trial.h"
@@ -68,6 +69,30 @@ TEST_F(RestoreTrialSystem, recovers_to_the_newest_wal_checks_and_removes_it) {
   std::ofstream(scratch() / "precious") << "of somebody else";
   EXPECT_THAT(try_it({}).error, HasSubstr("is not empty"));
   EXPECT_TRUE(fs::exists(scratch() / "precious"));
+  EXPECT_FALSE(fs::exists(pg::outer_marker(scratch()))) << "it would tell of a clone";
+}
+
+// The disk is that of the node's own PostgreSQL in most places: others come first.
+TEST_F(RestoreTrialSystem, ends_when_the_disk_fills_up_meanwhile) {
+  const char* disk = std::getenv("AURUM_TEST_SCRATCH_DISK");
+  if (disk == nullptr) GTEST_SKIP() << "needs root, to mount a small disk";
+  const fs::path dir = fs::path(disk) / "scratch";
+  const auto fill = [&](const std::string& doing) {
+    if (doing != "checking") return;
+    const auto free = fs::space(disk).available;
+    std::ofstream(fs::path(disk) / "filler") << std::string(free - (5U << 20), 'x');
+  };
+  const auto trial = wait(try_restore(one_.config, {.dir = dir,
+                                                    .plan = plan_,
+                                                    .node = "n1",
+                                                    .program = testing::aurum_program(),
+                                                    .database = "postgres",
+                                                    .checks = {"SELECT pg_sleep(45) IS NULL"},
+                                                    .progress = fill}));
+  fs::remove(fs::path(disk) / "filler");
+  EXPECT_THAT(trial.error, HasSubstr("fills up"));
+  EXPECT_FALSE(fs::exists(dir));
+  EXPECT_TRUE(pg::processes_in(dir).empty());
 }
 
 // As kill -9 leaves it: a server that nobody knows, and its folder.
@@ -100,6 +125,11 @@ TEST(Scratch, a_folder_without_our_marker_is_nobodys_to_sweep) {
   std::ofstream(dir / "data" / "precious") << "x";
   ASSERT_TRUE(sweep_scratch(dir / "data"));
   EXPECT_TRUE(fs::exists(dir / "data" / "precious"));
+  std::ofstream(pg::outer_marker(dir / "data")) << "cloning from node-1\n";
+  ASSERT_TRUE(sweep_scratch(dir / "data"));
+  EXPECT_TRUE(fs::exists(dir / "data" / "precious"));
+  EXPECT_TRUE(fs::exists(pg::outer_marker(dir / "data")));
+  EXPECT_FALSE(ScratchHold::take(dir / "data"));
   // A marker of somebody who died before it was written.
   std::ofstream(pg::outer_marker(dir / "data")) << "";
   ASSERT_TRUE(sweep_scratch(dir / "data"));

@@ -42,17 +42,13 @@ ScratchCluster::ScratchCluster(const model::LocalConfig& config, std::filesystem
       program_(program.empty() ? own_program() : std::move(program)) {}
 
 Task<Status> ScratchCluster::begin() {
+  std::error_code ec;
+  // Before the marker is there: beside a data directory it would tell of a clone that did not end.
+  if (fs::exists(dir_, ec) && !fs::is_empty(dir_, ec) && !is_left_scratch(dir_))
+    co_return fail(Code::exists, dir_.string() + " is not empty", "Name an empty folder.");
   auto held = ScratchHold::take(dir_);
   if (!held) co_return fail(held.error());
   hold_.emplace(std::move(*held));
-  std::error_code ec;
-  const bool foreign = !hold_->was_left() && fs::exists(dir_, ec) && !fs::is_empty(dir_, ec) &&
-                       !fs::exists(dir_ / kScratchConf, ec);
-  if (foreign) {
-    hold_->forget();
-    hold_.reset();
-    co_return fail(Code::exists, dir_.string() + " is not empty", "Name an empty folder.");
-  }
   auto ended = end_work_in(dir_);
   if (!ended) co_return ended;
   auto made = pg::make_data_dir(dir_);
@@ -212,6 +208,7 @@ std::string ScratchCluster::last_words() const {
 
 void ScratchCluster::remove() {
   std::error_code ec;
+  if (!end_work_in(dir_)) return release(false);
   if (const fs::path sockets = socket_dir(); sockets != dir_) fs::remove_all(sockets, ec);
   fs::remove_all(dir_, ec);
   release(!ec);

@@ -36,7 +36,20 @@ void wait_for_end(int pid, Duration limit) {
   ::close(fd);
 }
 
+/// The same marker stands beside data directories whose clone did not end.
+bool is_ours(int fd) {
+  char text[64];
+  const auto got = ::pread(fd, text, sizeof text, 0);
+  return got >= 0 && std::string_view(text, static_cast<std::size_t>(got)) == kText;
+}
+
 }  // namespace
+
+bool is_left_scratch(const fs::path& dir) {
+  const auto text = pg::read_file(pg::outer_marker(dir));
+  std::error_code ec;
+  return (text && *text == kText) || fs::exists(dir / kScratchConf, ec);
+}
 
 Result<ScratchHold> ScratchHold::take(const fs::path& dir) {
   const auto marker = pg::outer_marker(dir);
@@ -51,6 +64,11 @@ Result<ScratchHold> ScratchHold::take(const fs::path& dir) {
     const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (locked && ::fstat(fd, &facts) == 0 && facts.st_nlink > 0) {
       const bool was_left = facts.st_size > 0;
+      if (was_left && !is_ours(fd)) {
+        ::close(fd);
+        return fail(Code::exists, dir.string() + " is of a clone or restore of somebody else",
+                    "Name an empty folder.");
+      }
       // Without the text a folder that is left now looks like nobody's, and stays.
       if (!was_left && ::pwrite(fd, kText.data(), kText.size(), 0) < 0) {
         ::unlink(marker.c_str());

@@ -40,6 +40,8 @@ inline constexpr const char* kScratchConf = "aurum.scratch.conf";
 /// Where it listens: the folder itself, or one of a short name.
 std::string scratch_socket_dir(const fs::path& dir);
 
+/// Whether what stands in the folder is of a scratch restore.
+bool is_left_scratch(const fs::path& dir);
 /// The pgBackRests that restore into the folder.
 std::vector<int> restores_into(const fs::path& dir);
 /// Ends all that works in the folder: pgBackRest, and PostgreSQL. Code::unavailable when something

@@ -24,7 +24,7 @@ namespace aurum::backup {
 ///
 /// What must stay true: what the test has started ends with the test, and its scratch folder goes,
 /// whoever is killed. backup-run sees to it when the test, or the agent, has gone; when backup-run
-/// was killed too, the next agent on this node does (tests/restore_trial_test.cc).
+/// was killed too, the next agent on this node does (tests/backups_test.cc).
 class TrialKeeper {
  public:
   struct Setting {

@@ -8,12 +8,15 @@ namespace aurum::backup {
 namespace {
 
 constexpr std::array<std::int64_t, 2> kTrialPauses{600, 3600};
+
 /// The time that a test is to be made for; nothing without a schedule, or a backup by then.
 std::optional<std::int64_t> wanted_since(const model::BackupSchedule& schedule,
                                          std::string_view scope, const ClusterBackups& backups,
-                                         std::int64_t now) {
+                                         const TrialState& trials, std::int64_t now) {
   const auto since = last_time(schedule, scope, RunKind::restore_test, now);
-  if (!since || !has_backup(backups, *since)) return std::nullopt;
+  // The state knows the newest backups only: a test that was made tells of older ones.
+  const bool tested = trials.last || trials.running || !trials.failed.empty();
+  if (!since || !has_backup(backups, tested ? INT64_MAX : *since)) return std::nullopt;
   return since;
 }
 
@@ -36,7 +39,7 @@ std::vector<TrialTry> tries_since(const TrialState& trials, std::int64_t since, 
 std::optional<std::int64_t> trial_due(const model::BackupSchedule& schedule, std::string_view scope,
                                       const ClusterBackups& backups, const TrialState& trials,
                                       std::int64_t now) {
-  const auto since = wanted_since(schedule, scope, backups, now);
+  const auto since = wanted_since(schedule, scope, backups, trials, now);
   if (!since || is_tested(trials, *since, now)) return std::nullopt;
   const auto tries = tries_since(trials, *since, now);
   if (tries.empty()) {
@@ -54,7 +57,7 @@ std::optional<std::int64_t> trial_due(const model::BackupSchedule& schedule, std
 std::int64_t trial_late_s(const model::BackupSchedule& schedule, std::string_view scope,
                           const ClusterBackups& backups, const TrialState& trials,
                           std::int64_t now) {
-  const auto since = wanted_since(schedule, scope, backups, now);
+  const auto since = wanted_since(schedule, scope, backups, trials, now);
   return !since || is_tested(trials, *since, now) ? 0 : now - *since;
 }
 

@@ -16,9 +16,8 @@ namespace aurum::backup {
 /// Since when a test is due; nothing when none is, or a failure is too fresh.
 ///  - One good test since its time is enough, also one that was made by hand.
 ///  - It proves the backups that were there at its time: without any it is not due.
-///  - What failed, or was cut off, is tried again after kTrialPauses, by another node where there
-///  is
-///    one; then no more before the next time. A test that kills its node must not go round.
+///  - What failed, or was cut off, is tried again after pauses, by another node where there is one;
+///    then no more before the next time. A test that kills its node must not go round.
 ///  - Stamps from the future (the clock was wrong, then or now) count as never.
 std::optional<std::int64_t> trial_due(const model::BackupSchedule& schedule, std::string_view scope,
                                       const ClusterBackups& backups, const TrialState& trials,

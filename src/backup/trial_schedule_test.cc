@@ -65,6 +65,12 @@ TEST(TrialDue, proves_the_backups_of_its_time) {
   EXPECT_FALSE(trial_due(weekly(), "demo", backed_up("2026-11-22T06:00"), {}, kTime + 2 * kHour))
       << "a new cluster is not tested for a time before its first backup";
   EXPECT_TRUE(trial_due(weekly(), "demo", backed_up("2026-11-22T06:00"), {}, kTime + 7 * kDay));
+  // It failed, and the only full was replaced by the next one meanwhile.
+  TrialState trials;
+  trials.add_failure(failed("n3", kTime + kMinute));
+  EXPECT_TRUE(trial_due(weekly(), "demo", backed_up("2026-11-22T05:05"), trials, kTime + kHour));
+  EXPECT_FALSE(trial_due(weekly(), "demo", {}, trials, kTime + kHour))
+      << "the stanza was forgotten";
 }
 
 TEST(TrialDue, a_time_that_was_missed_is_made_up_for_unless_it_is_to_be_skipped) {
