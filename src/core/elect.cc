@@ -244,7 +244,9 @@ void Core::become_leader(std::uint64_t epoch) {
   const bool again = s_.lead.held;  // bound to another lease: nothing else changed
   const Instant since = again ? s_.lead.since : now_;
   const Duration span = valid_for(s_.lease_ttl);
-  const bool promoted = again ? s_.lead.promoted : is_primary();
+  // While a job goes on, what was seen last is from before it: a primary may come back as a
+  // standby, and its data must never be opened for writing unpromoted (SIMULATION, seed 496853).
+  const bool promoted = again ? s_.lead.promoted : is_primary() && !s_.job;
   const bool requested =
       again ? s_.lead.taken_on_request
             : s_.view && s_.view->failover && s_.view->failover->candidate == s_.name();

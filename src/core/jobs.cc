@@ -139,9 +139,10 @@ void Core::ended(const Promote&, const Result<JobResult>& result) {
 void Core::promotion_failed(const Error& error) {
   if (!s_.lead.held) return;  // leadership was lost meanwhile: the server is being killed
   // Others first, and longer each time: every try may burn a timeline (F35).
+  const bool alone = !s_.view || s_.view->members.size() <= 1;
   const Duration pause = std::min<Duration>(
       s_.timing.ttl * (std::int64_t{1} << std::min(s_.promote_backoff.failures, 8)),
-      kPromotePauseMost);
+      alone ? seconds(10) : kPromotePauseMost);
   s_.promote_backoff.failed(now_, seconds(1), seconds(10));
   s_.no_race_before = now_ + pause;
   if (s_.promote_backoff.failures >= kPromotionsUntilParked) {

@@ -75,8 +75,8 @@ void Core::move_to_new_lease() {
 void Core::decide_lead() {
   keep_renewing();
   move_to_new_lease();
+  s_.lead.promoted = !s_.facts->in_recovery;  // restarted as a standby it is none, whatever it was
   if (s_.facts->in_recovery) return promote();
-  s_.lead.promoted = true;
   s_.parked.clear();
   s_.former_sync.reset();
   if (s_.checkpoint_pending && !side_running<Checkpoint>()) start_side(Checkpoint{});
