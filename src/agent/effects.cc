@@ -62,7 +62,9 @@ Task<void> Agent::do_job(core::StartJob what) {
   // The job itself may be cancelled; what comes after it may not.
   co_await asio::this_coro::throw_if_cancelled(false);
   const core::JobId id = what.id;
-  const bool restoring = std::holds_alternative<core::RestoreWork>(what.job);
+  const auto* restore_work = std::get_if<core::RestoreWork>(&what.job);
+  const bool restoring = restore_work != nullptr;
+  const bool backs_up = restoring && restore_work->what == core::RestoreWork::What::backup;
   auto progress = [this, id, restoring](std::string text) {
     if (restoring) tell_restore_progress(text);
     post(core::JobProgress{id, std::move(text)});
@@ -72,6 +74,7 @@ Task<void> Agent::do_job(core::StartJob what) {
   const model::Value tree = core_.state().dynamic_tree;
   if (backups_ && (name == "rewind" || name == "clear data"))
     co_await backups_->keep_left_within(kLeftWalKept);
+  if (backups_ && backs_up) co_await backups_->until_no_run();
   auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
                                  core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());

@@ -52,15 +52,15 @@ model::PgTarget Core::primary_target() const {
   }
   std::sort(names.begin(), names.end());
   const bool strict = s_.dynamic.synchronous_mode_strict;
-  target.synchronous_standby_names = render_sync_names(names, strict);
-  if (s_.dynamic.synchronous_mode == SyncMode::quorum) {
+  if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
+    target.synchronous_standby_names = s_.applied->synchronous_standby_names;
+  } else if (s_.dynamic.synchronous_mode == SyncMode::quorum) {
     // All of them, unless the key is sure to say what it says.
     const int quorum = mine && s_.sync_asked.empty() ? s_.view->sync.quorum : 0;
     const int needed = std::max(1, static_cast<int>(names.size()) - quorum);
     target.synchronous_standby_names = render_quorum({names, needed}, strict);
-  }
-  if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
-    target.synchronous_standby_names = s_.applied->synchronous_standby_names;
+  } else {
+    target.synchronous_standby_names = render_sync_names(names, strict);
   }
   return target;
 }
@@ -183,10 +183,7 @@ void Core::lead_sync() {
 
 void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
   model::Txn txn = as_leader({});
-  const model::Revision seen = s_.view->sync.mod_revision;
-  txn.when.push_back(
-      seen == 0 ? Compare{.key = "sync"}
-                : Compare{.key = "sync", .what = Compare::What::mod_revision, .number = seen});
+  txn.when.push_back(model::unchanged("sync", s_.view->sync.mod_revision));
   if (key)
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*key)});
   else

@@ -62,6 +62,21 @@ std::strong_ordering freshness(const model::PeerStatus& peer, const RaceView& vi
   return peer.position <=> view.position;
 }
 
+/// Whether those who have no more than this node has, and it itself, include one who has every
+/// acknowledged commit (sync_quorum.h). Asked by what the key says, whatever the mode is: it may
+/// have changed a moment ago.
+bool votes_suffice(const RaceView& view, const PeerAnswers& answers) {
+  const model::SyncKey& sync = view.cluster->sync;
+  int votes = sync.has(view.self) ? 1 : 0;
+  for (const auto& [name, status] : answers) {
+    const bool there = status && status->running && status->in_recovery && name != view.self;
+    if (!there || !sync.matches(name) || freshness(*status, view) > 0) continue;
+    if (!sync.has(name)) return true;  // the recorded leader: it has them all
+    ++votes;
+  }
+  return votes > sync.quorum;
+}
+
 }  // namespace
 
 RaceVerdict may_stand(const RaceView& view) {
@@ -92,21 +107,6 @@ RaceVerdict may_stand(const RaceView& view) {
     if (behind_limit(view)) return no("My wal position exceeds maximum replication lag");
   }
   return {true, {}};
-}
-
-/// Whether those who have no more than this node has, and it itself, include one who has every
-/// acknowledged commit (sync_quorum.h). Asked by what the key says, whatever the mode is: it may
-/// have changed a moment ago.
-bool votes_suffice(const RaceView& view, const PeerAnswers& answers) {
-  const model::SyncKey& sync = view.cluster->sync;
-  int votes = sync.has(view.self) ? 1 : 0;
-  for (const auto& [name, status] : answers) {
-    const bool there = status && status->running && status->in_recovery && name != view.self;
-    if (!there || !sync.matches(name) || freshness(*status, view) > 0) continue;
-    if (!sync.has(name)) return true;  // the recorded leader: it has them all
-    ++votes;
-  }
-  return votes > sync.quorum;
 }
 
 RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {

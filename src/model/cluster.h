@@ -124,6 +124,10 @@ struct FailoverRequest {
 std::string encode_failover(const FailoverRequest& request);
 FailoverRequest decode_failover(std::string_view text);
 
+/// Names of members as PostgreSQL compares application_name: case does not count.
+bool same_name(std::string_view a, std::string_view b);
+bool contains_name(const std::vector<std::string>& names, std::string_view name);
+
 /// `sync`.
 struct SyncKey {
   std::string leader;                ///< "": synchronous mode is not active

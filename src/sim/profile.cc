@@ -1,5 +1,7 @@
 #include "sim/profile.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <random>
 
 #include <fmt/format.h>
@@ -17,17 +19,17 @@ Error unknown(std::string_view text) {
           "patroni; 1 to 7 nodes; archive; fence. As in sync-fast-3"};
 }
 
+/// Of the words behind the first one, which stands for what was not named yet.
+template <class Enum, std::size_t N>
+bool take_word(Enum& named, const char* const (&words)[N], std::string_view part) {
+  const auto found = std::find(words + 1, words + N, part);
+  if (found == words + N || named != Enum::drawn) return false;
+  named = static_cast<Enum>(found - words);
+  return true;
+}
+
 bool take_part(Profile& profile, std::string_view part) {
-  for (int i = 1; i <= 4; ++i) {
-    if (part == kModes[i] && profile.mode == Profile::Mode::drawn) {
-      profile.mode = static_cast<Profile::Mode>(i);
-      return true;
-    }
-    if (i < 4 && part == kPaces[i] && profile.pace == Profile::Pace::drawn) {
-      profile.pace = static_cast<Profile::Pace>(i);
-      return true;
-    }
-  }
+  if (take_word(profile.mode, kModes, part) || take_word(profile.pace, kPaces, part)) return true;
   if (part == "archive" && !profile.archive) return profile.archive = true;
   if (part == "fence" && !profile.fence) return profile.fence = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
