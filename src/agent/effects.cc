@@ -48,6 +48,10 @@ void Agent::run(const core::StopRenewing&) { keeper_->stop(); }
 void Agent::run(const core::SetLeasePage& what) { keeper_->set_page(what); }
 void Agent::run(const core::ShortenLeasePage& what) { keeper_->shorten_page(what.deadline); }
 
+void Agent::run(const core::ExtendLeasePage& what) {
+  keeper_->extend_page(what.epoch, what.deadline);
+}
+
 void Agent::run(const core::StartJob& what) {
   auto cancel = std::make_unique<asio::cancellation_signal>();
   auto slot = cancel->slot();
@@ -119,6 +123,17 @@ Task<void> Agent::ask_one(std::uint64_t round, core::PeerUrl peer, Duration time
   std::optional<model::PeerStatus> answer;
   if (status) answer = *status;
   post(core::PeerAnswered{round, peer.name, std::move(answer)});
+}
+
+void Agent::run(const core::AskConsent& what) {
+  for (const auto& peer : what.peers)
+    asio::co_spawn(io_, ask_consent_of(peer, what), asio::detached);
+}
+
+Task<void> Agent::ask_consent_of(core::PeerUrl peer, core::AskConsent what) {
+  auto promised = co_await ask_peer_consent(config_, peer.api_url, what);
+  post(core::PeerConsented{what.round, peer.name, promised.has_value(),
+                           promised ? "" : promised.error().text()});
 }
 
 void Agent::run(const core::Reply& what) {

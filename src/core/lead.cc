@@ -26,7 +26,7 @@ model::Txn Core::as_leader(std::vector<Write> then) const {
 }
 
 void Core::keep_renewing() {
-  if (!s_.lead.held || s_.lead.moving) return;
+  if (!s_.lead.held || s_.lead.moving || s_.lead.keyless) return;
   // A server that is being promoted, started or stopped can prove nothing; those jobs have time
   // limits of their own.
   const bool settled = s_.lead.promoted && !s_.job && running() && !s_.demoting;
@@ -73,6 +73,10 @@ void Core::move_to_new_lease() {
 }
 
 void Core::decide_lead() {
+  // Nobody is promoted by consent: who asks whether this node follows would be told yes.
+  if (s_.facts->in_recovery && now_ >= s_.lead.renewed_until)
+    return lose_leadership("PostgreSQL is a standby, and the lock was not renewed");
+  if (s_.lead.keyless) return regain_lock();
   keep_renewing();
   move_to_new_lease();
   s_.lead.promoted = !s_.facts->in_recovery;  // restarted as a standby it is none, whatever it was
@@ -81,6 +85,7 @@ void Core::decide_lead() {
   s_.former_sync.reset();
   if (s_.checkpoint_pending && !side_running<Checkpoint>()) start_side(Checkpoint{});
   lead_store();
+  lead_failsafe_map();
   lead_sync();
   if (s_.job) return;
   lead_failover_request();
