@@ -81,10 +81,9 @@ void LeaseKeeper::set_page(const core::SetLeasePage& page) {
 
 void LeaseKeeper::extend_page(std::uint64_t epoch, Instant deadline) {
   const std::lock_guard lock(mutex_);
-  const bool ours =
-      page_->epoch.load(std::memory_order_relaxed) == epoch &&
-      page_->state.load(std::memory_order_relaxed) ==
-          static_cast<std::uint32_t>(core::PageState::leased);
+  const bool ours = page_->epoch.load(std::memory_order_relaxed) == epoch &&
+                    page_->state.load(std::memory_order_relaxed) ==
+                        static_cast<std::uint32_t>(core::PageState::leased);
   if (ours && page_->deadline_ns.load(std::memory_order_relaxed) < deadline.ns)
     page_->deadline_ns.store(deadline.ns, std::memory_order_release);
 }

@@ -53,8 +53,8 @@ Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_
   if (answer->status == 200 && answer->body == "Accepted") co_return Status{};
   // Of an error page nothing is worth telling but its number.
   const bool page = answer->body.find('<') != std::string::npos;
-  co_return fail(Code::rejected, page ? "HTTP status " + std::to_string(answer->status)
-                                      : std::move(answer->body));
+  co_return fail(Code::rejected,
+                 page ? "HTTP status " + std::to_string(answer->status) : std::move(answer->body));
 }
 
 Task<bool> peer_answers(const model::LocalConfig& config, std::string api_url, Duration timeout) {

@@ -14,8 +14,8 @@ namespace aurum::agent {
 runtime::Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config,
                                                          std::string api_url, Duration timeout);
 
-/// POST /failsafe to a peer (PATRONI_COMPAT §8.7). Good: it has promised. A Patroni promises for its
-/// own ttl, and heeds neither `promise` nor `epoch`.
+/// POST /failsafe to a peer (PATRONI_COMPAT §8.7). Good: it has promised. A Patroni promises for
+/// its own ttl, and heeds neither `promise` nor `epoch`.
 runtime::Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_url,
                                        const core::AskConsent& what);
 

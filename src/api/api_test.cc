@@ -113,7 +113,27 @@ TEST_F(Rest, FailsafeIsShownOnlyWhenOn) {
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
   node.dynamic.failsafe_mode = true;
   EXPECT_EQ(call("GET /failsafe"), (Called{200, R"({"a": "http://x"})", "application/json"}));
-  EXPECT_EQ(call("POST /failsafe", "{}"), page(502, "Bad Gateway"));
+}
+
+TEST_F(Rest, ALeaderWithoutTheStoreAsksForAPromise) {
+  EXPECT_EQ(call("POST /failsafe", R"({"name": "a"})"), page(502, "Bad Gateway"));
+  node.dynamic.failsafe_mode = true;
+  EXPECT_EQ(call("POST /failsafe", "nonsense").status, 400);
+  EXPECT_TRUE(node.requests.empty());
+  node.reply = {200, "Accepted"};
+  // As a Patroni asks, and as aurum does.
+  EXPECT_EQ(call("POST /failsafe", R"({"name": "a", "api_url": "u", "slots": {}})").body,
+            "Accepted");
+  EXPECT_EQ(
+      call("POST /failsafe", R"({"name": "b", "aurum_epoch": 7, "aurum_promise_ms": 5000})").status,
+      200);
+  ASSERT_EQ(node.requests.size(), 2U);
+  const auto& patroni = std::get<core::ConsentRequest>(node.requests[0].what);
+  EXPECT_EQ(patroni.leader, "a");
+  EXPECT_EQ(patroni.epoch, 0U);
+  const auto& ours = std::get<core::ConsentRequest>(node.requests[1].what);
+  EXPECT_EQ(ours.epoch, 7U);
+  EXPECT_EQ(ours.promise, seconds(5));
 }
 
 TEST_F(Rest, UnknownUnsafePathsAre501WithoutAnyCheck) {

@@ -35,7 +35,9 @@ class Core {
   std::vector<Effect> step(const Input& input);
   const State& state() const { return s_; }
   /// The store is done without: this node leads by the members' promises, or has promised.
-  bool in_failsafe() const { return s_.lead.held ? s_.lead.deadline > s_.lead.renewed_until : promised_away(); }
+  bool in_failsafe() const {
+    return s_.lead.held ? s_.lead.deadline > s_.lead.renewed_until : promised_away();
+  }
   /// The long action of §2.6.1 under way; "" if none, or one that takes milliseconds only.
   std::string running_action() const;
 
@@ -138,8 +140,8 @@ class Core {
   void take_consent();
   bool fall_back_to_consent(const std::string& why);  ///< false: there is none
   void regain_lock();
-  void require_same_map(model::Txn& txn) const;
-  void end_promises(model::Txn& txn) const;
+  void claim_failsafe(model::Txn& txn) const;
+  void end_promises(model::Txn& txn, model::Revision epoch) const;
   bool promised_away() const;
   bool may_have_promised() const;
   bool all_follow(const PeerAnswers& answers) const;

@@ -109,7 +109,7 @@ void Core::release_leader(const std::string& why) {
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*s_.former_sync)});
   }
   s_.former_sync.reset();
-  end_promises(txn);
+  end_promises(txn, revision);
   if (maintenance_key_is_mine()) {
     txn.then.push_back({.what = Write::What::erase, .key = std::string(model::kMaintenanceKey)});
   }

@@ -131,7 +131,7 @@ void Core::acquire(const std::string& why, bool all_follow) {
   if (!s_.view->initialize) claim_identity(txn);
   s_.drop_request = true;
   require_same_restore(txn);
-  require_same_map(txn);
+  claim_failsafe(txn);
   claim_maintenance(txn);
   if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
     txn.then.push_back({.what = model::Write::What::erase, .key = txn.when.back().key});

@@ -47,6 +47,7 @@ void Core::on(const DcsSnapshot& e) {
                                                                          v->leader->create_revision)
                           : std::pair<std::string_view, model::Revision>();
   };
+  if (!s_.view) s_.before_cluster = e.view->initialize.value_or("").empty();
   const model::SharedView former_view = s_.view;
   const auto former = identity(former_view);
   if (s_.view && e.view->revision < s_.view->revision) return;

@@ -139,8 +139,8 @@ void Core::on(const PeerConsented& e) {
   }
   if (consent.promised[e.name]) return;
   consent.round = 0;
-  warn("failsafe.refused", fmt::format("failsafe mode: {} does not promise to wait: {}", e.name,
-                                       e.why_not));
+  warn("failsafe.refused",
+       fmt::format("failsafe mode: {} does not promise to wait: {}", e.name, e.why_not));
 }
 
 /// The lock is gone from the store. Until the promises run out nobody takes it.
@@ -172,7 +172,7 @@ void Core::regain_lock() {
   model::Txn txn{.when = {{.key = "leader"}},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   require_same_restore(txn);
-  require_same_map(txn);
+  claim_failsafe(txn);
   claim_maintenance(txn);
   txn.when.push_back(model::unchanged("sync", s_.view->sync.mod_revision));
   leader_lease_asked_ = s_.lease;
@@ -181,16 +181,21 @@ void Core::regain_lock() {
   write("reclaim leader", std::move(txn));
 }
 
-void Core::require_same_map(model::Txn& txn) const {
+/// Part of taking the lock: what is known of the map and of the last release must not be old, and
+/// from now on the release says nothing.
+void Core::claim_failsafe(model::Txn& txn) const {
   const auto& map = s_.view->failsafe;
   txn.when.push_back(model::unchanged("failsafe", map ? map->mod_revision : 0));
+  const std::string released(model::kReleasedKey);
+  txn.when.push_back(model::unchanged(released, s_.view->released_revision));
+  if (s_.view->released_revision != 0)
+    txn.then.push_back({.what = Write::What::erase, .key = released});
 }
 
-/// In its release: whoever has promised need not wait for the promise's end.
-void Core::end_promises(model::Txn& txn) const {
-  if (s_.lead.consent.asked)
-    txn.then.push_back(
-        {.key = std::string(model::kReleasedKey), .value = std::to_string(s_.lead.epoch)});
+/// In its release: whoever has promised, or may have, need not wait for the promise's end.
+void Core::end_promises(model::Txn& txn, model::Revision epoch) const {
+  if (s_.dynamic.failsafe_mode || s_.lead.consent.asked)
+    txn.then.push_back({.key = std::string(model::kReleasedKey), .value = std::to_string(epoch)});
 }
 
 // --------------------------------------------------------------------------------- the others
@@ -204,8 +209,12 @@ bool Core::promised_away() const {
 /// Whether a former agent of this node may have promised what this one knows nothing of.
 bool Core::may_have_promised() const {
   const auto& map = s_.view->failsafe;
-  if (!map || is_primary()) return false;  // a primary never promises
+  if (!map || is_primary() || s_.before_cluster) return false;  // a primary never promises
   const bool alone = map->members.size() == 1 && map->members.contains(s_.name());
+  // The last leader ended itself. A Patroni that led since would not have taken that back.
+  const bool all_ours = std::ranges::none_of(
+      s_.view->members, [](const auto& m) { return m.second.aurum_version.empty(); });
+  if (s_.view->released != 0 && all_ours) return false;
   return !alone && now_ < *s_.begun + std::max(kLongestPromise, s_.timing.ttl);
 }
 
@@ -223,7 +232,8 @@ void Core::promise(const ConsentRequest& request, RequestId id) {
   if (!s_.dynamic.failsafe_mode) return reply(id, 502, "failsafe mode is off");
   const bool standing = writing("acquire leader") || writing("reclaim leader") ||
                         writing("found cluster") || s_.bootstrapping;
-  if (s_.lead.held || is_primary() || job_is<Promote>()) return reply(id, 500, "Running as a leader");
+  if (s_.lead.held || is_primary() || job_is<Promote>())
+    return reply(id, 500, "Running as a leader");
   if (standing) return reply(id, 503, "taking the leader lock");
   if (held_by_restore()) return reply(id, 503, "a restore of the cluster is on");
   const Duration asked = request.epoch != 0 ? request.promise : s_.timing.ttl;

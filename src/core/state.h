@@ -46,11 +46,11 @@ struct Backoff {
 
 /// Of a leader that asks the members instead of the store (failsafe.cc).
 struct Consent {
-  Instant until;  ///< all of them have promised to take no lock before
-  bool asked = false;       ///< in this leadership: promises may be kept still
-  std::uint64_t round = 0;  ///< under way; 0: none
-  Instant since;            ///< it was asked
-  Duration warranted{};     ///< from then on, if all promise
+  Instant until;                         ///< all of them have promised to take no lock before
+  bool asked = false;                    ///< in this leadership: promises may be kept still
+  std::uint64_t round = 0;               ///< under way; 0: none
+  Instant since;                         ///< it was asked
+  Duration warranted{};                  ///< from then on, if all promise
   std::map<std::string, bool> promised;  ///< in it, by the members that are asked
   Instant not_before;                    ///< for the next round
   bool told = false;                     ///< of this outage
@@ -118,6 +118,7 @@ struct State {
   Leadership lead;
   Promise promise;
   std::optional<Instant> begun;  ///< the first event; a former agent may have promised before
+  bool before_cluster = false;   ///< unless there was no cluster yet
   /// Members of writes of the map that may still come true, and the revision those compare.
   std::map<std::string, std::string> failsafe_asked;
   model::Revision failsafe_asked_at = 0;

@@ -272,6 +272,7 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       const auto number = parse_json(kv.value);
       const auto epoch = number ? read_int(*number) : std::nullopt;
       if (epoch && *epoch > 0) view.released = static_cast<std::uint64_t>(*epoch);
+      view.released_revision = kv.mod_revision;
     } else if (kv.key == "failsafe") {
       view.failsafe = decode_failsafe(kv.value);
       view.failsafe->mod_revision = kv.mod_revision;

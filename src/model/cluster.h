@@ -150,8 +150,8 @@ struct FailsafeMap {
 std::string encode_failsafe(const FailsafeMap& map);
 FailsafeMap decode_failsafe(std::string_view text);
 
-/// `aurum_released`, a key of ours that a Patroni ignores: the newest epoch that its leader ended
-/// itself after it had asked for consent. Nobody needs to keep a promise to it any longer.
+/// `aurum_released`, a key of ours that a Patroni ignores: in failsafe mode, the epoch that its
+/// leader ended itself, while nobody has led since. Nobody needs to keep a promise any longer.
 inline constexpr std::string_view kReleasedKey = "aurum_released";
 
 /// `aurum_maintenance`, a key of ours that a Patroni ignores: a pause lets this member's server
@@ -190,6 +190,7 @@ struct ClusterView {
   SyncKey sync;
   std::optional<FailsafeMap> failsafe;
   std::uint64_t released = 0;  ///< kReleasedKey; 0: absent
+  Revision released_revision = 0;
   std::optional<MaintenanceKey> maintenance;
   /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion
   /// was given. Each takes the next one together with the lock, so no two branches share a number.

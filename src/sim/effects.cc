@@ -170,8 +170,9 @@ void World::renew(Node& n, int renewal) {
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
-  const bool leads_on = page.state == PageState::leased && page.deadline > Instant{};
-  n.page = {page.state, page.epoch, page.deadline, leads_on ? n.page.by_consent : Instant{}};
+  const bool ends = page.state == PageState::idle ||
+                    (page.state == PageState::leased && page.deadline == Instant{});
+  n.page = {page.state, page.epoch, page.deadline, ends ? Instant{} : n.page.by_consent};
   if (page.deadline == Instant{}) {
     n.renewing = {};
     ++n.renewal;
@@ -252,8 +253,11 @@ void World::hear_consent_asked(Node& n, Node& peer, const AskConsent& ask, Durat
   if (!passes(peer, n) || lost(peer) || !n.core) return;
   for (const Reply& reply : peer.replies) {
     if (reply.request == id)
-      at_agent(n, back, [this, &n, answer = PeerConsented{ask.round, peer.name, reply.status == 200,
-                                                          reply.text}] { step(n, answer); });
+      at_agent(n, back,
+               [this, &n,
+                answer = PeerConsented{ask.round, peer.name, reply.status == 200, reply.text}] {
+                 step(n, answer);
+               });
   }
 }
 

@@ -16,9 +16,9 @@ struct Profile {
   std::string name = "mixed";
   Mode mode = Mode::drawn;
   Pace pace = Pace::drawn;
-  int nodes = 0;         ///< 0: drawn, 1 to 5
-  bool archive = false;  ///< primaries archive their WAL, and standbys restore it
-  bool fence = false;    ///< servers have the commit fence
+  int nodes = 0;          ///< 0: drawn, 1 to 5
+  bool archive = false;   ///< primaries archive their WAL, and standbys restore it
+  bool fence = false;     ///< servers have the commit fence
   bool failsafe = false;  ///< leaders ask the members when the store is away
 };
 

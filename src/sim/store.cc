@@ -142,6 +142,7 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
     view.restore_revision = alone.restore_revision;
   } else if (key == model::kReleasedKey) {
     view.released = alone.released;
+    view.released_revision = alone.released_revision;
   } else if (key == "failsafe") {
     view.failsafe = std::move(alone.failsafe);
   } else if (key == model::kMaintenanceKey) {

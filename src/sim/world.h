@@ -289,7 +289,7 @@ class World {
   std::string sync_names_checked_;
   bool restart_agents_ = false;
   RequestId consents_asked_ = 1u << 30;  ///< no request of a test has such a number
-  std::uint64_t heals_ = 0;  ///< what began before the last one is not undone once more
+  std::uint64_t heals_ = 0;              ///< what began before the last one is not undone once more
   struct LastEvent {
     Instant at;
     const Node* node = nullptr;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <random>
-#include <vector>
-
 #include <netinet/in.h>
+#include <random>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 namespace aurum::testing {
 
