@@ -365,15 +365,20 @@ TEST_F(Backups, give_way_to_a_restore_of_the_cluster_and_go_on_behind_it) {
 TEST_F(Backups, follow_a_switchover) {
   wait_for_good("full");
   const auto old = leader();
+  const auto before = good("incr").value("label", "");
   wait_for_standbys();
+  // In the middle of one, which can not end under another leader, and begins again at once.
+  const auto pid = begin_one_that_hangs().second;
   need(c().switchover());
   leader(old);
-  need(c().wait_healthy(seconds(60)));
-  const auto lead = leader();
-  const auto before = good("incr").value("label", "");
-  ask_for_incr();
+  wait_until("the end of its pgBackRest", [&] { return !lives(pid); });
   const auto incr = wait_for_good("incr", before);
-  EXPECT_NE(incr["node"], name(lead));
+  need(c().wait_healthy(seconds(60)));
+  EXPECT_NE(incr["node"], name(leader()));
+  const auto runs = state()["recent"];
+  EXPECT_TRUE(std::ranges::any_of(runs, [](const json& run) {
+    return run.value("interrupted", false);
+  })) << runs;
 }
 
 class BackupsFull : public Backups {};
