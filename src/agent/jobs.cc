@@ -65,9 +65,14 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Inspect job) {
+    std::optional<model::Replayed> own;
+    if (!job.own_run.empty()) {
+      const auto replayed = co_await postgres.replayed();
+      if (replayed) own = *replayed;  // else it is judged by what its probes tell
+    }
     auto state = co_await postgres.inspect(job.upstream);
     if (!state) co_return fail(state.error());
-    co_return JobResult{*state};
+    co_return JobResult{core::Inspected{std::move(*state), own}};
   }
   Task<Result<JobResult>> operator()(core::CrashRecovery) {
     auto done = co_await postgres.crash_recovery();

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/abandoned_wal.h"
 #include "backup/bounded_call.h"
 #include "pg/files.h"
 #include "runtime/clock.h"
@@ -114,6 +115,20 @@ int note_failed(const ArchiveCall& call, ArchiveState state, const std::string& 
   return failed_code(call);
 }
 
+/// What was fetched is cut where the server's line ends (abandoned_wal.h). pg_rewind needs what is
+/// behind it; there no server runs.
+Result<Cut> cut_fetched(const ArchiveCall& call) {
+  if (call.way != Way::get || !is_there(call.data_dir / "postmaster.pid")) return Cut::nothing;
+  const auto file = call.data_dir / call.path;
+  auto cut = cut_abandoned_wal(call.data_dir, call.file, file);
+  std::error_code ec;
+  if (!cut) fs::remove(file, ec);
+  if (cut && *cut != Cut::nothing)
+    say(call, *cut == Cut::tail ? "cut at the end of its timeline"
+                                : "not taken: it is past the end of its timeline");
+  return cut;
+}
+
 }  // namespace
 
 fs::path state_file(const fs::path& state_dir, Way way) {
@@ -146,6 +161,13 @@ int run_archive(const ArchiveCall& call) {
     if (state.failures > 0)
       say(call, fmt::format("the repository is back after {} failures", state.failures));
     std::fwrite(end->errors.data(), 1, end->errors.size(), stderr);  // its warnings
+    const auto cut = cut_fetched(call);
+    if (!cut) return note_failed(call, state, cut.error().text(), Failure::answered);
+    if (*cut == Cut::all) {  // not there for this server, which asks again in a moment
+      note_missing(state, call.file, runtime::now());
+      write_state(call, state);
+      return kNotThere;
+    }
     note_success(state, call.file, runtime::wall_now());
     write_state(call, state);
     return kDone;

@@ -207,6 +207,25 @@ TEST_F(Archive, a_recovery_to_a_point_never_takes_a_dead_repository_for_its_end)
   EXPECT_EQ(get(), kGiveUp);
 }
 
+TEST_F(Archive, a_server_gets_nothing_from_behind_its_line_and_pg_rewind_does) {
+  touch("standby.signal");
+  fs::create_directory(root_ / "data" / "pg_wal");
+  touch("pg_wal/00000002.history", "1\t0/100000\tno reason\n");
+  repository("head -c 1048576 /dev/zero > " +
+             (root_ / "data" / "pg_wal" / "000000010000000000000001").string());
+  EXPECT_EQ(get(), kDone) << "nothing runs there: pg_rewind looks for where it was left";
+  touch("postmaster.pid", "1\n");
+  EXPECT_EQ(get(), kNotThere);
+  EXPECT_FALSE(fs::exists(root_ / "data" / "pg_wal" / "000000010000000000000001"));
+  EXPECT_EQ(state(Way::get).failures, 0) << "the repository did answer";
+  // A history that can not be read is no leave to take what it may forbid.
+  touch("pg_wal/00000002.history", "nonsense");
+  auto other = call(Way::get);
+  other.file = "000000010000000000000002";
+  EXPECT_EQ(run_archive(other), kNotNow);
+  EXPECT_FALSE(fs::exists(root_ / "data" / "pg_wal" / "000000010000000000000001"));
+}
+
 TEST_F(Archive, works_without_a_place_for_its_state) {
   fs::remove_all(root_ / "run");
   EXPECT_EQ(push(), kDone);

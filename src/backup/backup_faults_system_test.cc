@@ -98,6 +98,44 @@ TEST_F(BackupFaults, a_clock_that_was_set_back_is_no_obstacle) {
   EXPECT_EQ(found->backups.size(), 4U);
 }
 
+// Several repositories have all WAL and a backup each, however they are written.
+TEST_F(BackupFaults, of_one_of_two_repositories_leave_the_other_its_backups) {
+  const auto second = root_ / "second";
+  backup().repositories.push_back({.path = second.string(), .bundle = true, .retention_full = 2});
+  backup().archive_async = true;
+  backup().compress = "zst";
+  write_conf();
+  bootstrap();
+  ASSERT_EQ(take("full"), "");
+  for (const char* compress : {"gz", "none"}) {
+    backup().compress = compress;
+    write_conf();
+    ASSERT_EQ(take("incr"), "") << compress;
+  }
+  const auto in = [&](int repository) {
+    const auto found = wait(Pgbackrest(one_.config).catalogue());
+    return found ? std::ranges::count_if(
+                       found->backups,
+                       [&](const auto& made) { return made.repository == repository; })
+                 : -1;
+  };
+  EXPECT_EQ(in(1), 3);
+  EXPECT_EQ(in(2), 3);
+  EXPECT_EQ(verify(), "");
+  const auto checked = wait(Pgbackrest(one_.config).check());
+  EXPECT_TRUE(checked) << checked.error().text();
+  EXPECT_TRUE(wait(Pgbackrest(one_.config).list_repository("backup/demo")));
+
+  ASSERT_EQ(::chmod((repository() / "backup" / "demo").c_str(), 0500), 0);
+  EXPECT_THAT(take(), HasSubstr("--repo=1"));
+  EXPECT_EQ(in(2), 4) << "the other one is well";
+  ASSERT_EQ(::chmod((repository() / "backup" / "demo").c_str(), 0700), 0);
+  for (const auto& entry : fs::recursive_directory_iterator(second / "backup"))
+    if (entry.path().string().find("/bundle/") != std::string::npos)
+      std::ofstream(entry.path(), std::ios::in | std::ios::out | std::ios::binary) << "damaged";
+  EXPECT_THAT(verify(), HasSubstr("--repo=2"));
+}
+
 // What is written while the repository is away waits, and nothing of it is missing afterwards.
 TEST_F(BackupFaults, a_repository_that_was_gone_under_load_gets_every_file_when_it_is_back) {
   write_conf();

@@ -106,7 +106,7 @@ class Keeper {
   model::Revision catalogue_state_ = -1;  ///< of the state it was read behind
   ArchiveReport archive_;
   std::optional<Instant> archive_told_;
-  Instant archive_at_, space_at_, left_at_;
+  Instant archive_at_, announced_at_, space_at_, left_at_;
   struct Space {
     std::int64_t free = 0, size = 0;
   };

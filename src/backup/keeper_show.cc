@@ -110,9 +110,11 @@ std::string Keeper::metrics() const {
   write_trials(out, of, config, view.keys);
   const bool primary =
       view.leads && view.facts != nullptr && view.facts->accepting && !view.facts->in_recovery;
-  gauge("aurum_archive_lag_bytes", "WAL that is written and not archived; 0 on a standby.",
+  gauge("aurum_archive_lag_bytes",
+        "WAL that is written and not archived, as of the last 3 seconds; 0 on a standby.",
         std::int64_t{primary ? archive_lag_bytes(archive_, view.facts->flush_lsn) : 0});
-  gauge("aurum_archive_lag_seconds", "Age of the oldest finished WAL file that is not archived.",
+  gauge("aurum_archive_lag_seconds",
+        "Age of the oldest finished WAL file that is not archived, looked at every 2 seconds.",
         archive_lag_seconds(archive_, now));
   gauge("aurum_archive_waiting_files", "Finished WAL files that are not archived.",
         static_cast<std::int64_t>(archive_.waiting + archive_.left));

@@ -21,7 +21,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr Duration kCatalogueEvery = seconds(600), kArchiveEvery = seconds(10);
+constexpr Duration kCatalogueEvery = seconds(600);
+/// At every tick: the metrics of the archive's lag are made of it.
+constexpr Duration kArchiveEvery = seconds(1), kAnnounceEvery = seconds(10);
 constexpr Duration kSpaceEvery = seconds(60), kPushEvery = seconds(10), kTellEvery = seconds(60);
 /// In one go, so that a rewind waits for no more than a gigabyte of copies.
 constexpr std::size_t kLeftAtOnce = 64;
@@ -74,8 +76,9 @@ Task<void> Keeper::refresh_archive() {
   const model::LocalConfig config = *now.config;
   const auto run_dir = setting_.run_dir;
   const bool writes = now.leads && now.facts != nullptr && now.facts->accepting;
-  archive_ = co_await runtime::in_pool(pool_, [&config, &run_dir, writes] {
-    if (writes) pg::announce_wal(config.pg.data_dir);
+  const bool announces = writes && is_time(announced_at_, kAnnounceEvery);
+  archive_ = co_await runtime::in_pool(pool_, [&config, &run_dir, announces] {
+    if (announces) pg::announce_wal(config.pg.data_dir);
     return read_archive_report(run_dir, config.pg.data_dir, config.aurum.backup->work_dir);
   });
   const auto view = setting_.look();

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <unistd.h>
 
+#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "backup/pgbackrest_error.h"
@@ -174,6 +175,15 @@ Task<Status> Pgbackrest::ensure_stanza() {
   co_return Status{};
 }
 
+std::vector<std::vector<std::string>> Pgbackrest::each_repository() const {
+  const auto count = backup_.repositories.size();
+  if (count < 2) return {{}};
+  std::vector<std::vector<std::string>> out;
+  for (std::size_t number = 1; number <= count; ++number)
+    out.push_back({fmt::format("--repo={}", number)});
+  return out;
+}
+
 Task<Result<Backup>> Pgbackrest::take(std::string type, OnProgress on_progress) {
   std::vector<std::string> options{"--type=" + type};
   if (is_standby()) {
@@ -182,13 +192,38 @@ Task<Result<Backup>> Pgbackrest::take(std::string type, OnProgress on_progress) 
     auto ready = co_await ensure_stanza();
     if (!ready) co_return fail(ready.error());
   }
+  std::optional<Backup> first;
+  std::optional<Error> failed;
+  const auto repositories = each_repository();
+  const auto count = static_cast<double>(repositories.size());
+  double done = 0;
   Progress progress;
+  const OnProgress shown = [&](const Progress& part) {
+    progress.percent = (done * 100 + part.percent) / count;
+    progress.bytes += part.bytes;
+    if (on_progress) on_progress(progress);
+  };
+  // One that is away leaves the others their backups, and is told in the end.
+  for (const auto& repository : repositories) {
+    auto what = options;
+    what.insert(what.end(), repository.begin(), repository.end());
+    auto made = co_await take_one(std::move(what), shown);
+    ++done;
+    if (made && !first) first = std::move(*made);
+    if (!made && !failed)
+      failed = repository.empty() ? made.error() : made.error().within(repository.front());
+    const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != boost::asio::cancellation_type::none) break;
+  }
+  if (failed) co_return fail(std::move(*failed));
+  co_return std::move(*first);
+}
+
+Task<Result<Backup>> Pgbackrest::take_one(std::vector<std::string> options,
+                                          const OnProgress& on_progress) {
   auto output = co_await run("backup", std::move(options), [&](std::string_view line) {
     const double percent = percent_of(line);
-    if (!on_progress || percent < 0) return;
-    progress.percent = percent;
-    progress.bytes += size_of(line);
-    on_progress(progress);
+    if (percent >= 0) on_progress({.percent = percent, .bytes = size_of(line)});
   });
   if (!output) co_return fail(output.error());
   const auto label = new_label(*output);
@@ -208,7 +243,9 @@ Task<Status> Pgbackrest::push(fs::path file) {
 }
 
 Task<Result<std::vector<std::string>>> Pgbackrest::list_repository(std::string folder) {
-  auto output = co_await run("repo-ls", {std::move(folder)});
+  auto options = each_repository().front();  // WAL goes to all of them: one stands for the others
+  options.push_back(std::move(folder));
+  auto output = co_await run("repo-ls", std::move(options));
   if (!output) co_return fail(output.error());
   std::vector<std::string> names;
   std::string_view rest = *output;
@@ -259,12 +296,18 @@ Task<Status> Pgbackrest::expire() {
 }
 
 Task<Status> Pgbackrest::verify() {
-  auto output = co_await run("verify", {});
-  if (!output) co_return fail(output.error());
-  if (const auto wrong = verify_findings(*output); !wrong.empty())
-    co_return fail(Code::io, "the repository is damaged: " + wrong,
-                   "Take a full backup now, then find out what happened to the storage.");
-  co_return Status{};
+  Status all;
+  for (const auto& repository : each_repository()) {
+    auto output = co_await run("verify", repository);
+    const auto wrong = output ? verify_findings(*output) : std::string();
+    if (output && wrong.empty()) continue;
+    Error error = !output ? output.error()
+                          : Error{Code::io, "the repository is damaged: " + wrong,
+                                  "Take a full backup now, then find out what happened to the "
+                                  "storage."};
+    if (all) all = fail(repository.empty() ? std::move(error) : error.within(repository.front()));
+  }
+  co_return all;
 }
 
 }  // namespace aurum::backup

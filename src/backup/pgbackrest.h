@@ -50,7 +50,9 @@ class Pgbackrest {
   /// the primary (else Code::rejected). Never when the stanza was seen before: then the repository
   /// is not mounted, or lost, and a new one would hide that.
   Task<Status> ensure_stanza();
-  /// `type`: full, diff or incr; on the primary ensure_stanza() comes first. Gives the new backup.
+  /// `type`: full, diff or incr; on the primary ensure_stanza() comes first. Into each repository
+  /// in turn, WAL going to all of them anyway. Gives the first of the new backups; an error, when
+  /// one of them could not be taken.
   Task<Result<Backup>> take(std::string type, OnProgress on_progress);
   /// A WAL file of any timeline, also from outside of pg_wal.
   Task<Status> push(std::filesystem::path file);
@@ -75,6 +77,9 @@ class Pgbackrest {
   /// What it printed, when it ended well.
   Task<Result<std::string>> run(std::string command, std::vector<std::string> options,
                                 std::function<void(std::string_view)> on_line = {});
+  Task<Result<Backup>> take_one(std::vector<std::string> options, const OnProgress& on_progress);
+  /// The option for each; none where there is one repository.
+  std::vector<std::vector<std::string>> each_repository() const;
   Task<Result<Cluster>> local_cluster();
   bool is_standby() const;
   std::filesystem::path seen_file() const { return backup_.work_dir / "stanza-seen"; }

@@ -86,6 +86,23 @@ TEST(PgbackrestConf, follows_each_setting_and_the_topology) {
        },
        {},
        {"repo1-type=posix\nrepo2-path=/x\nrepo2-s3-bucket=b\nrepo2-s3-key=k\nrepo2-type=s3\n"}},
+      {"Azure, by pgBackRest's names",
+       [](auto& c) {
+         c.repositories[0] = {
+             .type = "azure",
+             .path = "/x",
+             .options = {{"azure-account", "a"}, {"azure-container", "c"}, {"azure-key", "k"}}};
+       },
+       {},
+       {"repo1-azure-account=a\nrepo1-azure-container=c\nrepo1-azure-key=k\n",
+        "repo1-path=/x\nrepo1-type=azure\n"}},
+      {"Google's store, by pgBackRest's names",
+       [](auto& c) {
+         c.repositories[0] = {
+             .type = "gcs", .path = "/x", .options = {{"gcs-bucket", "b"}, {"gcs-key", "/k.json"}}};
+       },
+       {},
+       {"repo1-gcs-bucket=b\nrepo1-gcs-key=/k.json\nrepo1-path=/x\nrepo1-type=gcs\n"}},
       {"a repository's host",
        [&](auto& c) {
          tls(c);

@@ -2,6 +2,7 @@
 // store and an SFTP server take WAL and backups, are verified, and give a cluster back.
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <optional>
 
 #include "backup/testing/backup_fixture.h"
@@ -64,10 +65,30 @@ class RemoteRepository : public testing::Backup {
                         {"storage-port", port},
                         {"storage-verify-tls", "n"}}};
   }
-  Served start_object_store() {
-    return Served({"python3", AURUM_SOURCE_DIR "/src/backup/testing/s3_server.py",
-                   (root_ / "port").string(), (root_ / "tls" / "cert").string(),
-                   (root_ / "tls" / "key").string(), "backups", "KEY", "SECRET"});
+  Served start_object_store() { return start_store("s3", {"backups", "KEY", "SECRET"}); }
+  Served start_store(const std::string& kind, const std::vector<std::string>& more) {
+    std::vector<std::string> argv{"python3",
+                                  "-B",
+                                  AURUM_SOURCE_DIR "/src/backup/testing/" + kind + "_server.py",
+                                  (root_ / "port").string(),
+                                  (root_ / "tls" / "cert").string(),
+                                  (root_ / "tls" / "key").string()};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return Served(std::move(argv));
+  }
+  /// A repository of this kind on our server; options without their prefix.
+  model::BackupRepository store_of(const std::string& kind,
+                                   std::map<std::string, std::string> options) {
+    model::BackupRepository out{.type = kind,
+                                .path = "/demo",
+                                .bundle = true,
+                                .cipher_pass = "se cret",
+                                .retention_full = 2,
+                                .options = {{"storage-host", "127.0.0.1"},
+                                            {"storage-port", wait_for_file(root_ / "port")},
+                                            {"storage-verify-tls", "n"}}};
+    for (const auto& [name, value] : options) out.options[kind + "-" + name] = value;
+    return out;
   }
   /// Full and incr, all checks, and the rows of the second one out of it.
   void expect_backed_up_and_restored() {
@@ -122,6 +143,38 @@ TEST_F(RemoteRepository, an_object_store_serves_the_newer_pgbackrest_with_blocks
   auto store = object_store(wait_for_file(root_ / "port"), "SECRET");
   store.block = true;
   use(store, newer);
+  expect_backed_up_and_restored();
+}
+
+TEST_F(RemoteRepository, azure_takes_backups_and_gives_them_back) {
+  const std::string secret = "c2VjcmV0", wrong = "d3Jvbmc=";
+  const auto server = start_store("azure", {"backups", "account", secret});
+  const auto store = [&](const std::string& key) {
+    return store_of(
+        "azure",
+        {{"account", "account"}, {"container", "backups"}, {"key", key}, {"uri-style", "path"}});
+  };
+  use(store(wrong), "pgbackrest");
+  const auto refused = wait(Pgbackrest(one_.config).catalogue());
+  EXPECT_TRUE(!refused || refused->message.find("403") != std::string::npos)
+      << "the store takes any key";
+  use(store(secret), "pgbackrest");
+  expect_backed_up_and_restored();
+}
+
+TEST_F(RemoteRepository, gcs_takes_backups_and_gives_them_back) {
+  const auto server = start_store("gcs", {"backups", "TOKEN"});
+  const auto store = [&](const std::string& token) {
+    return store_of("gcs", {{"bucket", "backups"},
+                            {"endpoint", "localhost:" + wait_for_file(root_ / "port")},
+                            {"key-type", "token"},
+                            {"key", "Bearer " + token}});
+  };
+  use(store("WRONG"), "pgbackrest");
+  const auto refused = wait(Pgbackrest(one_.config).catalogue());
+  EXPECT_TRUE(!refused || refused->message.find("401") != std::string::npos)
+      << "the store takes any token";
+  use(store("TOKEN"), "pgbackrest");
   expect_backed_up_and_restored();
 }
 

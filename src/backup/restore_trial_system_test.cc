@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include <fmt/format.h>
+
 #include "backup/restore_trial.h"
 #include "backup/scratch_cluster.h"
 #include "backup/scratch_sweep.h"
@@ -70,6 +72,43 @@ TEST_F(RestoreTrialSystem, recovers_to_the_newest_wal_checks_and_removes_it) {
   EXPECT_THAT(try_it({}).error, HasSubstr("is not empty"));
   EXPECT_TRUE(fs::exists(scratch() / "precious"));
   EXPECT_FALSE(fs::exists(pg::outer_marker(scratch()))) << "it would tell of a clone";
+}
+
+TEST_F(RestoreTrialSystem, reaches_each_kind_of_target_and_stops_there) {
+  // Committed one after the other; each is the last that its target lets in.
+  sql(one_, "CREATE TABLE seen(what text)");
+  const auto note = [&](const char* what) {
+    return sql(one_, fmt::format("INSERT INTO seen VALUES ('{}') RETURNING "
+                                 "pg_current_xact_id()::text",
+                                 what));
+  };
+  note("name");
+  sql(one_, "SELECT pg_create_restore_point('here')");
+  note("lsn");
+  const auto lsn = sql(one_, "SELECT pg_current_wal_lsn()");
+  const auto xid = note("xid");
+  note("latest");
+  sql(one_, "SELECT pg_switch_wal()");
+  report_until([](const auto& r) { return r.waiting == 0; });
+  using Kind = model::RecoveryTarget::Kind;
+  const std::pair<model::RecoveryTarget, const char*> targets[] = {{{Kind::name, "here"}, "name"},
+                                                                   {{Kind::lsn, lsn}, "lsn"},
+                                                                   {{Kind::xid, xid}, "xid"},
+                                                                   {{Kind::latest, ""}, "latest"}};
+  for (const auto& [target, last] : targets) {
+    SCOPED_TRACE(last);
+    plan_.target = target;
+    const auto tried = try_it({fmt::format(
+        "SELECT bool_or(what = '{0}') AND count(*) = CASE '{0}' WHEN 'name' THEN 1 WHEN 'lsn' "
+        "THEN 2 WHEN 'xid' THEN 3 ELSE 4 END FROM seen",
+        last)});
+    EXPECT_TRUE(tried.ok) << tried.error;
+  }
+  plan_.target = {Kind::xid, "4000000"};
+  const auto nowhere = try_it({});
+  EXPECT_FALSE(nowhere.ok);
+  EXPECT_THAT(nowhere.error, HasSubstr("before"));
+  expect_nothing_left();
 }
 
 // The disk is that of the node's own PostgreSQL in most places: others come first.

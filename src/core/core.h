@@ -105,6 +105,8 @@ class Core {
   void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
+  bool proved() const;
+  bool prove();
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
   void stop_to_rejoin(const std::string& what, const std::string& why);

@@ -62,13 +62,14 @@ void Core::decide_follow() {
   const bool streaming = s_.facts->replication_state == "streaming";
   const bool on_target =
       s_.applied && s_.applied->upstream == *upstream && s_.facts->timeline >= leader_timeline();
-  // Streaming from the leader on its own timeline proves that our WAL is part of its history. On an
-  // older one it does not: a diverged standby is served up to the fork again and again.
+  // Streaming from the leader on an older timeline proves nothing: a diverged standby is served up
+  // to the fork again and again. On its own one it can be served too, and not be able to replay it.
   if (streaming && on_target) {
     s_.rejoin_checked = true;
     s_.rejoin_leader = s_.view->leader->name;
     s_.parked.clear();
     s_.not_streaming_since.reset();
+    if (!proved() && prove()) return decide_rejoin(*upstream);
     // use_slots or the synchronous mode changed: only what is written about us does.
     const model::PgTarget wanted = replica_target(upstream);
     if (s_.applied != wanted && s_.start_backoff.may_try(now_)) {
@@ -101,14 +102,39 @@ void Core::decide_follow() {
       s_.facts->replication_state.empty() ? "not streaming yet" : s_.facts->replication_state));
 }
 
+/// Whether this standby itself told that it replays the leader's timeline. PostgreSQL may have
+/// replayed another one's WAL past the fork, when its archive or pg_wal had that and not the new
+/// one's; it receives then what it can not replay, and as a leader would have lost all of it
+/// (a_standby_that_is_served_what_it_can_not_replay_is_rewound).
+bool Core::proved() const {
+  return s_.proof.run == s_.facts->postmaster_start_time &&
+         s_.proof.timeline >= std::max<model::Timeline>(leader_timeline(), 1);
+}
+
+/// Asks, beside everything else. True: the answer is here.
+bool Core::prove() {
+  const std::string& leader = s_.view->leader->name;
+  const bool mine = s_.inspected_of.own_run == s_.facts->postmaster_start_time;
+  if (s_.inspected && s_.inspected_of.upstream.name == leader && mine) return true;
+  if (side_running<Inspect>()) return false;
+  if (!s_.proof_backoff.may_try(now_)) {
+    wake_at(s_.proof_backoff.not_before);
+    return false;
+  }
+  s_.proof_backoff.failed(now_, seconds(1), seconds(60));
+  if (const auto from = upstream_of(leader))
+    start_side(Inspect{*from, s_.facts->postmaster_start_time});
+  return false;
+}
+
 void Core::decide_rejoin(const model::Upstream& upstream) {
   // A node copied a moment ago, or checked against this very leader, needs no second look.
   if (s_.rejoin_checked && s_.rejoin_leader == s_.view->leader->name && !running())
     return start_as_replica();
-  const auto end = local_end(*s_.facts);
+  auto end = local_end(*s_.facts);
   if (!end) return start_as_replica();
   const model::Upstream leader = upstream_of(s_.view->leader->name).value_or(upstream);
-  if (!s_.upstream_state || s_.upstream_name != leader.name) {
+  if (!s_.inspected || s_.inspected_of.upstream.name != leader.name) {
     // Recovering further on its own timeline can not make a standby diverge, and it serves reads.
     // One that does not start may have diverged: the leader is asked again before each further try
     // (restore_scenario_test: a_member_whose_old_data_does_not_start_looks_at_the_leader_again).
@@ -119,10 +145,15 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
       wake_at(s_.inspect_backoff.not_before);
       return result(fmt::format("waiting for {} to tell how far it is", leader.name));
     }
-    return start_job(Inspect{leader});
+    const bool standby = accepting() && s_.facts->in_recovery;
+    return start_job(Inspect{leader, standby ? s_.facts->postmaster_start_time : ""});
   }
-  const model::UpstreamState state = *s_.upstream_state;
-  s_.upstream_state.reset();  // used once: it is old in a moment
+  const model::UpstreamState state = s_.inspected->upstream;
+  std::optional<model::Replayed> own;
+  if (accepting() && s_.inspected_of.own_run == s_.facts->postmaster_start_time)
+    own = s_.inspected->own;
+  s_.inspected.reset();  // used once: it is old in a moment
+  if (own) end = local_end(*s_.facts, own);
   if (state.in_recovery) {
     s_.inspect_backoff.failed(now_, milliseconds(100), seconds(2));
     return result(fmt::format("waiting for {} to be promoted", leader.name));
@@ -142,6 +173,10 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
   facts.clean = end->clean;
   facts.recover_failures = s_.start_backoff.failures;
   facts.may_remove_data = true;  // ClearData moves it aside where there is room, see pg/
+  if (own && own->timeline == state.timeline && facts.divergence == Divergence::none) {
+    s_.proof = {s_.facts->postmaster_start_time, own->timeline};
+    s_.proof_backoff.reset();
+  }
   run_rejoin(plan_rejoin(facts), leader);
 }
 
@@ -158,11 +193,12 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
     return result(fmt::format("left as it is until resumed, though it can not stream from {}: {}",
                               from, plan.reason));
   }
+  const bool known = s_.rejoin_checked && s_.rejoin_leader == s_.view->leader->name;
+  s_.rejoin_checked = plan.step == RejoinStep::stream;
   switch (plan.step) {
     case RejoinStep::stream:
-      s_.rejoin_checked = true;
       s_.rejoin_leader = s_.view->leader->name;
-      info("rejoin.stream", fmt::format("streaming from {}: {}", from, plan.reason));
+      if (!known) info("rejoin.stream", fmt::format("streaming from {}: {}", from, plan.reason));
       if (!running())
         start_as_replica();
       else

@@ -62,9 +62,10 @@ struct Promote {
   model::Timeline above = 0;
 };
 struct Checkpoint {};
-/// Asks the upstream how far it is. Result: UpstreamState.
+/// Asks the upstream how far it is, and our own standby what it has replayed. Result: Inspected.
 struct Inspect {
   model::Upstream upstream;
+  std::string own_run;  ///< postmaster_start_time of our standby; "" = it is not asked
 };
 /// Brings a crashed data directory to a clean end in single-user mode.
 struct CrashRecovery {};
@@ -122,10 +123,14 @@ struct CloneDone {
 struct Configured {
   bool reloaded = false;
 };
+struct Inspected {
+  model::UpstreamState upstream;
+  std::optional<model::Replayed> own;
+};
 struct RestoreDone {
   std::string text;
 };
-using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured,
-                               model::UpstreamState, model::History, RestoreDone>;
+using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured, Inspected,
+                               model::History, RestoreDone>;
 
 }  // namespace aurum::core

@@ -164,17 +164,17 @@ void Core::ended(const Checkpoint&, const Result<JobResult>& result) {
 }
 
 void Core::ended(const Inspect& inspect, const Result<JobResult>& result) {
-  const auto* state = result ? std::get_if<model::UpstreamState>(&*result) : nullptr;
-  if (state == nullptr) return s_.inspect_backoff.failed(now_, milliseconds(200), seconds(5));
-  s_.upstream_state = *state;
-  s_.upstream_name = inspect.upstream.name;
+  const auto* inspected = result ? std::get_if<Inspected>(&*result) : nullptr;
+  if (inspected == nullptr) return s_.inspect_backoff.failed(now_, milliseconds(200), seconds(5));
+  s_.inspected = *inspected;
+  s_.inspected_of = inspect;
   s_.inspect_backoff.reset();
 }
 
 void Core::ended(const CrashRecovery&, const Result<JobResult>&) {}
 
 void Core::ended(const Rewind& rewind, const Result<JobResult>& result) {
-  s_.upstream_state.reset();
+  s_.inspected.reset();
   if (!result) {
     ++s_.rewind_failures;
     return s_.inspect_backoff.failed(now_, seconds(1), seconds(10));

@@ -6,7 +6,8 @@ namespace aurum::core {
 
 using model::Lsn;
 
-std::optional<LocalEnd> local_end(const model::PgFacts& facts) {
+std::optional<LocalEnd> local_end(const model::PgFacts& facts,
+                                  const std::optional<model::Replayed>& own) {
   if (facts.accepting) {
     LocalEnd end;
     end.timeline = facts.timeline;
@@ -15,6 +16,10 @@ std::optional<LocalEnd> local_end(const model::PgFacts& facts) {
     end.lsn = facts.in_recovery ? facts.replayed_lsn.value_or(facts.position()) : facts.flush_lsn;
     end.was_primary = !facts.in_recovery;
     end.rewindable = true;
+    if (facts.in_recovery && own) {
+      end.timeline = own->timeline;
+      end.lsn = own->lsn;
+    }
     return end;
   }
   if (!facts.control) return std::nullopt;

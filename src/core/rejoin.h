@@ -20,8 +20,10 @@ struct LocalEnd {
                       ///< not known
   bool rewindable = false;  ///< data checksums or wal_log_hints
 };
-/// From what is observed: a running server's position, or pg_control of a stopped one.
-std::optional<LocalEnd> local_end(const model::PgFacts& facts);
+/// From what is observed: a running server's position, or pg_control of a stopped one. `own`: what
+/// a running standby itself says that it replayed.
+std::optional<LocalEnd> local_end(const model::PgFacts& facts,
+                                  const std::optional<model::Replayed>& own = {});
 
 enum class Divergence {
   none,      ///< the upstream's history contains all of our WAL

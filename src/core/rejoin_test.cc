@@ -122,6 +122,16 @@ TEST(LocalEnd, is_read_from_what_runs_or_from_pg_control) {
   facts.received_lsn = Lsn{300};
   facts.replayed_lsn = Lsn{250};
   EXPECT_EQ(local_end(facts)->lsn, Lsn{250}) << "what is not replayed yet can still be dropped";
+  // It receives the leader's timeline, and replayed the former one past the fork.
+  facts.timeline = 2;
+  const auto leader = upstream(2, 400, {ended(1, 200)});
+  EXPECT_EQ(compare_histories(*local_end(facts), leader), Divergence::none) << "as far as it shows";
+  const auto misled = local_end(facts, model::Replayed{1, Lsn{250}});
+  EXPECT_EQ(compare_histories(*misled, leader), Divergence::diverged);
+  const auto late = local_end(facts, model::Replayed{1, Lsn{200}});
+  EXPECT_EQ(compare_histories(*late, leader), Divergence::none);
+  facts.in_recovery = false;
+  EXPECT_EQ(local_end(facts, model::Replayed{1, Lsn{250}})->timeline, 2U) << "promoted since";
 }
 
 model::PgFacts stopped(const std::string& state) {

@@ -148,15 +148,21 @@ struct State {
   std::optional<Running> job;  ///< the one that changes what PostgreSQL is
   std::vector<Running> sides;  ///< checkpoint, slots, history: one of each kind
   std::optional<Poll> poll;
-  std::optional<model::UpstreamState> upstream_state;  ///< last Inspect
-  std::string upstream_name;                           ///< whom it describes
+  std::optional<Inspected> inspected;  ///< last Inspect
+  Inspect inspected_of;                ///< whom it describes
+  /// Until when our standby is known to replay the leader's WAL, and no other one under its name:
+  /// while it runs on, and no newer timeline is led on.
+  struct Proof {
+    std::string run;  ///< its postmaster_start_time
+    model::Timeline timeline = 0;
+  } proof;
   bool rejoin_checked =
       false;  ///< divergence from the present leader is ruled out for this leader term
   std::string rejoin_leader;
   std::optional<Instant> not_streaming_since;
   int rewind_failures = 0;
-  Backoff start_backoff, clone_backoff, inspect_backoff, race_backoff, bootstrap_backoff,
-      promote_backoff;
+  Backoff start_backoff, clone_backoff, inspect_backoff, proof_backoff, race_backoff,
+      bootstrap_backoff, promote_backoff;
   Backoff crash_backoff;
   std::optional<Instant>
       crash_since;  ///< first crash of this leadership that is not over yet (F36: cumulative)

@@ -154,6 +154,14 @@ struct UpstreamState {
   friend bool operator==(const UpstreamState&, const UpstreamState&) = default;
 };
 
+/// How far a standby has replayed, and on which timeline the last record of that was: told by the
+/// server itself. PgFacts::timeline is of what it receives, and it may not be able to replay that.
+struct Replayed {
+  Timeline timeline = 0;
+  Lsn lsn;
+  friend bool operator==(const Replayed&, const Replayed&) = default;
+};
+
 /// What a peer's GET /patroni says of it.
 struct PeerStatus {
   bool in_recovery = true;

@@ -100,7 +100,8 @@ Task<std::optional<LivePostmaster>> Postgres::live_postmaster() {
   co_return found;
 }
 
-Task<Result<Postgres::SessionPtr>> Postgres::open_local(Duration timeout, std::string database) {
+Task<Result<Postgres::SessionPtr>> Postgres::open_local(Duration timeout, std::string database,
+                                                        Keywords more) {
   const Instant deadline = runtime::now() + timeout;
   auto server = co_await live_postmaster();
   if (!server) co_return fail(Code::unavailable, "PostgreSQL is not running");
@@ -108,6 +109,7 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_local(Duration timeout, std::s
   if (!keywords) co_return fail(keywords.error());
   for (auto& [key, value] : *keywords)
     if (key == "dbname" && !database.empty()) value = database;
+  for (auto& keyword : more) keywords->push_back(std::move(keyword));
   auto session = std::make_unique<Session>(executor_);
   auto connected = co_await session->connect(std::move(*keywords), deadline - runtime::now());
   if (!connected) co_return fail(connected.error());

@@ -102,6 +102,8 @@ class Postgres {
   /// How far an upstream is, by a replication connection with the replication login.
   Task<Result<model::UpstreamState>> inspect(model::Upstream upstream,
                                              Duration timeout = seconds(5));
+  /// What our own standby has replayed.
+  Task<Result<model::Replayed>> replayed(Duration timeout = seconds(2));
   /// Single-user recovery of a crashed primary's directory. Code::invalid for a standby's.
   Task<Status> crash_recovery();
   /// pg_rewind from `source` with the rewind login. An error with the directory still `ready`:
@@ -144,7 +146,8 @@ class Postgres {
   Task<Status> connect_local(Session& session, Purpose purpose, const PostmasterPid& server,
                              Duration timeout);
   /// A connection of its own to the running local server.
-  Task<Result<SessionPtr>> open_local(Duration timeout, std::string database = {});
+  Task<Result<SessionPtr>> open_local(Duration timeout, std::string database = {},
+                                      Keywords more = {});
   Task<Result<SessionPtr>> open_remote(model::Upstream upstream, model::Login login, Keywords more,
                                        Duration timeout);
   Task<std::optional<LivePostmaster>> live_postmaster();

@@ -107,6 +107,11 @@ TEST_F(PostgresSystem, a_new_cluster_a_replica_a_failover_and_the_old_primary_co
   const auto end = wait(two_.pg.probe(seconds(2))).flush_lsn;
   probe_until(one_, [&](const auto& f) { return f.replayed_lsn && *f.replayed_lsn >= end; });
   EXPECT_EQ(sql(one_, "SELECT string_agg(i::text, ',' ORDER BY i) FROM t"), "1,2");
+  const auto replayed = wait(one_.pg.replayed());
+  ASSERT_TRUE(replayed) << replayed.error().text();
+  EXPECT_EQ(replayed->timeline, 2U);
+  EXPECT_GE(replayed->lsn, end);
+  EXPECT_FALSE(wait(two_.pg.replayed())) << "a primary replays nothing";
   EXPECT_EQ(wait(one_.pg.crash_recovery()).error().code, Code::exists);
 
   // Changing the upstream is a reload.

@@ -67,6 +67,27 @@ Task<Result<model::UpstreamState>> Postgres::inspect(model::Upstream upstream, D
   co_return out;
 }
 
+/// No function of SQL tells the timeline, and pg_control lags behind it. IDENTIFY_SYSTEM does, on a
+/// connection that can do both and needs no more of pg_hba.conf than the probe's.
+Task<Result<model::Replayed>> Postgres::replayed(Duration timeout) {
+  const Instant deadline = runtime::now() + timeout;
+  auto session = co_await open_local(timeout, {}, {{"replication", "database"}});
+  if (!session) co_return fail(session.error());
+  // In this order: the position is never of a later timeline than the one that is told.
+  auto position = co_await (*session)->query(
+      "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() "
+      "END",
+      deadline - runtime::now());
+  if (!position) co_return fail(position.error());
+  auto identity = co_await (*session)->query("IDENTIFY_SYSTEM", deadline - runtime::now());
+  if (!identity) co_return fail(identity.error());
+  const auto said = read_identity(*identity);
+  if (!said) co_return fail(said.error());
+  const auto lsn = model::parse_lsn(position->text(0, std::size_t{0}));
+  if (!lsn) co_return fail(Code::invalid, "the server replays no WAL");
+  co_return model::Replayed{said->timeline, *lsn};
+}
+
 Task<Status> Postgres::crash_recovery() {
   const auto dir = config_->pg.data_dir;
   auto server = co_await live_postmaster();

@@ -67,5 +67,34 @@ TEST_F(Archive, a_standby_that_went_over_to_a_new_timeline_by_itself_streams_fro
   }
 }
 
+// PostgreSQL looks for a segment on the older timelines too, while the new one's is not there: a
+// standby then has replayed what the new leader never had, and says that it is on its timeline.
+TEST_F(Archive, a_standby_that_is_served_what_it_can_not_replay_is_rewound) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    begin({.nodes = 3, .seed = seed});
+    w().power_off(old_primary());
+    ASSERT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(60)));
+    Node& leader = *w().writer();
+    Node& standby = &leader == &replica(0) ? replica(1) : replica(0);
+    ASSERT_TRUE(w().run_until([&] { return standby.pg.streaming; }, seconds(60)));
+    w().run_for(seconds(seed % 3));
+    w().power_off(standby);
+    auto& wal = standby.pg.wal;
+    ASSERT_EQ(wal.path.size(), 2U);
+    wal.end = {wal.path.back().begin.value + 0x100 * seed};
+    wal.path.pop_back();
+    standby.pg.flush();
+    standby.pg.checkpoint = wal.path.back().begin;
+    standby.pg.checkpoint_timeline = 1;
+    standby.pg.lags = true;
+    standby.pg.served = 2;
+    w().power_on(standby);
+    w().power_on(old_primary());
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    EXPECT_TRUE(standby.said("rejoin.rewind"));
+    TearDown();
+  }
+}
+
 }  // namespace
 }  // namespace aurum::sim

@@ -257,7 +257,10 @@ void World::job(Node& n, JobId id, const Inspect& inspect) {
     state.position = up.pg.in_recovery ? up.pg.wal.end : up.pg.flushed;
     state.in_recovery = up.pg.in_recovery;
     state.history = up.pg.wal.history();
-    end_job(n, n.life, id, JobResult{state});
+    Inspected inspected{std::move(state), std::nullopt};
+    if (n.pg.answers() && n.pg.in_recovery)
+      inspected.own = model::Replayed{n.pg.wal.timeline(), n.pg.flushed};
+    end_job(n, n.life, id, JobResult{std::move(inspected)});
   });
 }
 

@@ -55,6 +55,7 @@ void Postgres::shut_down_cleanly() {
     flushed = wal.end;
   } else {
     flushed = wal.end;
+    lags = false;
     control_state = "shut down in recovery";
   }
   alive = accepting = streaming = hung = shutting_down = false;
@@ -94,6 +95,8 @@ void Postgres::forget(Lsn end) {
 void Postgres::copy_wal(const Postgres& from) {
   if (wal.path != from.wal.path) wal.path = from.wal.path;
   wal.end = from.flushed;
+  served = 0;
+  lags = false;
 }
 
 void Postgres::flush_copied(const Postgres& from) {
@@ -111,7 +114,7 @@ std::optional<model::ControlData> Postgres::control() const {
   control.checkpoint = checkpoint;
   control.redo = checkpoint;
   if (control_state == "in archive recovery" || control_state == "shut down in recovery") {
-    control.minimum_recovery_end = wal.end;
+    control.minimum_recovery_end = lags ? checkpoint : wal.end;
     control.minimum_recovery_timeline = wal.timeline();
   }
   control.data_checksums = rewindable;

@@ -82,6 +82,10 @@ struct Postgres {
   bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
   Duration slow_calls{};      ///< what slots, checkpoints and the like take more
   bool backup_label = false;  ///< a copy that was not started yet
+  /// It replayed another timeline's WAL under the name of this one, which it is served and can not
+  /// replay.
+  model::Timeline served = 0;
+  bool lags = false;  ///< pg_control, behind what is replayed: at the checkpoint
 
   bool writable() const { return alive && accepting && !in_recovery && !hung && !frozen; }
   /// Whether a new connection gets an answer.

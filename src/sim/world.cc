@@ -295,7 +295,7 @@ model::PgFacts World::observe(const Node& n) const {
   f.accepting = pg.accepting && !pg.hung;
   if (!f.accepting) return f;
   f.in_recovery = pg.in_recovery;
-  f.timeline = pg.wal.timeline();
+  f.timeline = std::max(pg.wal.timeline(), pg.served);
   f.server_version = 150004;
   f.postmaster_start_time = pg.started;
   f.synchronous_standby_names = pg.sync_names;
@@ -305,7 +305,7 @@ model::PgFacts World::observe(const Node& n) const {
     // Both are of what is flushed: nothing else is replayed, and "received" means synced
     // (PostgreSQL manual, 9.27.4).
     f.received_lsn = f.replayed_lsn = pg.flushed;
-    f.replication_state = pg.streaming ? "streaming" : "";
+    f.replication_state = pg.streaming || pg.served != 0 ? "streaming" : "";
   } else {
     f.flush_lsn = pg.flushed;
   }

@@ -7,45 +7,23 @@ version 4) and its body be what was signed, else it is refused: 403 as S3 does.
 """
 import hashlib
 import hmac
-import os
-import ssl
 import sys
-import threading
 import urllib.parse
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from object_store import Store, listed, objects, serve
+
 PORT_FILE, CERT, KEY, BUCKET, ACCESS, SECRET = sys.argv[1:7]
-PAGE = 20  # names in one answer: a list of a real repository has to be continued
-objects = {}
 uploads = {}
-lock = threading.Lock()
 
 
 def sign(key, text):
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-class Store(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16  # head and body in one packet: else each answer waits for a delayed acknowledgement
-    disable_nagle_algorithm = True
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, code, body=b"", headers=(), length=None):
-        body = body.encode() if isinstance(body, str) else body
-        self.send_response(code)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
+class S3(Store):
     def refuse(self, code, word, text):
         self.answer(code, f"<?xml version='1.0'?><Error><Code>{word}</Code><Message>{text}</Message></Error>")
 
@@ -67,64 +45,51 @@ class Store(BaseHTTPRequestHandler):
             key = sign(key, part)
         return hmac.compare_digest(sign(key, text).hex(), given.get("Signature", ""))
 
-    def serve(self):
-        self.body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        path, _, query = self.path.partition("?")
+    def is_allowed(self, path, query, words):
         if not self.is_signed(path, query):
-            return self.refuse(403, "SignatureDoesNotMatch", "the request is not signed as it should be")
-        bucket, _, name = urllib.parse.unquote(path).lstrip("/").partition("/")
-        if bucket != BUCKET:
-            return self.refuse(404, "NoSuchBucket", "there is no such bucket")
-        words = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
-        with lock:
-            return getattr(self, "on_" + self.command.lower())(name, words)
+            self.refuse(403, "SignatureDoesNotMatch", "the request is not signed as it should be")
+        elif urllib.parse.unquote(path).split("/")[1] != BUCKET:
+            self.refuse(404, "NoSuchBucket", "there is no such bucket")
+        else:
+            return True
+        return False
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve
+    @staticmethod
+    def name_of(path):
+        return urllib.parse.unquote(path).lstrip("/").partition("/")[2]
 
-    def on_get(self, name, words):
+    def on_get(self, path, words):
+        name = self.name_of(path)
         if not name:
             return self.list(words)
         if name not in objects:
             return self.refuse(404, "NoSuchKey", "there is no such object")
         body, stamp = objects[name]
-        headers = [("last-modified", stamp), ("etag", f'"{hashlib.md5(body).hexdigest()}"')]
-        if self.headers.get("range"):
-            first, _, last = self.headers["range"].partition("=")[2].partition("-")
-            part = body[int(first):int(last) + 1 if last else None]
-            return self.answer(206, part, headers)
-        return self.answer(200, body, headers)
+        return self.answer_content(body, [("last-modified", stamp), ("etag", f'"{hashlib.md5(body).hexdigest()}"')])
 
     on_head = on_get
 
     def list(self, words):
-        prefix, delimiter = words.get("prefix", ""), words.get("delimiter", "")
-        found, folders = [], set()
-        for key in sorted(objects):
-            rest = key[len(prefix):]
-            if not key.startswith(prefix):
-                continue
-            if delimiter and delimiter in rest:
-                folders.add(prefix + rest.split(delimiter)[0] + delimiter)
-            else:
-                found.append(key)
-        rows = [f"<Contents><Key>{escape(key)}</Key><LastModified>2026-11-23T00:00:00.000Z</LastModified>"
-                f"<Size>{len(objects[key][0])}</Size></Contents>" for key in found]
-        rows += [f"<CommonPrefixes><Prefix>{escape(folder)}</Prefix></CommonPrefixes>" for folder in sorted(folders)]
         start = int(words.get("continuation-token", 0))
-        more = start + PAGE < len(rows)
-        next_page = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>" if more else ""
-        self.answer(200, f"<?xml version='1.0'?><ListBucketResult><IsTruncated>{str(more).lower()}</IsTruncated>"
-                         f"{''.join(rows[start:start + PAGE])}{next_page}</ListBucketResult>")
+        rows, more = listed(words.get("prefix", ""), words.get("delimiter", ""), start)
+        text = "".join(
+            f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" if is_folder else
+            f"<Contents><Key>{escape(name)}</Key><LastModified>2026-11-23T00:00:00.000Z</LastModified>"
+            f"<Size>{len(objects[name][0])}</Size></Contents>" for name, is_folder in rows)
+        next_page = f"<NextContinuationToken>{more}</NextContinuationToken>" if more else ""
+        self.answer(200, f"<?xml version='1.0'?><ListBucketResult><IsTruncated>{str(bool(more)).lower()}</IsTruncated>"
+                         f"{text}{next_page}</ListBucketResult>")
 
-    def on_put(self, name, words):
+    def on_put(self, path, words):
         tag = f'"{hashlib.md5(self.body).hexdigest()}"'
         if "uploadId" in words:
             uploads[words["uploadId"]][int(words["partNumber"])] = self.body
         else:
-            objects[name] = (self.body, formatdate(usegmt=True))
+            objects[self.name_of(path)] = (self.body, formatdate(usegmt=True))
         self.answer(200, headers=[("etag", tag)])
 
-    def on_post(self, name, words):
+    def on_post(self, path, words):
+        name = self.name_of(path)
         if "delete" in words:
             for element in ElementTree.fromstring(self.body).iter():
                 if element.tag.endswith("Key"):
@@ -140,17 +105,9 @@ class Store(BaseHTTPRequestHandler):
         return self.answer(200, f"<?xml version='1.0'?><CompleteMultipartUploadResult><Bucket>{BUCKET}</Bucket>"
                                 f"<Key>{escape(name)}</Key><ETag>\"x\"</ETag></CompleteMultipartUploadResult>")
 
-    def on_delete(self, name, words):
-        objects.pop(name, None)
+    def on_delete(self, path, words):
+        objects.pop(self.name_of(path), None)
         self.answer(204)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Store)
-server.daemon_threads = True
-tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-tls.load_cert_chain(CERT, KEY)
-server.socket = tls.wrap_socket(server.socket, server_side=True)
-with open(PORT_FILE + ".new", "w", encoding="ascii") as file:
-    file.write(str(server.server_address[1]))
-os.rename(PORT_FILE + ".new", PORT_FILE)
-server.serve_forever()
+serve(S3, PORT_FILE, CERT, KEY)
