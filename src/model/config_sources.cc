@@ -145,8 +145,6 @@ std::vector<std::string> text_items(const Value& value) {
   return items;
 }
 
-namespace {
-
 void refuse_unsupported(const Value& tree, Findings& findings) {
   for (std::string_view section :
        {"consul", "zookeeper", "exhibitor", "raft", "kubernetes", "citus"})
@@ -155,6 +153,8 @@ void refuse_unsupported(const Value& tree, Findings& findings) {
                      section == "citus" ? "Remove it, or stay with Patroni for this cluster."
                                         : "Use etcd3, or stay with Patroni for this cluster.");
 }
+
+namespace {
 
 Loaded loaded_from(Value tree, const Environment& env, ConfigUse use, const std::string& source,
                    bool with_environment) {

@@ -18,6 +18,9 @@ Result<Value> read_config_tree(const std::filesystem::path& path);
 /// Overlays PATRONI_* (§3.3) on `tree`. A variable that looks like a misspelt one is a warning.
 void overlay_environment(Value& tree, const Environment& env, Findings& findings);
 
+/// One error for each section that only another store, or Citus, needs.
+void refuse_unsupported(const Value& tree, Findings& findings);
+
 /// Replaces `<secret>_file` by the content of the file it names (trailing newline cut).
 void read_secret_files(Value& tree, std::span<const Key> keys, Findings& findings);
 /// The content of a file with one secret; empty after a finding at `path`.
