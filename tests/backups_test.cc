@@ -77,13 +77,7 @@ class Backups : public ::testing::Test {
   }
   static void make_certificates(const stack::Cluster& c) {
     const auto dir = c.plan().dir / "tls";
-    fs::create_directory(dir);
-    const auto ca = net::testing::make_identity("authority", nullptr, 1);
-    const auto node = net::testing::make_identity("localhost", &ca, 2);
-    net::testing::write_certificate(ca, dir / "ca");
-    net::testing::write_certificate(node, dir / "cert");
-    net::testing::write_key(node, dir / "key");
-    ::chmod((dir / "key").c_str(), 0600);
+    net::testing::write_localhost_pair(dir);
     for (const char* name : {"", "ca", "cert", "key"})
       if (::chown((dir / name).c_str(), c.account().uid, c.account().gid) != 0)
         throw std::runtime_error("cannot give away the certificates");
@@ -305,9 +299,8 @@ TEST_F(Backups, give_way_to_a_restore_of_the_cluster_and_go_on_behind_it) {
     const auto restore = model::decode_restore(get_key(c(), "aurum_restore").value_or(""));
     return restore ? std::string(model::to_string(restore->step)) : std::string();
   };
-  wait_until("the restore", [&] { return !step().empty(); });
-  const auto shown = json::parse(rest(lead, "/cluster"));
-  EXPECT_TRUE(shown.contains("restore")) << shown;
+  wait_until("the restore, in the leader's view of the cluster",
+             [&] { return json::parse(rest(lead, "/cluster")).contains("restore"); });
   EXPECT_NE(members_listed().find(" Restore to the newest WAL: "), std::string::npos);
   wait_until("the end of the backup", [&] { return !lives(pid); });
   wait_until("the end of the restore", [&] { return step() == "done"; }, seconds(180));

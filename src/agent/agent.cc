@@ -362,6 +362,7 @@ api::NodeView Agent::view() const {
   v.is_leader = s.is_leader_now(now);
   v.dcs_fresh = s.dcs_fresh(now);
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
+  v.failsafe_active = core_.in_failsafe();
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
   v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now_s() - to_ms(age) / 1000 : 0;

@@ -102,9 +102,11 @@ class Agent : public api::Node {
   void run(const core::StopRenewing&);
   void run(const core::SetLeasePage&);
   void run(const core::ShortenLeasePage&);
+  void run(const core::ExtendLeasePage&);
   void run(const core::StartJob&);
   void run(const core::CancelJob&);
   void run(const core::AskPeers&);
+  void run(const core::AskConsent&);
   void run(const core::Reply&);
   void run(const core::Callback&);
   void run(const core::KillPg&);
@@ -115,6 +117,7 @@ class Agent : public api::Node {
   runtime::Task<void> do_job(core::StartJob what);
   void tell_restore_progress(const std::string& text);
   runtime::Task<void> ask_one(std::uint64_t round, core::PeerUrl peer, Duration timeout);
+  runtime::Task<void> ask_consent_of(core::PeerUrl peer, core::AskConsent what);
   runtime::Task<void> kill_pg(int pid);
 
   // Observation (observe.cc).

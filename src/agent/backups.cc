@@ -19,11 +19,11 @@ void Agent::keep_backups() {
   std::filesystem::path file = options_.config_path;
   if (!file.empty()) file = std::filesystem::absolute(file, ec);
   backups_ = std::make_unique<backup::Keeper>(
-      backup::Keeper::Setting{.executor = io_.get_executor(),
-                              .program = options_.program,
-                              .config_file = std::move(file),
-                              .run_dir = run_dir_,
-                              .look = [this] { return backup_view(); }},
+      backup::KeeperSetting{.executor = io_.get_executor(),
+                            .program = options_.program,
+                            .config_file = std::move(file),
+                            .run_dir = run_dir_,
+                            .look = [this] { return backup_view(); }},
       *store_, *log_);
   asio::co_spawn(io_, backups_->run(), asio::detached);
 }

@@ -48,6 +48,10 @@ void Agent::run(const core::StopRenewing&) { keeper_->stop(); }
 void Agent::run(const core::SetLeasePage& what) { keeper_->set_page(what); }
 void Agent::run(const core::ShortenLeasePage& what) { keeper_->shorten_page(what.deadline); }
 
+void Agent::run(const core::ExtendLeasePage& what) {
+  keeper_->extend_page(what.epoch, what.deadline);
+}
+
 void Agent::run(const core::StartJob& what) {
   auto cancel = std::make_unique<asio::cancellation_signal>();
   auto slot = cancel->slot();
@@ -62,7 +66,9 @@ Task<void> Agent::do_job(core::StartJob what) {
   // The job itself may be cancelled; what comes after it may not.
   co_await asio::this_coro::throw_if_cancelled(false);
   const core::JobId id = what.id;
-  const bool restoring = std::holds_alternative<core::RestoreWork>(what.job);
+  const auto* restore_work = std::get_if<core::RestoreWork>(&what.job);
+  const bool restoring = restore_work != nullptr;
+  const bool backs_up = restoring && restore_work->what == core::RestoreWork::What::backup;
   auto progress = [this, id, restoring](std::string text) {
     if (restoring) tell_restore_progress(text);
     post(core::JobProgress{id, std::move(text)});
@@ -72,6 +78,7 @@ Task<void> Agent::do_job(core::StartJob what) {
   const model::Value tree = core_.state().dynamic_tree;
   if (backups_ && (name == "rewind" || name == "clear data"))
     co_await backups_->keep_left_within(kLeftWalKept);
+  if (backups_ && backs_up) co_await backups_->until_no_run();
   auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
                                  core_.state().dynamic, progress);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -116,6 +123,17 @@ Task<void> Agent::ask_one(std::uint64_t round, core::PeerUrl peer, Duration time
   std::optional<model::PeerStatus> answer;
   if (status) answer = *status;
   post(core::PeerAnswered{round, peer.name, std::move(answer)});
+}
+
+void Agent::run(const core::AskConsent& what) {
+  for (const auto& peer : what.peers)
+    asio::co_spawn(io_, ask_consent_of(peer, what), asio::detached);
+}
+
+Task<void> Agent::ask_consent_of(core::PeerUrl peer, core::AskConsent what) {
+  auto promised = co_await ask_peer_consent(config_, peer.api_url, what);
+  post(core::PeerConsented{what.round, peer.name, promised.has_value(),
+                           promised ? "" : promised.error().text()});
 }
 
 void Agent::run(const core::Reply& what) {

@@ -79,6 +79,16 @@ void LeaseKeeper::set_page(const core::SetLeasePage& page) {
   if (page.deadline == Instant{}) renewing_ = {};
 }
 
+void LeaseKeeper::extend_page(std::uint64_t epoch, Instant deadline) {
+  const std::lock_guard lock(mutex_);
+  const bool ours =
+      page_->epoch.load(std::memory_order_relaxed) == epoch &&
+      page_->state.load(std::memory_order_relaxed) ==
+          static_cast<std::uint32_t>(core::PageState::leased);
+  if (ours && page_->deadline_ns.load(std::memory_order_relaxed) < deadline.ns)
+    page_->deadline_ns.store(deadline.ns, std::memory_order_release);
+}
+
 void LeaseKeeper::shorten_page(Instant deadline) {
   const std::lock_guard lock(mutex_);
   if (page_->deadline_ns.load(std::memory_order_relaxed) > deadline.ns)

@@ -29,7 +29,8 @@ using runtime::Task;
 /// What must stay true:
 ///  - the page's deadline only ever becomes `sent_at + valid_for` of a renewal that was answered,
 ///  with the keepalive
-///    and the compare of `leader` (name and lease) both true, for the epoch that is being renewed;
+///    and the compare of `leader` (name and lease) both true, for the epoch that is being renewed,
+///    or what the core says by set_page() and extend_page();
 ///  - once stop() or set_page() returned, no renewal begun before moves the deadline any more.
 /// Both hold because every write to the page is made under `mutex_` and only for `renewing_.epoch`.
 /// lease_keeper_test.cc drives it with a store whose answers come late.
@@ -50,6 +51,9 @@ class LeaseKeeper {
   void start(const core::StartRenewing& what);
   void stop();
   void set_page(const core::SetLeasePage& page);
+  /// While the page is of this epoch its deadline becomes no earlier than this: all who might take
+  /// the lock have promised to wait.
+  void extend_page(std::uint64_t epoch, Instant deadline);
   /// The deadline becomes no later than this.
   void shorten_page(Instant deadline);
   /// PostgreSQL proved at `at` that it is alive and can write.

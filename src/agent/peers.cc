@@ -34,6 +34,29 @@ Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config
   co_return model::decode_peer_status(*document);
 }
 
+Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_url,
+                              const core::AskConsent& what) {
+  const auto cut = api_url.rfind("/patroni");
+  if (cut != std::string::npos) api_url.resize(cut);
+  model::Value body = model::Value::object();
+  body.set("name", config.name);
+  body.set("conn_url", what.conn_url);
+  body.set("api_url", what.api_url);
+  body.set("slots", model::Value::object());
+  body.set("aurum_epoch", static_cast<std::int64_t>(what.epoch));
+  body.set("aurum_promise_ms", to_ms(what.promise));
+  auto call = call_of(config, api_url + "/failsafe", what.timeout);
+  call.method = "POST";
+  call.body = model::to_json(body);
+  auto answer = co_await net::http_call(std::move(call));
+  if (!answer) co_return fail(answer.error());
+  if (answer->status == 200 && answer->body == "Accepted") co_return Status{};
+  // Of an error page nothing is worth telling but its number.
+  const bool page = answer->body.find('<') != std::string::npos;
+  co_return fail(Code::rejected, page ? "HTTP status " + std::to_string(answer->status)
+                                      : std::move(answer->body));
+}
+
 Task<bool> peer_answers(const model::LocalConfig& config, std::string api_url, Duration timeout) {
   const auto cut = api_url.rfind("/patroni");
   if (cut != std::string::npos) api_url.resize(cut);

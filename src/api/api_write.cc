@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "api/api.h"
 #include "api/reply.h"
 #include "api/restart.h"
@@ -74,10 +76,25 @@ Task<net::HttpResponse> Api::post_reinitialize(const net::HttpRequest& request) 
 }
 
 Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
-  // As a node whose failsafe mode is off answers: no consent is ever given.
   auto body = read_body(request, Body::required);
   if (!body && body.error().status != 400) co_return body.error();
-  co_return net::error_page(502);
+  const NodeView view = node_.view();
+  if (view.dynamic == nullptr || !view.dynamic->failsafe_mode) co_return net::error_page(502);
+  if (!body) co_return body.error();
+  const auto number = [&body](std::string_view key) -> std::int64_t {
+    const model::Value* value = body->find(key);
+    return value == nullptr ? 0 : std::max<std::int64_t>(model::read_int(*value).value_or(0), 0);
+  };
+  core::ConsentRequest consent;
+  if (const model::Value* name = body->find("name"); name != nullptr && name->is_string())
+    consent.leader = name->as_string();
+  consent.epoch = static_cast<std::uint64_t>(number("aurum_epoch"));
+  // A day is more than any ttl.
+  consent.promise = milliseconds(std::min<std::int64_t>(number("aurum_promise_ms"), 86'400'000));
+  auto reply = co_await ask_core({0, consent});
+  if (reply.status == 200)
+    reply.headers.emplace_back("lsn", std::to_string(view.facts.position().value));
+  co_return reply;
 }
 
 Task<net::HttpResponse> Api::post_sigterm(const net::HttpRequest&) {

@@ -1,5 +1,11 @@
 #pragma once
 
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+
 #include "backup/cluster_backups.h"
 #include "model/cluster.h"
 #include "model/config.h"
@@ -16,6 +22,15 @@ struct AgentView {
   bool leads = false;
   Duration ttl = seconds(30);
   BackupKeys keys;
+};
+
+/// What the agent gives to those who see to its backups.
+struct KeeperSetting {
+  boost::asio::any_io_executor executor;
+  std::string program;                ///< ourselves
+  std::filesystem::path config_file;  ///< patroni.yml; "" = the environment alone
+  std::filesystem::path run_dir;      ///< on a tmpfs
+  std::function<AgentView()> look;
 };
 
 }  // namespace aurum::backup

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backup/remember.h"
 #include "model/decode.h"
 #include "model/restore.h"
 
@@ -14,8 +15,6 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kKinds{"stanza", "full",   "diff",
                                                  "incr",   "verify", "restore_test"};
-/// An error of pgBackRest can be pages long; the store is no place for them.
-constexpr std::size_t kErrorLength = 400;
 
 std::optional<Run> read_run(const Value* value) {
   if (value == nullptr || !value->is_object()) return std::nullopt;
@@ -44,18 +43,12 @@ std::optional<RunKind> parse_run_kind(std::string_view text) {
 void ClusterBackups::add(Run run) {
   failures = run.ok() ? 0 : failures + 1;
   if (run.ok()) good[run.kind] = run;
-  remember(std::move(run));
+  remember(recent, std::move(run), kRecentRuns);
 }
 
 void ClusterBackups::add_stopped(Run run) {
   run.interrupted = true;
-  remember(std::move(run));
-}
-
-void ClusterBackups::remember(Run run) {
-  if (run.error.size() > kErrorLength) run.error.resize(kErrorLength);
-  recent.push_back(std::move(run));
-  if (recent.size() > kRecentRuns) recent.erase(recent.begin());
+  remember(recent, std::move(run), kRecentRuns);
 }
 
 Value to_value(const Run& run) {

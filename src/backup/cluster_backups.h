@@ -51,9 +51,6 @@ struct ClusterBackups {
   /// One that had to give way, to a restore of the cluster or another leader: no failure.
   void add_stopped(Run run);
   friend bool operator==(const ClusterBackups&, const ClusterBackups&) = default;
-
- private:
-  void remember(Run run);
 };
 inline constexpr std::size_t kRecentRuns = 20;
 

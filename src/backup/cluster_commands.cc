@@ -63,10 +63,7 @@ Task<Status> keep_trial_with(dcs::Store& store, RestoreTrial trial) {
   keys->trials.add(std::move(trial));
   const std::string key = kRestoreTestKey;
   model::Txn txn;
-  txn.when.push_back({.key = key,
-                      .what = keys->trials.revision == 0 ? model::Compare::What::absent
-                                                         : model::Compare::What::mod_revision,
-                      .number = keys->trials.revision});
+  txn.when.push_back(model::unchanged(key, keys->trials.revision));
   txn.then.push_back({.key = key, .value = encode(keys->trials)});
   const auto done = co_await store.txn(std::move(txn), kWrite);
   if (!done) co_return fail(done.error());
@@ -83,9 +80,7 @@ Task<Status> forget_with(dcs::Store& store, const model::LocalConfig& config) {
   state.good.clear();
   model::Txn txn;
   if (state.revision != 0) {
-    txn.when.push_back({.key = std::string(kStateKey),
-                        .what = model::Compare::What::mod_revision,
-                        .number = state.revision});
+    txn.when.push_back(model::unchanged(std::string(kStateKey), state.revision));
     txn.then.push_back({.key = std::string(kStateKey), .value = encode(state)});
     const auto done = co_await store.txn(std::move(txn), kWrite);
     if (!done) co_return fail(done.error());

@@ -4,8 +4,6 @@
 
 namespace aurum::backup {
 
-using model::Compare;
-
 namespace {
 
 const std::string kState(kStateKey);
@@ -18,17 +16,14 @@ Task<Result<ClusterLock>> ClusterLock::take(dcs::Store& store, LockHolder holder
   if (state.running) {
     Run lost = *state.running;
     lost.ended = holder.started;
-    lost.error = "its agent or node was lost, or cut off from etcd";
+    lost.error = kHolderLost;
     lost.interrupted = true;
     state.add(std::move(lost));
   }
   state.running = Run{.kind = holder.kind, .node = holder.node, .started = holder.started};
   LeaseLock::Wanted wanted{
       .key = std::string(kLockKey), .value = encode(holder), .what = "the backup lock", .ttl = ttl};
-  wanted.with.when.push_back(
-      {.key = kState,
-       .what = state.revision == 0 ? Compare::What::absent : Compare::What::mod_revision,
-       .number = state.revision});
+  wanted.with.when.push_back(model::unchanged(kState, state.revision));
   wanted.with.then.push_back({.key = kState, .value = encode(state)});
   auto lock = co_await LeaseLock::take(store, std::move(wanted));
   if (!lock) co_return fail(lock.error());

@@ -17,9 +17,8 @@ using runtime::use_task;
 namespace {
 
 constexpr auto kTick = std::chrono::seconds(2);
+constexpr auto kLook = std::chrono::milliseconds(200);
 constexpr Duration kCall = seconds(3);
-/// A lock's lease: long enough for an etcd that is slow, short enough not to wait for a dead node.
-constexpr Duration kLockTtlMin = seconds(5);
 
 std::string host_of(const model::LocalConfig& config) {
   const auto& backup = *config.aurum.backup;
@@ -45,18 +44,13 @@ bool has_repository_host(const model::BackupConfig& backup) {
 
 }  // namespace
 
-Keeper::Keeper(Setting setting, dcs::Store& store, runtime::Logger& log)
+Keeper::Keeper(KeeperSetting setting, dcs::Store& store, runtime::Logger& log)
     : setting_(std::move(setting)),
       store_(store),
       log_(log),
       timer_(setting_.executor),
       server_(setting_.executor, setting_.program, log),
-      trials_({.executor = setting_.executor,
-               .program = setting_.program,
-               .config_file = setting_.config_file,
-               .run_dir = setting_.run_dir,
-               .look = setting_.look},
-              store, log) {}
+      trials_(setting_, store, log) {}
 
 void Keeper::spawn(const std::string& name, Task<void> task) {
   if (!busy_.emplace(name, true).second) return;
@@ -245,6 +239,17 @@ void Keeper::begin_run(const AgentView& view, Due due) {
                  asio::bind_cancellation_slot(run_cancel_->slot(), ended));
 }
 
+Task<void> Keeper::until_no_run() {
+  asio::steady_timer timer(setting_.executor);
+  for (;;) {
+    const AgentView view = setting_.look();
+    if (stopped_ || (view.fresh && !view.keys.lock && !is_busy("run"))) co_return;
+    timer.expires_after(kLook);
+    auto [ec] = co_await timer.async_wait(use_task);
+    if (ec) co_return;
+  }
+}
+
 Task<void> Keeper::do_run(Due due, ClusterBackups seen) {
   co_await asio::this_coro::throw_if_cancelled(false);
   const AgentView view = setting_.look();
@@ -254,7 +259,7 @@ Task<void> Keeper::do_run(Due due, ClusterBackups seen) {
                  .node = config.name,
                  .program = setting_.program,
                  .folder = setting_.run_dir,
-                 .ttl = std::max<Duration>(view.ttl, kLockTtlMin)};
+                 .ttl = std::max<Duration>(view.ttl, kLeastLockTtl)};
   const auto cluster = cluster_now(view);
   if (is_backup(due.kind))
     what.still_due = [&, kind = due.kind](const ClusterBackups& state) {

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -36,14 +34,7 @@ namespace aurum::backup {
 /// its own: no repository, however dead, is waited for by the agent (tests/backups_test.cc).
 class Keeper {
  public:
-  struct Setting {
-    boost::asio::any_io_executor executor;
-    std::string program;                ///< ourselves
-    std::filesystem::path config_file;  ///< patroni.yml; "" = the environment alone
-    std::filesystem::path run_dir;      ///< on a tmpfs
-    std::function<AgentView()> look;
-  };
-  Keeper(Setting setting, dcs::Store& store, runtime::Logger& log);
+  Keeper(KeeperSetting setting, dcs::Store& store, runtime::Logger& log);
 
   Task<void> run();
   /// patroni.yml was read again.
@@ -53,6 +44,9 @@ class Keeper {
   /// Before the data directory is rewound or replaced: what waits in it for the archive is kept.
   /// Waits no longer than `limit`.
   Task<void> keep_left_within(Duration limit);
+  /// A backup that gives way to a restore of the cluster takes a moment to end, wherever it runs:
+  /// returns behind it, or when it is cancelled.
+  Task<void> until_no_run();
 
   /// What GET /backups shows.
   model::Value document() const;
@@ -86,7 +80,7 @@ class Keeper {
   Task<Status> push_gap(model::Timeline timeline, model::Lsn begin, model::Lsn end);
   void tell_archive(const ArchiveReport& report);
 
-  Setting setting_;
+  KeeperSetting setting_;
   dcs::Store& store_;
   runtime::Logger& log_;
   runtime::Pool pool_{1};

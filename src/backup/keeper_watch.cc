@@ -70,9 +70,9 @@ Task<void> Keeper::refresh_catalogue() {
 }
 
 Task<void> Keeper::refresh_archive() {
-  const model::LocalConfig config = *setting_.look().config;
-  const auto run_dir = setting_.run_dir;
   const auto now = setting_.look();
+  const model::LocalConfig config = *now.config;
+  const auto run_dir = setting_.run_dir;
   const bool writes = now.leads && now.facts != nullptr && now.facts->accepting;
   archive_ = co_await runtime::in_pool(pool_, [&config, &run_dir, writes] {
     if (writes) pg::announce_wal(config.pg.data_dir);

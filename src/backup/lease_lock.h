@@ -12,6 +12,12 @@ namespace aurum::backup {
 
 using runtime::Task;
 
+/// A lock's lease is no shorter: long enough for an etcd that is slow, and not long to wait for a
+/// dead node.
+inline constexpr Duration kLeastLockTtl = seconds(5);
+/// What became of work whose lock is free, and which nobody has told the end of.
+inline constexpr const char* kHolderLost = "its agent or node was lost, or cut off from etcd";
+
 /// A key of the store on a lease of its own: whoever holds it may work until deadline() only, which
 /// lies before the end of the lease as etcd counts it (kept from a moment not before `sent`, as for
 /// the leader's lock, DESIGN §4). So who comes next finds nobody at work any more, also across a

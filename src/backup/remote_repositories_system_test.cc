@@ -32,14 +32,7 @@ class Served {
 
 class RemoteRepository : public testing::Backup {
  protected:
-  RemoteRepository() {
-    fs::create_directory(root_ / "tls");
-    const auto ca = net::testing::make_identity("authority", nullptr, 1);
-    const auto server = net::testing::make_identity("localhost", &ca, 2);
-    net::testing::write_certificate(ca, root_ / "tls" / "ca");
-    net::testing::write_certificate(server, root_ / "tls" / "cert");
-    net::testing::write_key(server, root_ / "tls" / "key");
-  }
+  RemoteRepository() { net::testing::write_localhost_pair(root_ / "tls"); }
   /// Both nodes have it; `program`: pgBackRest.
   void use(const model::BackupRepository& repository, const std::string& program) {
     for (auto* node : {&one_, &two_}) {

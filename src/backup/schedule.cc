@@ -46,6 +46,18 @@ bool may_try(const ClusterBackups& state, std::int64_t now) {
   return !stands(last, now) || now >= last.ended + retry_after_s(state.failures);
 }
 
+/// The one before `now`, or behind it, of a schedule that is moved by its jitter.
+std::optional<std::int64_t> time_of(const model::BackupSchedule& schedule, std::string_view scope,
+                                    RunKind kind, std::int64_t now,
+                                    decltype(&model::Cron::last) look) {
+  const auto& times = times_of(schedule, kind);
+  if (!times) return std::nullopt;
+  const std::int64_t later = jitter(schedule, scope);
+  const auto found = ((*times).*look)(now - later, schedule.zone);
+  if (!found) return std::nullopt;
+  return *found + later;
+}
+
 }  // namespace
 
 bool has_backup(const ClusterBackups& state, std::int64_t until) {
@@ -104,22 +116,12 @@ std::optional<Due> due_run(const model::BackupSchedule& schedule, std::string_vi
 
 std::optional<std::int64_t> last_time(const model::BackupSchedule& schedule, std::string_view scope,
                                       RunKind kind, std::int64_t now) {
-  const auto& times = times_of(schedule, kind);
-  if (!times) return std::nullopt;
-  const std::int64_t later = jitter(schedule, scope);
-  const auto last = times->last(now - later, schedule.zone);
-  if (!last) return std::nullopt;
-  return *last + later;
+  return time_of(schedule, scope, kind, now, &model::Cron::last);
 }
 
 std::optional<std::int64_t> next_time(const model::BackupSchedule& schedule, std::string_view scope,
                                       RunKind kind, std::int64_t now) {
-  const auto& times = times_of(schedule, kind);
-  if (!times) return std::nullopt;
-  const std::int64_t later = jitter(schedule, scope);
-  const auto next = times->next(now - later, schedule.zone);
-  if (!next) return std::nullopt;
-  return *next + later;
+  return time_of(schedule, scope, kind, now, &model::Cron::next);
 }
 
 std::vector<std::string> source_order(const model::BackupSchedule& schedule,

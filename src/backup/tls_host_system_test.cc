@@ -17,13 +17,7 @@ namespace fs = std::filesystem;
 class RepositoryHost : public testing::Backup {
  protected:
   RepositoryHost() : server_(io_.get_executor(), testing::aurum_program(), log_) {
-    fs::create_directories(root_ / "tls");
-    const auto ca = net::testing::make_identity("authority", nullptr, 1);
-    const auto both = net::testing::make_identity("localhost", &ca, 2);
-    net::testing::write_certificate(ca, root_ / "tls" / "ca");
-    net::testing::write_certificate(both, root_ / "tls" / "cert");
-    net::testing::write_key(both, root_ / "tls" / "key");
-    ::chmod((root_ / "tls" / "key").c_str(), 0600);
+    net::testing::write_localhost_pair(root_ / "tls");
     auto& backup = *one_.config.aurum.backup;
     backup.tls_ca_file = root_ / "tls" / "ca";
     backup.tls_cert_file = root_ / "tls" / "cert";

@@ -19,7 +19,7 @@ using runtime::use_task;
 
 namespace {
 
-constexpr Duration kSweepEvery = seconds(10), kLockTtlMin = seconds(5);
+constexpr Duration kSweepEvery = seconds(10);
 /// A test of a large database takes days with what others leave it.
 constexpr Duration kLongest = std::chrono::hours(168);
 constexpr int kKilled = 128;  ///< and above: by a signal, or by backup-run
@@ -100,7 +100,7 @@ void TrialKeeper::begin(const AgentView& view) {
   busy_ = true;
   due_since_.reset();
   asio::co_spawn(setting_.executor,
-                 do_test(view.keys.trials, std::max<Duration>(view.ttl, kLockTtlMin)),
+                 do_test(view.keys.trials, std::max<Duration>(view.ttl, kLeastLockTtl)),
                  [this](std::exception_ptr error) {
                    busy_ = false;
                    deadline_.reset();
@@ -122,7 +122,7 @@ Task<void> TrialKeeper::do_test(TrialState seen, Duration ttl) {
   }
   TrialState state = std::move(seen);
   if (state.running) {
-    state.running->error = "its agent or node was lost, or cut off from etcd";
+    state.running->error = kHolderLost;
     state.running->cut_off = true;
     state.add_failure(std::move(*state.running));
   }
@@ -134,11 +134,7 @@ Task<void> TrialKeeper::do_test(TrialState seen, Duration ttl) {
       .value = encode(LockHolder{node, RunKind::restore_test, own.started}),
       .what = "the lock for restore tests",
       .ttl = ttl,
-      .with = {.when = {{.key = key,
-                         .what = state.revision == 0 ? model::Compare::What::absent
-                                                     : model::Compare::What::mod_revision,
-                         .number = state.revision}},
-               .then = {put(key, encode(state))}}};
+      .with = {.when = {model::unchanged(key, state.revision)}, .then = {put(key, encode(state))}}};
   auto lock = co_await LeaseLock::take(store_, std::move(wanted));
   if (!lock) {
     log_.debug("backup.test", "no restore test: " + lock.error().text());

@@ -1,12 +1,8 @@
 #pragma once
 
-#include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <boost/asio/any_io_executor.hpp>
 
 #include "backup/agent_view.h"
 #include "backup/lease_lock.h"
@@ -27,14 +23,7 @@ namespace aurum::backup {
 /// was killed too, the next agent on this node does (tests/backups_test.cc).
 class TrialKeeper {
  public:
-  struct Setting {
-    boost::asio::any_io_executor executor;
-    std::string program;                ///< ourselves
-    std::filesystem::path config_file;  ///< patroni.yml; "" = the environment alone
-    std::filesystem::path run_dir;      ///< on a tmpfs
-    std::function<AgentView()> look;
-  };
-  TrialKeeper(Setting setting, dcs::Store& store, runtime::Logger& log)
+  TrialKeeper(KeeperSetting setting, dcs::Store& store, runtime::Logger& log)
       : setting_(std::move(setting)), store_(store), log_(log) {}
 
   /// At each tick; `sources`: who could do it.
@@ -54,7 +43,7 @@ class TrialKeeper {
   void tell(const TrialState& state);
   void sweep();
 
-  Setting setting_;
+  KeeperSetting setting_;
   dcs::Store& store_;
   runtime::Logger& log_;
   runtime::Pool pool_{1};

@@ -1,5 +1,6 @@
 #include "backup/trial_state.h"
 
+#include "backup/remember.h"
 #include "model/decode.h"
 
 namespace aurum::backup {
@@ -7,9 +8,6 @@ namespace aurum::backup {
 using model::int_at, model::Value;
 
 namespace {
-
-/// An error of pgBackRest can be pages long; the store is no place for them.
-constexpr std::size_t kErrorLength = 400;
 
 TrialTry read_try(const Value& value) {
   return {.node = model::string_at(value, "node"),
@@ -22,7 +20,7 @@ TrialTry read_try(const Value& value) {
 }  // namespace
 
 void TrialState::add(RestoreTrial trial) {
-  if (trial.error.size() > kErrorLength) trial.error.resize(kErrorLength);
+  shorten(trial.error);
   if (trial.ok) {
     good_at = begun_at(trial);
     failed.clear();
@@ -30,11 +28,7 @@ void TrialState::add(RestoreTrial trial) {
   last = std::move(trial);
 }
 
-void TrialState::add_failure(TrialTry failure) {
-  if (failure.error.size() > kErrorLength) failure.error.resize(kErrorLength);
-  failed.push_back(std::move(failure));
-  if (failed.size() > kTriesKept) failed.erase(failed.begin());
-}
+void TrialState::add_failure(TrialTry failure) { remember(failed, std::move(failure), kTriesKept); }
 
 Value to_value(const TrialTry& one) {
   Value out;

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/ports.h"
 #include "cli/ctl.h"
 #include "cli/world.h"
 #include "runtime/log.h"
@@ -27,17 +28,7 @@ extern char** environ;
 namespace aurum::cli {
 namespace {
 
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof at;
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&at), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size), 0);
-  close(fd);
-  return ntohs(at.sin_port);
-}
+using aurum::testing::free_port;
 
 /// One etcd in a temporary directory, killed and removed at the end.
 class Etcd {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <memory>
 #include <sched.h>
 #include <sstream>
@@ -19,6 +18,7 @@
 #include "dcs/etcd_store.h"
 #include "model/passwords.h"
 #include "net/http_client.h"
+#include "pg/files.h"
 #include "runtime/clock.h"
 #include "runtime/environment.h"
 #include "runtime/log.h"
@@ -46,7 +46,7 @@ Result<std::string> get(std::string url, net::ClientTls tls) {
   call.timeout = kAnswer;
   const auto reply = runtime::run_alone(net::http_call(std::move(call)));
   if (!reply) return fail(reply.error());
-  return reply->body;  // a node that is no primary answers /patroni by 503, and says all the same
+  return reply->body;
 }
 
 using Store = std::unique_ptr<dcs::Store>;
@@ -97,32 +97,21 @@ void ask_store(DoctorFacts& facts) {
   }
   facts.view = model::decode_cluster(keys->revision, keys->keys);
   facts.backups = backup::decode_backup_keys(keys->keys);
-  for (const auto& kv : keys->keys) {
-    if (kv.key != backup::kRestoreTestKey) continue;
-    if (auto trial = backup::parse_restore_trial(kv.value)) facts.restore_test = *trial;
-  }
+  facts.restore_test = facts.backups->trials.last;
 }
 
-AgentFacts ask_agent(const model::LocalConfig& config, const model::Member& member) {
+AgentFacts ask_agent(World& world, const model::Member& member) {
   AgentFacts out{.name = member.name};
-  const auto& own = config.ctl.tls;
-  const net::ClientTls tls = {.cafile = own.cafile.empty() ? config.rest.tls.cafile : own.cafile,
-                              .certfile = own.certfile,
-                              .keyfile = own.keyfile,
-                              .keyfile_password = own.keyfile_password,
-                              .verify_peer = !config.ctl.insecure};
-  const auto end = member.api_url.rfind('/');
-  const std::string base =
-      end == std::string::npos ? member.api_url : member.api_url.substr(0, end);
-  const auto status = get(base + "/patroni", tls);
-  const auto metrics = status ? get(base + "/metrics", tls) : status;
+  // Any status will do: a node that is no primary answers /patroni by 503, and says all the same.
+  const auto status = world.call(member, "GET", "/patroni", "", kAnswer);
+  const auto metrics = status ? world.call(member, "GET", "/metrics", "", kAnswer) : status;
   if (!metrics) {
     out.error = metrics.error().message;
     return out;
   }
-  const auto document = model::parse_json(*status);
+  const auto document = model::parse_json(status->body);
   if (document) out.status = *document;
-  out.metrics = *metrics;
+  out.metrics = metrics->body;
   return out;
 }
 
@@ -166,10 +155,8 @@ Result<ServerFacts> ask_server(const DoctorFacts& facts) {
   return out;
 }
 
-std::string content(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+/// "" = it can not be read.
+std::string content(const fs::path& path) { return pg::read_file(path).value_or(""); }
 
 /// Values of keys like password_file, anywhere in the tree.
 void add_password_files(const model::Value& tree, std::vector<std::string>& out) {
@@ -250,9 +237,10 @@ DoctorFacts gather_facts(model::LocalConfig config, const std::string& config_fi
   for (const auto& host : facts.config.etcd.hosts)
     facts.etcd.push_back(ask_etcd(facts.config.etcd, host));
   ask_store(facts);
+  const auto world = make_world(facts.config, runtime::null_logger());
   if (facts.view)
     for (const auto& [name, member] : facts.view->members)
-      facts.agents.push_back(ask_agent(facts.config, member));
+      facts.agents.push_back(ask_agent(*world, member));
   facts.server = ask_server(facts);
   return facts;
 }

@@ -68,6 +68,7 @@ Core::Core(model::LocalConfig config, Identity identity) : identity_(std::move(i
 std::vector<Effect> Core::step(const Input& input) {
   ensure(input.now >= now_, "time handed to the core never goes back");
   now_ = input.now;
+  if (!s_.begun) s_.begun = now_;
   wall_ = input.wall;
   out_.clear();
   wake_ = kNever;

@@ -25,14 +25,17 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// demote.cc every way of giving up leadership; pause.cc maintenance mode; restore.cc the restore
-/// of the cluster from a backup; requests.cc operators; member_key.cc what others see of us.
+/// demote.cc every way of giving up leadership; failsafe.cc leading without the store; pause.cc
+/// maintenance mode; restore.cc the restore of the cluster from a backup; requests.cc operators;
+/// member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
 
   std::vector<Effect> step(const Input& input);
   const State& state() const { return s_; }
+  /// The store is done without: this node leads by the members' promises, or has promised.
+  bool in_failsafe() const { return s_.lead.held ? s_.lead.deadline > s_.lead.renewed_until : promised_away(); }
   /// The long action of §2.6.1 under way; "" if none, or one that takes milliseconds only.
   std::string running_action() const;
 
@@ -57,6 +60,7 @@ class Core {
   void on(const JobProgress&);
   void on(const JobDone&);
   void on(const PeerAnswered&);
+  void on(const PeerConsented&);
   void on(const Request&);
   void on(const ConfigReloaded&);
   void on(const StopRequested&);
@@ -104,7 +108,8 @@ class Core {
   void stop_to_rejoin(const std::string& what, const std::string& why);
   void decide_race();  ///< elect.cc
   void conclude_race();
-  void acquire(const std::string& why);
+  /// `all_follow`: every other member of the failsafe map has said so a moment ago.
+  void acquire(const std::string& why, bool all_follow = false);
   void claim_identity(model::Txn& txn);
   void claim_maintenance(model::Txn& txn);
   void claim_sync(model::Txn& txn);
@@ -126,6 +131,19 @@ class Core {
   std::vector<std::string> retained_members() const;
   void lead_slots();
   void keep_renewing();
+  void lead_failsafe_map();  ///< failsafe.cc
+  bool consented() const;
+  bool may_seek_consent() const;
+  void seek_consent();
+  void take_consent();
+  bool fall_back_to_consent(const std::string& why);  ///< false: there is none
+  void regain_lock();
+  void require_same_map(model::Txn& txn) const;
+  void end_promises(model::Txn& txn) const;
+  bool promised_away() const;
+  bool may_have_promised() const;
+  bool all_follow(const PeerAnswers& answers) const;
+  void promise(const ConsentRequest& request, RequestId id);
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
   void demote_gracefully(const std::string& why);
   void release_leader(const std::string& why);

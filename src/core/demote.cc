@@ -17,6 +17,7 @@ using model::Write;
 
 void Core::check_deadline() {
   if (!s_.lead.held) return;
+  seek_consent();
   if (now_ >= s_.lead.deadline) {
     if (s_.dynamic.pause && s_.page == PageState::maintenance) {
       warn("lead.expired",
@@ -108,6 +109,7 @@ void Core::release_leader(const std::string& why) {
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*s_.former_sync)});
   }
   s_.former_sync.reset();
+  end_promises(txn);
   if (maintenance_key_is_mine()) {
     txn.then.push_back({.what = Write::What::erase, .key = std::string(model::kMaintenanceKey)});
   }

@@ -58,6 +58,12 @@ struct SetLeasePage {
 struct ShortenLeasePage {
   Instant deadline;
 };
+/// The page's deadline becomes no earlier than this, while it is of this epoch: all who might take
+/// the lock have promised to wait so long (failsafe.cc).
+struct ExtendLeasePage {
+  std::uint64_t epoch = 0;
+  Instant deadline;
+};
 struct StartJob {
   JobId id = 0;
   Job job;
@@ -72,6 +78,16 @@ struct PeerUrl {
 /// GET /patroni of each. Answers: one PeerAnswered each, at the latest after `timeout`.
 struct AskPeers {
   std::uint64_t round = 0;
+  std::vector<PeerUrl> peers;
+  Duration timeout{};
+};
+/// POST /failsafe to each: a promise to take no lock for `promise`, of their own clocks, from when
+/// they hear of it. Answers: one PeerConsented each, at the latest after `timeout`.
+struct AskConsent {
+  std::uint64_t round = 0;
+  std::uint64_t epoch = 0;
+  Duration promise{};
+  std::string conn_url, api_url;  ///< of this node, for a Patroni
   std::vector<PeerUrl> peers;
   Duration timeout{};
 };
@@ -107,7 +123,7 @@ struct Exit {
 };
 
 using Effect = std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage,
-                            ShortenLeasePage, StartJob, CancelJob, AskPeers, Reply, Callback,
-                            KillPg, Note, WakeAt, Exit>;
+                            ShortenLeasePage, ExtendLeasePage, StartJob, CancelJob, AskPeers,
+                            AskConsent, Reply, Callback, KillPg, Note, WakeAt, Exit>;
 
 }  // namespace aurum::core

@@ -26,6 +26,11 @@ RaceView Core::race_view() const {
 }
 
 void Core::decide_race() {
+  if (promised_away()) {
+    s_.poll.reset();
+    wake_at(s_.promise.until);
+    return result(fmt::format("following {}: it leads in failsafe mode", s_.promise.to));
+  }
   if (!s_.dcs_error.empty()) return result("DCS is not accessible");
   if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
   // Answers from before something that took its time say nothing about now.
@@ -102,14 +107,20 @@ void Core::conclude_race() {
     s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
     return result(verdict.text);
   }
-  acquire("healthiest member");
+  if (may_have_promised() && !all_follow(answers)) {
+    s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
+    return result("not promoting yet: before its restart this agent may have promised to wait");
+  }
+  acquire("healthiest member", true);
 }
 
 Instant Core::lease_end() const { return s_.lease_sent_at + valid_for(s_.lease_ttl); }
 
 bool Core::lease_is_fresh() const { return lease_end() > now_ + milliseconds(100); }
 
-void Core::acquire(const std::string& why) {
+void Core::acquire(const std::string& why, bool all_follow) {
+  if (promised_away() || (!all_follow && may_have_promised()))
+    return result("waiting: another member may lead in failsafe mode");
   if (!lease_is_fresh()) {
     return result("waiting for a fresh lease before taking the lock");
   }
@@ -120,6 +131,7 @@ void Core::acquire(const std::string& why) {
   if (!s_.view->initialize) claim_identity(txn);
   s_.drop_request = true;
   require_same_restore(txn);
+  require_same_map(txn);
   claim_maintenance(txn);
   if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
     txn.then.push_back({.what = model::Write::What::erase, .key = txn.when.back().key});
@@ -188,6 +200,8 @@ void Core::reclaim() {
   // The watch may show our own write before its answer comes.
   if (writing("acquire leader") || writing("found cluster")) return;
   if (!s_.dcs_error.empty()) return result("DCS is not accessible");
+  if (promised_away() || may_have_promised())
+    return result("the leader lock is mine; waiting: another member may lead in failsafe mode");
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
   if (now_ < s_.no_race_before) {  // given up on purpose, but the release got lost
     s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
@@ -254,10 +268,12 @@ void Core::become_leader(std::uint64_t epoch) {
                        .epoch = epoch,
                        .lease = leader_lease_asked_,
                        .valid_for = span,
-                       .deadline = lease_end(),
+                       .renewed_until = lease_end(),
+                       .deadline = std::max(lease_end(), again ? s_.lead.consent.until : Instant{}),
                        .since = since,
                        .promoted = promoted,
-                       .taken_on_request = requested};
+                       .taken_on_request = requested,
+                       .consent = again ? s_.lead.consent : Consent{}};
   if (!again) s_.demoting = false;
   s_.race_backoff.reset();
   s_.poll.reset();

@@ -89,6 +89,14 @@ struct PeerAnswered {
   std::optional<model::PeerStatus> status;
 };
 
+/// The answer of one member to AskConsent; one that did not answer has not promised.
+struct PeerConsented {
+  std::uint64_t round = 0;
+  std::string name;
+  bool promised = false;
+  std::string why_not;
+};
+
 /// Operator requests, checked for form by api/ already.
 struct RestartRequest {
   std::string role;              ///< "" = any
@@ -103,6 +111,13 @@ struct ReinitRequest {
   bool force = false;
   bool from_leader = false;
 };
+/// POST /failsafe: a leader that does not reach the store asks this node to take no lock for a
+/// time. 200 is a promise.
+struct ConsentRequest {
+  std::string leader;
+  std::uint64_t epoch = 0;  ///< of its leadership; 0 = a Patroni, which tells none
+  Duration promise{};       ///< 0 = likewise: ttl
+};
 /// SIGHUP or POST /reload: the file was read again.
 struct ConfigReloaded {
   model::LocalConfig config;
@@ -111,7 +126,7 @@ struct ConfigReloaded {
 struct StopRequested {};
 struct Request {
   RequestId id = 0;  ///< answered with one Reply; 0 = nobody waits
-  std::variant<RestartRequest, CancelRestart, ReinitRequest> what;
+  std::variant<RestartRequest, CancelRestart, ReinitRequest, ConsentRequest> what;
 };
 /// The timer asked for with WakeAt, or nothing special: look again.
 struct Tick {
@@ -121,7 +136,7 @@ struct Tick {
 using Event =
     std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
                  LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited, JobProgress, JobDone,
-                 PeerAnswered, Request, ConfigReloaded, StopRequested>;
+                 PeerAnswered, Request, ConfigReloaded, StopRequested, PeerConsented>;
 
 struct Input {
   Instant now;

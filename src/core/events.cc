@@ -92,7 +92,8 @@ void Core::on(const DcsSnapshot& e) {
   }
   // The key is gone or bears another name: whatever our own clock says, this leadership is over.
   if (s_.lead.held && static_cast<std::uint64_t>(e.view->revision) >= s_.lead.epoch &&
-      !leader_key_is_mine()) {
+      !leader_key_is_mine() &&
+      !(leader.empty() && fall_back_to_consent("the leader key is gone"))) {
     lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
   }
 }
@@ -207,7 +208,9 @@ void Core::on(const LeaseKept& e) {
 
 void Core::on(const LeaseGone& e) {
   // `leader` went with the lease it is bound to.
-  if (s_.lead.held && e.lease == s_.lead.lease) lose_leadership("the lease of the lock is gone");
+  if (s_.lead.held && e.lease == s_.lead.lease && !s_.lead.keyless &&
+      !fall_back_to_consent("the lease of the lock is gone"))
+    lose_leadership("the lease of the lock is gone");
   if (e.lease != s_.lease) return;
   s_.lease = 0;
   warn("lease.gone", "this member's lease in the store is gone; taking a new one");
@@ -215,13 +218,16 @@ void Core::on(const LeaseGone& e) {
 
 void Core::on(const LeaderRenewed& e) {
   if (!s_.lead.held || e.epoch != s_.lead.epoch || s_.lead.moving) return;
-  s_.lead.deadline = std::max(s_.lead.deadline, e.sent_at + s_.lead.valid_for);
+  s_.lead.renewed_until = std::max(s_.lead.renewed_until, e.sent_at + s_.lead.valid_for);
+  s_.lead.deadline = std::max(s_.lead.deadline, s_.lead.renewed_until);
+  s_.lead.consent.told = false;
   // A linearizable answer about `leader` is as good as a read for "the store is there".
   s_.view_at = std::max(s_.view_at, e.sent_at);
 }
 
 void Core::on(const LeaderLost& e) {
-  if (s_.lead.held && e.epoch == s_.lead.epoch) lose_leadership(e.why);
+  if (s_.lead.held && e.epoch == s_.lead.epoch && !fall_back_to_consent(e.why))
+    lose_leadership(e.why);
 }
 
 void Core::on(const PgProbed& e) {

@@ -26,7 +26,7 @@ model::Txn Core::as_leader(std::vector<Write> then) const {
 }
 
 void Core::keep_renewing() {
-  if (!s_.lead.held || s_.lead.moving) return;
+  if (!s_.lead.held || s_.lead.moving || s_.lead.keyless) return;
   // A server that is being promoted, started or stopped can prove nothing; those jobs have time
   // limits of their own.
   const bool settled = s_.lead.promoted && !s_.job && running() && !s_.demoting;
@@ -52,15 +52,15 @@ model::PgTarget Core::primary_target() const {
   }
   std::sort(names.begin(), names.end());
   const bool strict = s_.dynamic.synchronous_mode_strict;
-  target.synchronous_standby_names = render_sync_names(names, strict);
-  if (s_.dynamic.synchronous_mode == SyncMode::quorum) {
+  if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
+    target.synchronous_standby_names = s_.applied->synchronous_standby_names;
+  } else if (s_.dynamic.synchronous_mode == SyncMode::quorum) {
     // All of them, unless the key is sure to say what it says.
     const int quorum = mine && s_.sync_asked.empty() ? s_.view->sync.quorum : 0;
     const int needed = std::max(1, static_cast<int>(names.size()) - quorum);
     target.synchronous_standby_names = render_quorum({names, needed}, strict);
-  }
-  if (s_.applied && s_.applied->primary && s_.applied->synchronous_standby_names) {
-    target.synchronous_standby_names = s_.applied->synchronous_standby_names;
+  } else {
+    target.synchronous_standby_names = render_sync_names(names, strict);
   }
   return target;
 }
@@ -73,6 +73,10 @@ void Core::move_to_new_lease() {
 }
 
 void Core::decide_lead() {
+  // Nobody is promoted by consent: who asks whether this node follows would be told yes.
+  if (s_.facts->in_recovery && now_ >= s_.lead.renewed_until)
+    return lose_leadership("PostgreSQL is a standby, and the lock was not renewed");
+  if (s_.lead.keyless) return regain_lock();
   keep_renewing();
   move_to_new_lease();
   s_.lead.promoted = !s_.facts->in_recovery;  // restarted as a standby it is none, whatever it was
@@ -81,6 +85,7 @@ void Core::decide_lead() {
   s_.former_sync.reset();
   if (s_.checkpoint_pending && !side_running<Checkpoint>()) start_side(Checkpoint{});
   lead_store();
+  lead_failsafe_map();
   lead_sync();
   if (s_.job) return;
   lead_failover_request();
@@ -186,10 +191,7 @@ void Core::lead_sync() {
 
 void Core::write_sync_key(const std::optional<model::SyncKey>& key) {
   model::Txn txn = as_leader({});
-  const model::Revision seen = s_.view->sync.mod_revision;
-  txn.when.push_back(
-      seen == 0 ? Compare{.key = "sync"}
-                : Compare{.key = "sync", .what = Compare::What::mod_revision, .number = seen});
+  txn.when.push_back(model::unchanged("sync", s_.view->sync.mod_revision));
   if (key)
     txn.then.push_back({.key = "sync", .value = model::encode_sync(*key)});
   else

@@ -39,6 +39,7 @@ void Core::lead_paused() {
     if (requested || s_.lead.taken_on_request) return decide_lead();
     return release_leader("paused, and this server is no primary");
   }
+  if (s_.lead.keyless) return regain_lock();
   keep_renewing();
   if (s_.lead.moving) move_to_new_lease();
   if (s_.demoting && !running()) return lead_stopped();

@@ -54,12 +54,41 @@ bool left_writable_elsewhere(const RaceView& view) {
          request->mod_revision < left->mod_revision;
 }
 
+bool in_failsafe_map(const RaceView& view, const std::string& name) {
+  const auto& map = view.cluster->failsafe;
+  return !map || map->members.empty() || map->members.contains(name);
+}
+
+/// Who is not in the failsafe map was not asked: its leader may write on without the store. An
+/// operator who knows that it is off says so by a failover that names no leader.
+bool outside_failsafe_map(const RaceView& view) {
+  if (in_failsafe_map(view, view.self)) return false;
+  const auto& request = view.cluster->failover;
+  return !is_requested_candidate(view) || !request->leader.empty() ||
+         request->mod_revision < view.cluster->failsafe->mod_revision;
+}
+
 /// The peer's WAL against ours. More of it on a branch that was left behind is worth nothing (F23).
 /// Timelines that are not known do not count.
 std::strong_ordering freshness(const model::PeerStatus& peer, const RaceView& view) {
   const bool both_known = peer.timeline != 0 && view.timeline != 0;
   if (both_known && peer.timeline != view.timeline) return peer.timeline <=> view.timeline;
   return peer.position <=> view.position;
+}
+
+/// Whether those who have no more than this node has, and it itself, include one who has every
+/// acknowledged commit (sync_quorum.h). Asked by what the key says, whatever the mode is: it may
+/// have changed a moment ago.
+bool votes_suffice(const RaceView& view, const PeerAnswers& answers) {
+  const model::SyncKey& sync = view.cluster->sync;
+  int votes = sync.has(view.self) ? 1 : 0;
+  for (const auto& [name, status] : answers) {
+    const bool there = status && status->running && status->in_recovery && name != view.self;
+    if (!there || !sync.matches(name) || freshness(*status, view) > 0) continue;
+    if (!sync.has(name)) return true;  // the recorded leader: it has them all
+    ++votes;
+  }
+  return votes > sync.quorum;
 }
 
 }  // namespace
@@ -71,6 +100,11 @@ RaceVerdict may_stand(const RaceView& view) {
         fmt::format("not promoting: {} may still write, as the pause let it, and does not "
                     "answer; if it is off, say so by a failover to another member",
                     view.cluster->maintenance->name));
+  }
+  if (outside_failsafe_map(view)) {
+    return no(
+        "not promoting: this member is not in the failsafe map, so the last leader may still "
+        "write; if it is off, say so by a failover to this member");
   }
   model::Member self;
   self.tags = view.tags;
@@ -94,21 +128,6 @@ RaceVerdict may_stand(const RaceView& view) {
   return {true, {}};
 }
 
-/// Whether those who have no more than this node has, and it itself, include one who has every
-/// acknowledged commit (sync_quorum.h). Asked by what the key says, whatever the mode is: it may
-/// have changed a moment ago.
-bool votes_suffice(const RaceView& view, const PeerAnswers& answers) {
-  const model::SyncKey& sync = view.cluster->sync;
-  int votes = sync.has(view.self) ? 1 : 0;
-  for (const auto& [name, status] : answers) {
-    const bool there = status && status->running && status->in_recovery && name != view.self;
-    if (!there || !sync.matches(name) || freshness(*status, view) > 0) continue;
-    if (!sync.has(name)) return true;  // the recorded leader: it has them all
-    ++votes;
-  }
-  return votes > sync.quorum;
-}
-
 RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
   const model::SyncKey& sync = view.cluster->sync;
   const bool sync_mode = view.config->synchronous_mode != SyncMode::off && !sync.leader.empty();
@@ -129,7 +148,7 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
     model::Member peer;
     peer.tags = status->tags;
     // Somebody who may never lead can not be waited for.
-    if (model::tag_nofailover(peer) || !status->running) continue;
+    if (model::tag_nofailover(peer) || !status->running || !in_failsafe_map(view, name)) continue;
     if (sync_mode && !sync.matches(name)) continue;
     const auto fresh = freshness(*status, view);
     if (fresh > 0 && !recorded_leader) {

@@ -58,11 +58,13 @@ void Core::lead_stopped() {
   // than crash recovery runs. In async mode only our own WAL surely holds them all, so recovery
   // here comes first.
   const bool lossless = s_.dynamic.synchronous_mode != model::SyncMode::off;
-  if (s_.lead.promoted && has_successor() && lossless && !s_.dynamic.primary_start_timeout_set) {
+  // Without the store nobody can take over: those who could have promised to wait.
+  const bool successor = !in_failsafe() && has_successor();
+  if (s_.lead.promoted && successor && lossless && !s_.dynamic.primary_start_timeout_set) {
     return release_leader(
         "PostgreSQL crashed, and a synchronous standby can take over without loss");
   }
-  if (spent >= budget && has_successor()) {
+  if (spent >= budget && successor) {
     s_.no_race_before = now_ + s_.timing.ttl;
     return release_leader("PostgreSQL could not be started within primary_start_timeout");
   }

@@ -46,6 +46,7 @@ void Core::on(const Request& e) {
     return reply(e.id, had ? 200 : 404,
                  had ? "scheduled restart deleted" : "no restarts are scheduled");
   }
+  if (const auto* consent = std::get_if<ConsentRequest>(&e.what)) return promise(*consent, e.id);
   const auto& reinit = std::get<ReinitRequest>(e.what);
   if (held_by_restore()) return reply(e.id, 503, "a restore of the cluster is on");
   if (!s_.view || !s_.view->leader)

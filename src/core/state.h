@@ -44,18 +44,33 @@ struct Backoff {
   bool may_try(Instant now) const { return now >= not_before; }
 };
 
+/// Of a leader that asks the members instead of the store (failsafe.cc).
+struct Consent {
+  Instant until;  ///< all of them have promised to take no lock before
+  bool asked = false;       ///< in this leadership: promises may be kept still
+  std::uint64_t round = 0;  ///< under way; 0: none
+  Instant since;            ///< it was asked
+  Duration warranted{};     ///< from then on, if all promise
+  std::map<std::string, bool> promised;  ///< in it, by the members that are asked
+  Instant not_before;                    ///< for the next round
+  bool told = false;                     ///< of this outage
+};
+
 /// Leadership as this node believes it; true only while `now < deadline`.
 struct Leadership {
   bool held = false;
   std::uint64_t epoch = 0;   ///< mod_revision of the `leader` key when it became ours
   model::LeaseId lease = 0;  ///< the key is bound to it
   Duration valid_for{};      ///< of that lease, which may be older and shorter than the present ttl
+  Instant renewed_until;     ///< by the lease alone
   Instant deadline;
   Instant since;
   bool promoted = false;          ///< the server has been writable in this leadership
   bool taken_on_request = false;  ///< as the candidate of a manual request
   Duration proof_asked{};         ///< proof_max_age the lease thread was told last
   bool moving = false;  ///< to another lease: until that is answered it may hang on either
+  Consent consent;
+  bool keyless = false;  ///< the lock is gone from the store, and only consent is left
 };
 
 /// One question to the peers.
@@ -73,6 +88,13 @@ struct Poll {
 struct ScheduledRestart {
   RestartRequest request;
   std::string postmaster_start_time;
+};
+
+/// Given to a leader that does not reach the store: this node takes no lock before `until`.
+struct Promise {
+  std::string to;
+  std::uint64_t epoch = 0;
+  Instant until;
 };
 
 /// All that the core knows. Read by api/ through const access; changed by Core::step only.
@@ -94,6 +116,11 @@ struct State {
   std::map<std::uint64_t, Pending> pending;
   Backoff write_backoff;  ///< of writes that only tell others something
   Leadership lead;
+  Promise promise;
+  std::optional<Instant> begun;  ///< the first event; a former agent may have promised before
+  /// Members of writes of the map that may still come true, and the revision those compare.
+  std::map<std::string, std::string> failsafe_asked;
+  model::Revision failsafe_asked_at = 0;
 
   // PostgreSQL.
   std::optional<model::PgFacts> facts;

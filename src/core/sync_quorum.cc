@@ -1,7 +1,6 @@
 #include "core/sync_quorum.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -10,6 +9,8 @@
 #include "core/sync_standbys.h"
 
 namespace aurum::core {
+
+using model::contains_name;
 
 namespace {
 
@@ -35,16 +36,6 @@ bool asks_no_less(const model::SyncKey& now, const model::SyncKey& then) {
 }
 
 }  // namespace
-
-bool same_name(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-bool contains_name(const Names& names, const std::string& name) {
-  return std::any_of(names.begin(), names.end(), [&](const auto& n) { return same_name(n, name); });
-}
 
 SyncSetting parse_sync_setting(const std::string& value) {
   SyncSetting setting{.names = parse_sync_names(value), .needed = 1};

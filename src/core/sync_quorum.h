@@ -46,7 +46,4 @@ QuorumStep plan_quorum(const model::SyncKey& key, const SyncSetting& in_force,
                        const SyncSetting& wanted, const std::vector<std::string>& holders,
                        bool settled);
 
-bool same_name(const std::string& a, const std::string& b);  ///< case does not count
-bool contains_name(const std::vector<std::string>& names, const std::string& name);
-
 }  // namespace aurum::core

@@ -14,6 +14,7 @@
 namespace aurum::core {
 namespace {
 
+using model::contains_name;
 using Names = std::vector<std::string>;
 
 TEST(SyncSetting, is_read_from_every_form) {

@@ -11,13 +11,13 @@
 
 namespace aurum::core {
 
-using model::SyncMode;
+using model::contains_name, model::SyncMode;
 
 namespace {
 
 const model::WalSender* sender_of(const model::PgFacts& facts, const std::string& name) {
   for (const model::WalSender& s : facts.senders) {
-    if (same_name(s.application_name, name) && s.state == "streaming") return &s;
+    if (model::same_name(s.application_name, name) && s.state == "streaming") return &s;
   }
   return nullptr;
 }
@@ -56,10 +56,6 @@ SyncStep write_members(const SyncView& view, std::vector<std::string> members, s
   step.key.quorum = quorum;
   return step;
 }
-
-}  // namespace
-
-namespace {
 
 struct Candidate {
   bool nofailover = false;

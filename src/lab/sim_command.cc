@@ -171,9 +171,10 @@ int sim_main(int argc, char** argv) {
       "  aurum sim --seed 7 --shrink                  its fewest faults that still fail\n");
   auto* seeds = app.add_option("--seeds", o.seeds, "FIRST..LAST, or a number of them (1..1000)");
   auto* seed = app.add_option("--seed", o.seed, "this one alone")->excludes(seeds);
-  app.add_option("--profile", o.profile,
-                 "mixed, or parts: async, sync, strict;\nfast, default, patroni; a number of "
-                 "nodes;\narchive; fence. As in sync-fast-3 (mixed)");
+  app.add_option(
+      "--profile", o.profile,
+      "mixed, or parts: async, sync, strict, quorum;\nfast, default, patroni; a number of "
+      "nodes;\narchive; fence; failsafe. As in sync-fast-3 (mixed)");
   app.add_option("--faults", o.faults,
                  "none, default, network, store, processes,\ndisk, operators, storm (default)");
   app.add_option("--minutes", o.minutes, "how long faults happen, simulated (1)")

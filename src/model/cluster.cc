@@ -9,13 +9,6 @@
 namespace aurum::model {
 namespace {
 
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 std::string_view trim(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
@@ -165,9 +158,18 @@ FailoverRequest decode_failover(std::string_view text) {
   return request;
 }
 
-bool SyncKey::has(std::string_view name) const {
-  return std::ranges::any_of(members, [&](const auto& m) { return same_name(m, name); });
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
+
+bool contains_name(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::any_of(names, [&](const auto& one) { return same_name(one, name); });
+}
+
+bool SyncKey::has(std::string_view name) const { return contains_name(members, name); }
 
 bool SyncKey::matches(std::string_view name) const {
   return !leader.empty() && (same_name(leader, name) || has(name));
@@ -268,6 +270,10 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       view.restore_progress = kv.value;
     } else if (kv.key == kMaintenanceKey) {
       view.maintenance = MaintenanceKey{kv.value, kv.mod_revision};
+    } else if (kv.key == kReleasedKey) {
+      const auto number = parse_json(kv.value);
+      const auto epoch = number ? read_int(*number) : std::nullopt;
+      if (epoch && *epoch > 0) view.released = static_cast<std::uint64_t>(*epoch);
     } else if (kv.key == "failsafe") {
       view.failsafe = decode_failsafe(value);
       view.failsafe->mod_revision = kv.mod_revision;

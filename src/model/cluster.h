@@ -124,6 +124,10 @@ struct FailoverRequest {
 std::string encode_failover(const FailoverRequest& request);
 FailoverRequest decode_failover(std::string_view text);
 
+/// Names of members as PostgreSQL compares application_name: case does not count.
+bool same_name(std::string_view a, std::string_view b);
+bool contains_name(const std::vector<std::string>& names, std::string_view name);
+
 /// `sync`.
 struct SyncKey {
   std::string leader;                ///< "": synchronous mode is not active
@@ -145,6 +149,10 @@ struct FailsafeMap {
 };
 std::string encode_failsafe(const FailsafeMap& map);
 FailsafeMap decode_failsafe(std::string_view text);
+
+/// `aurum_released`, a key of ours that a Patroni ignores: the newest epoch that its leader ended
+/// itself after it had asked for consent. Nobody needs to keep a promise to it any longer.
+inline constexpr std::string_view kReleasedKey = "aurum_released";
 
 /// `aurum_maintenance`, a key of ours that a Patroni ignores: a pause lets this member's server
 /// write without a deadline. Nobody else takes the lock before the member took the key away, or an
@@ -181,6 +189,7 @@ struct ClusterView {
   std::optional<FailoverRequest> failover;  ///< set also for "{}" (mod_revision matters)
   SyncKey sync;
   std::optional<FailsafeMap> failsafe;
+  std::uint64_t released = 0;  ///< kReleasedKey; 0: absent
   std::optional<MaintenanceKey> maintenance;
   /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion
   /// was given. Each takes the next one together with the lock, so no two branches share a number.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/cluster.h"
@@ -24,6 +25,13 @@ struct Compare {
   std::string text = {};
   friend bool operator==(const Compare&, const Compare&) = default;
 };
+
+/// Nobody has written the key since this revision of it; 0: it is still absent.
+inline Compare unchanged(std::string key, Revision seen) {
+  return {.key = std::move(key),
+          .what = seen == 0 ? Compare::What::absent : Compare::What::mod_revision,
+          .number = seen};
+}
 
 struct Write {
   enum class What { put, erase, erase_prefix };

@@ -170,7 +170,8 @@ void World::renew(Node& n, int renewal) {
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
-  n.page = {page.state, page.epoch, page.deadline};
+  const bool leads_on = page.state == PageState::leased && page.deadline > Instant{};
+  n.page = {page.state, page.epoch, page.deadline, leads_on ? n.page.by_consent : Instant{}};
   if (page.deadline == Instant{}) {
     n.renewing = {};
     ++n.renewal;
@@ -180,6 +181,13 @@ void World::run(Node& n, const SetLeasePage& page) {
 
 void World::run(Node& n, const ShortenLeasePage& what) {
   n.page.deadline = std::min(n.page.deadline, what.deadline);
+  at(until(n, n.page.deadline), [] {});
+}
+
+void World::run(Node& n, const ExtendLeasePage& what) {
+  if (n.page.state != PageState::leased || n.page.epoch != what.epoch) return;
+  n.page.deadline = std::max(n.page.deadline, what.deadline);
+  n.page.by_consent = std::max(n.page.by_consent, what.deadline);
   at(until(n, n.page.deadline), [] {});
 }
 
@@ -218,6 +226,34 @@ void World::run(Node& n, const AskPeers& ask) {
       status.tags = peer.core->state().tags;
       step(n, PeerAnswered{round, name, status});
     });
+  }
+}
+
+void World::run(Node& n, const AskConsent& ask) {
+  for (const PeerUrl& url : ask.peers) {
+    post(n, PeerConsented{ask.round, url.name, false, "no answer in time"}, ask.timeout);
+    if (n.names != Node::Names::resolve) continue;
+    Node& peer = node(url.name);
+    const Duration time = jitter(milliseconds(1), milliseconds(5)) + (n.delay + peer.delay) / 2;
+    if (!passes(n, peer) || lost(n) || !peer.core) continue;
+    // Now and then it comes once more, much later: nobody may take that for a new question.
+    const bool twice = random(20) == 0;
+    for (int i = 0; i < (twice ? 2 : 1); ++i) {
+      const Duration late = i == 0 ? Duration{0} : jitter(seconds(1), seconds(20));
+      at_agent(peer, time + late,
+               [this, &n, &peer, ask, time] { hear_consent_asked(n, peer, ask, time); });
+    }
+  }
+}
+
+void World::hear_consent_asked(Node& n, Node& peer, const AskConsent& ask, Duration back) {
+  const RequestId id = ++consents_asked_;
+  step(peer, Request{id, ConsentRequest{n.name, ask.epoch, ask.promise}});
+  if (!passes(peer, n) || lost(peer) || !n.core) return;
+  for (const Reply& reply : peer.replies) {
+    if (reply.request == id)
+      at_agent(n, back, [this, &n, answer = PeerConsented{ask.round, peer.name, reply.status == 200,
+                                                          reply.text}] { step(n, answer); });
   }
 }
 

@@ -65,7 +65,10 @@ void World::job(Node& n, JobId id, const InitDb&) {
 
 void World::job(Node& n, JobId id, const PostBootstrap& job) {
   at_agent(n, milliseconds(100), [this, &n, id, only_mark = job.only_mark] {
-    (only_mark ? n.pg.founding : n.pg.roles) = !only_mark;
+    if (only_mark)
+      n.pg.founding = false;
+    else
+      n.pg.roles = true;
     end_job(n, n.life, id, JobResult{});
   });
 }
@@ -162,8 +165,10 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
     const bool stuck = n.pg.hung && n.pg.unkillable;
     if (n.pg.alive && n.pg.pid == pid && !stuck) {
       if (clean && in_time) {
-        if (!n.pg.in_recovery) archived = n.pg.wal;
-        if (!n.pg.in_recovery) archive(n, n.pg.wal.end);  // its last segment too
+        if (!n.pg.in_recovery) {
+          archived = n.pg.wal;
+          archive(n, n.pg.wal.end);  // its last segment too
+        }
         n.pg.shut_down_cleanly();
         // Its walsenders go last: who streams from it has all of it, the last record too.
         for (Node* s : nodes()) {

@@ -50,6 +50,7 @@ struct Node {
     PageState state = PageState::idle;
     std::uint64_t epoch = 0;
     Instant deadline;
+    Instant by_consent;  ///< the members' promises reach so far
   } page;
   bool kill_pending = false;
   Instant lied_until;  ///< the store ended its lease, which would have lasted so long

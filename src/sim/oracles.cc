@@ -141,6 +141,8 @@ void World::check_lock(Node& n) {
     n.lied_until = {};
     return;
   }
+  // By the members' promises: that nobody else writes meanwhile is another rule.
+  if (clock(n) < n.page.by_consent + kGuardReaction) return;
   const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};
   if (now_ < n.lied_until || refused || n.page.state == PageState::maintenance) return;
   if (excuse(n) != nullptr) return;

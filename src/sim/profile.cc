@@ -1,5 +1,7 @@
 #include "sim/profile.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <random>
 
 #include <fmt/format.h>
@@ -14,22 +16,23 @@ const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
           "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
-          "patroni; 1 to 7 nodes; archive; fence. As in sync-fast-3"};
+          "patroni; 1 to 7 nodes; archive; fence; failsafe. As in sync-fast-3"};
+}
+
+/// Of the words behind the first one, which stands for what was not named yet.
+template <class Enum, std::size_t N>
+bool take_word(Enum& named, const char* const (&words)[N], std::string_view part) {
+  const auto found = std::find(words + 1, words + N, part);
+  if (found == words + N || named != Enum::drawn) return false;
+  named = static_cast<Enum>(found - words);
+  return true;
 }
 
 bool take_part(Profile& profile, std::string_view part) {
-  for (int i = 1; i <= 4; ++i) {
-    if (part == kModes[i] && profile.mode == Profile::Mode::drawn) {
-      profile.mode = static_cast<Profile::Mode>(i);
-      return true;
-    }
-    if (i < 4 && part == kPaces[i] && profile.pace == Profile::Pace::drawn) {
-      profile.pace = static_cast<Profile::Pace>(i);
-      return true;
-    }
-  }
+  if (take_word(profile.mode, kModes, part) || take_word(profile.pace, kPaces, part)) return true;
   if (part == "archive" && !profile.archive) return profile.archive = true;
   if (part == "fence" && !profile.fence) return profile.fence = true;
+  if (part == "failsafe" && !profile.failsafe) return profile.failsafe = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
   if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
   return number;
@@ -51,10 +54,10 @@ Result<Profile> parse_profile(std::string_view text) {
 }
 
 std::string Shape::text() const {
-  return fmt::format("{} node{}, {}, {}{}{}{}", nodes, nodes == 1 ? "" : "s",
+  return fmt::format("{} node{}, {}, {}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
                      kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
                      use_pg_rewind ? ", pg_rewind" : "", archive ? ", archive" : "",
-                     fence ? ", fence" : "");
+                     fence ? ", fence" : "", failsafe ? ", failsafe" : "");
 }
 
 model::Value Shape::dcs() const {
@@ -74,6 +77,7 @@ model::Value Shape::dcs() const {
     dcs.set("synchronous_mode", mode != Profile::Mode::async);
   if (mode == Profile::Mode::strict) dcs.set("synchronous_mode_strict", true);
   if (mode == Profile::Mode::async) dcs.set("maximum_lag_on_failover", 40'000);  // some seconds
+  if (failsafe) dcs.set("failsafe_mode", true);
   dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", use_pg_rewind);
   return dcs;
 }
@@ -93,6 +97,7 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   shape.use_pg_rewind = random() % 3 != 0;
   shape.archive = profile.archive;
   shape.fence = profile.fence;
+  shape.failsafe = profile.failsafe;
   shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
   return shape;
 }

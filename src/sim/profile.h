@@ -19,10 +19,11 @@ struct Profile {
   int nodes = 0;         ///< 0: drawn, 1 to 5
   bool archive = false;  ///< primaries archive their WAL, and standbys restore it
   bool fence = false;    ///< servers have the commit fence
+  bool failsafe = false;  ///< leaders ask the members when the store is away
 };
 
 /// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
-/// number of nodes, archive, fence: "sync-fast", "patroni", "async-default-5", "archive-sync".
+/// number of nodes, archive, fence, failsafe: "sync-fast", "patroni", "async-default-5".
 Result<Profile> parse_profile(std::string_view text);
 
 /// One cluster of a profile.
@@ -34,6 +35,7 @@ struct Shape {
   bool last_may_not_lead = false;  ///< the last node is tagged nofailover
   bool archive = false;
   bool fence = false;
+  bool failsafe = false;
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with

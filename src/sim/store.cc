@@ -140,6 +140,8 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
   } else if (key == "aurum_restore") {
     view.restore = std::move(alone.restore);
     view.restore_revision = alone.restore_revision;
+  } else if (key == model::kReleasedKey) {
+    view.released = alone.released;
   } else if (key == "failsafe") {
     view.failsafe = std::move(alone.failsafe);
   } else if (key == model::kMaintenanceKey) {

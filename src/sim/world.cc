@@ -240,7 +240,7 @@ std::string World::last_event() const {
       "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten", "LeaseGranted",
       "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost", "KeptConfig",
       "PgProbed",  "PgExited",       "JobProgress",   "JobDone",    "PeerAnswered",
-      "Request",   "ConfigReloaded", "StopRequested"};
+      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   if (last_event_.node == nullptr) return "none";
   return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),
@@ -393,6 +393,8 @@ bool World::may_lead(const Node& n, std::uint32_t off) const {
   const model::SyncKey& sync = store.view().sync;
   const auto& left = store.view().maintenance;
   if (left && left->name != n.name) return false;
+  const auto& map = store.view().failsafe;
+  if (map && !map->members.empty() && !map->members.contains(n.name)) return false;
   const auto& known = store.view().initialize;
   if (known && *known != n.pg.system_identifier) return false;
   model::Member self;

@@ -180,7 +180,10 @@ class World {
   void run(Node& n, const ShortenLeasePage&);
   void run(Node& n, const StartJob&);
   void run(Node& n, const CancelJob&);
+  void run(Node& n, const ExtendLeasePage&);
   void run(Node& n, const AskPeers&);
+  void run(Node& n, const AskConsent&);
+  void hear_consent_asked(Node& n, Node& peer, const AskConsent& ask, Duration back);
   void run(Node& n, const Reply&);
   void run(Node& n, const Callback&);
   void run(Node& n, const KillPg&);
@@ -285,6 +288,7 @@ class World {
   model::Revision sync_checked_ = 0;
   std::string sync_names_checked_;
   bool restart_agents_ = false;
+  RequestId consents_asked_ = 1u << 30;  ///< no request of a test has such a number
   std::uint64_t heals_ = 0;  ///< what began before the last one is not undone once more
   struct LastEvent {
     Instant at;

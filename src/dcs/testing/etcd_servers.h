@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/ports.h"
 #include "dcs/testing/child_process.h"
 #include "model/config.h"
 
@@ -41,22 +42,7 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// Ports that were free a moment ago, all different.
-inline std::vector<int> free_ports(std::size_t count) {
-  std::vector<int> sockets, ports;
-  for (std::size_t i = 0; i < count; ++i) {
-    sockets.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    ::bind(sockets.back(), reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(sockets.back(), reinterpret_cast<sockaddr*>(&address), &size);
-    ports.push_back(ntohs(address.sin_port));
-  }
-  for (const int one : sockets) ::close(one);
-  return ports;
-}
+using aurum::testing::free_ports;
 
 /// `name` of the etcd release under test: of AURUM_ETCD_DIR when that is set, else of PATH.
 inline std::string etcd_program(const std::string& name) {

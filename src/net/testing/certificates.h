@@ -81,6 +81,19 @@ inline void write_key(const Identity& who, const std::filesystem::path& to,
          "key written");
 }
 
+/// Into `dir`, which is made: an authority `ca`, and `cert` and `key` (for its owner alone) of
+/// "localhost", for both ends of a connection.
+inline void write_localhost_pair(const std::filesystem::path& dir) {
+  std::filesystem::create_directories(dir);
+  const Identity ca = make_identity("authority", nullptr, 1);
+  const Identity both = make_identity("localhost", &ca, 2);
+  write_certificate(ca, dir / "ca");
+  write_certificate(both, dir / "cert");
+  write_key(both, dir / "key");
+  std::filesystem::permissions(
+      dir / "key", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
 /// A directory with ca.crt, server.{crt,key}, client.{crt,key} and encrypted.key (password
 /// "sesame", the server's); stranger.{crt,key} is of another authority. Removed at the end.
 class CertificateDir {

@@ -18,6 +18,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include "base/testing/ports.h"
 #include "model/value.h"
 #include "pg/files.h"
 #include "pg/postgres.h"
@@ -101,17 +102,7 @@ class ChildLauncher : public Launcher {
   int kills_ = 0;
 };
 
-inline int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
-  socklen_t length = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
+using aurum::testing::free_port;
 
 inline std::filesystem::path temporary_root() {
   char name[] = "/tmp/aurum-pg-XXXXXX";
