@@ -173,7 +173,7 @@ Result<Connection> connect(const std::string& dsn) {
               "Name the server with --dsn, or PGHOST, PGPORT and PGUSER; run it as its owner.");
 }
 
-/// One text, or the texts of one column after another.
+/// Every value as text.
 Result<std::vector<std::vector<std::string>>> rows_of(const Connection& connection,
                                                       const char* sql) {
   const Answer answer(PQexec(connection.get(), sql), PQclear);

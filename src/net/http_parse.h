@@ -21,7 +21,7 @@ class RequestParser {
   bool failed() const;
   const HttpResponse& error() const;  ///< the page to answer with, when failed
   /// Before take(): the minor version of HTTP in which the caller asks for the connection to stay
-  /// open. Only who says "Connection: keep-alive" asks (docs/decisions/0014).
+  /// open. Only who says "Connection: keep-alive" asks (docs/decisions/0015).
   std::optional<int> kept() const;
   HttpRequest take();
   /// After take(): what came behind the request, which is the next one's beginning.
