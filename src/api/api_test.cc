@@ -111,9 +111,10 @@ TEST_F(Rest, FailsafeIsShownOnlyWhenOn) {
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
   node.cluster.failsafe = model::FailsafeMap{.members = {{"a", "http://x"}}, .mod_revision = 1};
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
+  EXPECT_EQ(call("POST /failsafe", "{}"), page(502, "Bad Gateway"));
   node.dynamic.failsafe_mode = true;
   EXPECT_EQ(call("GET /failsafe"), (Called{200, R"({"a": "http://x"})", "application/json"}));
-  EXPECT_EQ(call("POST /failsafe", "{}"), page(502, "Bad Gateway"));
+  EXPECT_EQ(call("POST /failsafe", "{}"), page(400, "Bad Request"));
 }
 
 TEST_F(Rest, UnknownUnsafePathsAre501WithoutAnyCheck) {
