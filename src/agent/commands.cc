@@ -44,12 +44,19 @@ Options
   -i, --ignore-listen-port
                       with it: the ports may be busy, the agent runs already
   -p, --print         with it: print CONFIG as it was understood, if it is good
+  --generate-config [--dsn DSN] [FILE]
+                      print, or write to FILE, a patroni.yml of the PostgreSQL
+                      that runs at DSN (or PGHOST, PGPORT ...); PATRONI_*
+                      variables are taken over, #FIXME is what is left to you
+  --generate-sample-config [FILE]
+                      the same without a server
   --version           print the version
   --help              this text
 
 Examples
   {0} /etc/patroni/patroni.yml
   {0} --validate-config patroni.yml
+  {0} --generate-config --dsn 'port=5432 user=postgres' patroni.yml
   kill -HUP PID        read CONFIG again
   kill -TERM PID       stop; a leader hands over first
 )";

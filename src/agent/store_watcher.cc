@@ -4,6 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "model/unreadable.h"
 #include "runtime/clock.h"
 
 namespace aurum::agent {
@@ -84,7 +87,17 @@ void StoreWatcher::apply(const dcs::WatchBatch& batch) {
   post(runtime::now());
 }
 
+void StoreWatcher::tell_unreadable() {
+  std::erase_if(judged_, [this](const auto& one) { return !keys_.contains(one.first); });
+  for (const auto& [key, kv] : keys_) {
+    if (std::exchange(judged_[key], kv.mod_revision) == kv.mod_revision) continue;
+    if (const auto why = model::why_unreadable(kv))
+      log_.warn("dcs.unreadable", fmt::format("in the store (DCS), {}; it counts as absent", *why));
+  }
+}
+
 void StoreWatcher::post(Instant seen_at) {
+  tell_unreadable();
   std::vector<model::KeyValue> all;
   all.reserve(keys_.size());
   for (const auto& [key, kv] : keys_) all.push_back(kv);

@@ -20,8 +20,8 @@ namespace aurum::agent {
 using runtime::Task;
 
 /// Keeps a copy of everything below the cluster's base path: one read, then a watch, again after
-/// every end of the watch. Each change is posted as a whole DcsSnapshot; failures as DcsFailed.
-/// Runs on the loop.
+/// every end of the watch. Each change is posted as a whole DcsSnapshot; failures as DcsFailed. A
+/// value that can not be read is said once. Runs on the loop.
 class StoreWatcher {
  public:
   using Post = std::function<void(core::Event)>;
@@ -42,6 +42,7 @@ class StoreWatcher {
   void accept(const dcs::Keys& keys, Instant sent_at);
   void apply(const dcs::WatchBatch& batch);
   void post(Instant seen_at);
+  void tell_unreadable();
 
   dcs::Store& store_;
   Post post_;
@@ -50,6 +51,7 @@ class StoreWatcher {
   bool stopped_ = false;
   model::Revision revision_ = 0;
   std::map<std::string, model::KeyValue> keys_;
+  std::map<std::string, model::Revision> judged_;  ///< the version of each key that was looked at
 };
 
 }  // namespace aurum::agent

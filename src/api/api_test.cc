@@ -111,14 +111,17 @@ TEST_F(Rest, FailsafeIsShownOnlyWhenOn) {
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
   node.cluster.failsafe = model::FailsafeMap{.members = {{"a", "http://x"}}, .mod_revision = 1};
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
+  EXPECT_EQ(call("POST /failsafe", "{}"), page(502, "Bad Gateway"));
   node.dynamic.failsafe_mode = true;
   EXPECT_EQ(call("GET /failsafe"), (Called{200, R"({"a": "http://x"})", "application/json"}));
+  EXPECT_EQ(call("POST /failsafe", "{}"), page(400, "Bad Request"));
 }
 
 TEST_F(Rest, ALeaderWithoutTheStoreAsksForAPromise) {
   EXPECT_EQ(call("POST /failsafe", R"({"name": "a"})"), page(502, "Bad Gateway"));
   node.dynamic.failsafe_mode = true;
   EXPECT_EQ(call("POST /failsafe", "nonsense").status, 400);
+  EXPECT_EQ(call("POST /failsafe", R"({"name": 1})").status, 400);
   EXPECT_TRUE(node.requests.empty());
   node.reply = {200, "Accepted"};
   // As a Patroni asks, and as aurum does.

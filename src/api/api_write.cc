@@ -88,6 +88,7 @@ Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
   core::ConsentRequest consent;
   if (const model::Value* name = body->find("name"); name != nullptr && name->is_string())
     consent.leader = name->as_string();
+  if (consent.leader.empty()) co_return net::error_page(400);
   consent.epoch = static_cast<std::uint64_t>(number("aurum_epoch"));
   // A day is more than any ttl.
   consent.promise = milliseconds(std::min<std::int64_t>(number("aurum_promise_ms"), 86'400'000));

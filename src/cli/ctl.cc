@@ -44,6 +44,8 @@ bool needs_settings(const Options& options) {
 }
 
 Done run(const Options& options, Console& console) {
+  if (!options.group.empty())
+    return fail(Code::invalid, "citus is not supported yet", "Leave out --group.");
   model::LocalConfig config;
   if (needs_settings(options)) {
     auto loaded = load_settings(options, runtime::environment());

@@ -72,7 +72,7 @@ class Etcd {
   pid_t pid_ = 0;
 };
 
-class Ctl : public testing::Test {
+class Ctl : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const auto* name : {"PATRONICTL_CONFIG_FILE", "DCS_URL"}) unsetenv(name);

@@ -1,9 +1,12 @@
 #include "cli/settings.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "model/config_sources.h"
 
 namespace aurum::cli {
 
@@ -60,6 +63,9 @@ Result<DcsUrl> parse_dcs_url(std::string_view url) {
   std::string_view rest = url;
   if (const auto scheme_end = rest.find("://"); scheme_end != std::string_view::npos) {
     const auto scheme = rest.substr(0, scheme_end);
+    if (std::ranges::find(model::kOtherStores, scheme) != model::kOtherStores.end())
+      return fail(Code::invalid, fmt::format("{} is not supported yet", scheme),
+                  "Aurum keeps its state in etcd: -d etcd3://host:2379/namespace.");
     if (scheme != "etcd" && scheme != "etcd3")
       return fail(Code::invalid, fmt::format("Unknown dcs scheme: {}", scheme),
                   "Aurum keeps its state in etcd: -d etcd3://host:2379/namespace.");

@@ -20,7 +20,9 @@ TEST(DcsUrl, FillsInWhatIsLeftOut) {
     EXPECT_EQ(parsed->endpoint, c.endpoint) << c.url;
     EXPECT_EQ(parsed->ns, c.ns) << c.url;
   }
-  EXPECT_EQ(parse_dcs_url("consul://x").error().message, "Unknown dcs scheme: consul");
+  EXPECT_EQ(parse_dcs_url("file://x").error().message, "Unknown dcs scheme: file");
+  for (const std::string store : {"consul", "zookeeper", "exhibitor", "raft", "kubernetes"})
+    EXPECT_EQ(parse_dcs_url(store + "://x").error().message, store + " is not supported yet");
   EXPECT_FALSE(parse_dcs_url("etcd3://host:port"));
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/ensure.h"
+#include "model/unreadable.h"
 
 namespace aurum::core {
 
@@ -153,6 +154,14 @@ bool Core::check_identity() {
   const std::string& mine = s_.facts->system_identifier;
   if (mine.empty() || s_.facts->data_dir != DataDir::ready || s_.bootstrapping) return true;
   const auto& initialize = s_.view->initialize;
+  if (initialize == mine) identity_seen_ = true;
+  if (initialize && model::is_damaged_identifier(*initialize, mine)) {
+    // Who was of this cluster before goes on; whose lock it is writes it anew (lead_store). Others
+    // may hold another cluster's data (damaged_store_scenario_test).
+    if (identity_seen_ || leader_key_is_mine()) return true;
+    result("waiting: initialize in the store is no system identifier, and who leads mends it");
+    return false;
+  }
   if (initialize && !initialize->empty() && *initialize != mine) {
     // An initdb of ours that lost to another one's cluster holds nothing.
     if (s_.initdb_here && !s_.lead.held) {

@@ -276,7 +276,8 @@ class Core {
   std::optional<std::pair<model::Timeline, model::Timeline>>
       history_read_;  ///< a timeline, and the one before it by its history file
   Instant slots_at_;
-  bool slots_due_ = true;  ///< PostgreSQL, or the store, was looked at since slots were
+  bool identity_seen_ = false;  ///< the store's identifier was ours since this agent began
+  bool slots_due_ = true;       ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
   bool told_unsupported_ = false;               ///< standby_cluster: said already
 };

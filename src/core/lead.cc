@@ -122,7 +122,10 @@ void Core::lead_store() {
   }
   if (view.config.is_null() && !s_.dynamic_tree.is_null() && may_write("config")) {
     model::Txn txn = as_leader({{.key = "config", .value = model::to_json(s_.dynamic_tree)}});
-    txn.when.push_back({.key = "config"});
+    // Absent, or damaged and not mended by an operator meanwhile.
+    txn.when.push_back({.key = "config",
+                        .what = model::Compare::What::mod_revision,
+                        .number = view.config_revision});
     write("config", std::move(txn));
   }
   const model::Timeline timeline = s_.facts->timeline;

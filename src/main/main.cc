@@ -14,6 +14,7 @@
 #include "backup/run_deadline.h"
 #include "cli/ctl.h"
 #include "cli/doctor.h"
+#include "cli/generate_command.h"
 #include "cli/help.h"
 #include "cli/restore.h"
 #include "cli/restore_copy.h"
@@ -62,6 +63,12 @@ aurum::Result<std::filesystem::path> find_run_dir(const aurum::model::LocalConfi
   return dir->path;
 }
 
+int agent_main(int argc, char** argv, const char* program_name) {
+  if (aurum::cli::is_generate(argc, argv))
+    return aurum::cli::generate_main(argc, argv, program_name);
+  return aurum::agent::agent_main(argc, argv, program_name);
+}
+
 std::string_view base_name(std::string_view path) {
   const auto slash = path.rfind('/');
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -72,7 +79,7 @@ std::string_view base_name(std::string_view path) {
 int main(int argc, char** argv) {
   using namespace aurum;
   const std::string_view called = base_name(argc > 0 ? argv[0] : "aurum");
-  if (called == "patroni") return agent::agent_main(argc, argv, "patroni");
+  if (called == "patroni") return agent_main(argc, argv, "patroni");
   if (called == "patronictl") return cli::ctl_main(argc, argv, "patronictl");
 
   const std::string_view command = argc > 1 ? argv[1] : "--help";
@@ -80,7 +87,7 @@ int main(int argc, char** argv) {
   if (command == "archive-push") return backup::archive_main(backup::Way::push, argc - 1, argv + 1);
   if (command == "archive-get") return backup::archive_main(backup::Way::get, argc - 1, argv + 1);
   if (command == "backup-run") return backup::backup_run_main(argc - 1, argv + 1);
-  if (command == "agent") return agent::agent_main(argc - 1, argv + 1, "aurum agent");
+  if (command == "agent") return agent_main(argc - 1, argv + 1, "aurum agent");
   if (command == "health") return agent::health_main(argc - 1, argv + 1);
   if (command == "run") return agent::run_main(argc - 1, argv + 1);
   if (command == "ctl") return cli::ctl_main(argc - 1, argv + 1, "aurum ctl");

@@ -228,41 +228,43 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
   bool status_seen = false;
   std::optional<Lsn> legacy_optime;
   for (const auto& kv : keys) {
+    const std::string_view value =
+        kv.value.size() > kValueBytesMax ? std::string_view() : std::string_view(kv.value);
     if (kv.key == "initialize") {
       view.initialize = kv.value;
     } else if (kv.key == "leader") {
       view.leader = Leader{kv.value, kv.lease, kv.create_revision, kv.mod_revision};
     } else if (kv.key.starts_with(members) && kv.key.size() > members.size()) {
-      Member member = decode_member(std::string_view(kv.key).substr(members.size()), kv.value);
+      Member member = decode_member(std::string_view(kv.key).substr(members.size()), value);
       member.lease = kv.lease;
       member.mod_revision = kv.mod_revision;
       view.members.insert_or_assign(member.name, std::move(member));
     } else if (kv.key == "config") {
       view.config_revision = kv.mod_revision;
-      if (auto parsed = parse_json(kv.value); parsed && parsed->is_object())
+      if (auto parsed = parse_json(value); parsed && parsed->is_object())
         view.config = std::move(*parsed);
     } else if (kv.key == "status") {
       status_seen = true;
-      view.status = decode_status(kv.value);
+      view.status = decode_status(value);
     } else if (kv.key == "optime/leader") {
-      legacy_optime = decode_status(kv.value).optime;
+      legacy_optime = decode_status(value).optime;
     } else if (kv.key == "history") {
-      view.history = decode_history(kv.value);
+      view.history = decode_history(value);
       view.history_revision = kv.mod_revision;
     } else if (kv.key == "failover") {
-      view.failover = decode_failover(kv.value);
+      view.failover = decode_failover(value);
       view.failover->mod_revision = kv.mod_revision;
     } else if (kv.key == "sync") {
-      view.sync = decode_sync(kv.value);
+      view.sync = decode_sync(value);
       view.sync.mod_revision = kv.mod_revision;
     } else if (kv.key == "aurum_timeline") {
-      const auto number = parse_json(kv.value);
+      const auto number = parse_json(value);
       const auto given = number ? read_int(*number) : std::nullopt;
       if (given && *given > 0 && *given <= UINT32_MAX)
         view.timeline_given = static_cast<Timeline>(*given);
       view.timeline_given_revision = kv.mod_revision;
     } else if (kv.key == "aurum_restore") {
-      view.restore = decode_restore(kv.value);
+      view.restore = decode_restore(value);
       view.restore_revision = kv.mod_revision;
     } else if (kv.key == "aurum_restore_progress") {
       view.restore_progress = kv.value;
@@ -274,7 +276,7 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       if (epoch && *epoch > 0) view.released = static_cast<std::uint64_t>(*epoch);
       view.released_revision = kv.mod_revision;
     } else if (kv.key == "failsafe") {
-      view.failsafe = decode_failsafe(kv.value);
+      view.failsafe = decode_failsafe(value);
       view.failsafe->mod_revision = kv.mod_revision;
     }
   }

@@ -205,6 +205,9 @@ struct ClusterView {
   std::string leader_name() const { return leader ? leader->name : std::string(); }
   friend bool operator==(const ClusterView&, const ClusterView&) = default;
 };
+/// A longer value is nobody's of ours, and reading it again and again would stop the loop
+/// (garbage_test): it counts as absent. A configuration of five thousand lines is shorter.
+inline constexpr std::size_t kValueBytesMax = 512 * 1024;
 ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys);
 
 /// A view is large, changes seldom and is looked at all the time: who is told of it shares it.

@@ -278,5 +278,19 @@ TEST(Enumerations, TextRoundTrips) {
   EXPECT_EQ(to_string(Role::standby_leader), "standby_leader");
 }
 
+TEST(DecodeCluster, AHugeValueIsAbsentAndItsRevisionKnown) {
+  const std::string huge = R"({"ttl":9,"x":")" + std::string(kValueBytesMax, 'x') + "\"}";
+  std::vector<KeyValue> keys;
+  for (const char* key : {"config", "failover", "sync", "members/a", "status", "history"})
+    keys.push_back({.key = key, .value = huge, .mod_revision = 7});
+  const auto view = decode_cluster(8, keys);
+  EXPECT_TRUE(view.config.is_null());
+  EXPECT_EQ(view.config_revision, 7);
+  EXPECT_TRUE(view.failover && view.failover->is_empty());
+  EXPECT_EQ(view.failover->mod_revision, 7);
+  EXPECT_EQ(view.sync.mod_revision, 7);
+  EXPECT_EQ(view.members.at("a").state, PgState::unknown);
+}
+
 }  // namespace
 }  // namespace aurum::model

@@ -106,6 +106,12 @@ std::vector<std::string_view> names_below(std::span<const Key> keys, std::string
   return names;
 }
 
+/// Left by --generate-config for the operator to fill in.
+bool is_unfilled(const Value& value) {
+  if (value.is_array()) return std::ranges::any_of(value.as_array(), is_unfilled);
+  return value.is_string() && value.as_string().contains("#FIXME");
+}
+
 class Checker {
  public:
   Checker(std::span<const Key> keys, const std::vector<std::string>& free_keys, Findings& findings,
@@ -136,6 +142,8 @@ class Checker {
     else if (key.kind == Kind::secret && value.is_number())
       findings_.warning(key.path, "is a number to YAML, which drops leading zeros and underscores",
                         "Put quotes around it.");
+    else if (is_unfilled(value))
+      findings_.warning(key.path, "is still #FIXME", "Write what it is.");
   }
 
   bool is_file_of_secret(std::string_view path, const Value& value) {

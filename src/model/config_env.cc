@@ -54,7 +54,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kOldNames
 }};
 
 /// Sections which one variable is enough to ask for; each is refused as a whole later.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kOtherStores = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kUnsupported = {{
     {"CONSUL_", "consul"},
     {"ZOOKEEPER_", "zookeeper"},
     {"EXHIBITOR_", "exhibitor"},
@@ -134,8 +134,8 @@ void overlay_environment(Value& tree, const Environment& env, Findings& findings
     }
     const std::string_view rest = std::string_view(variable).substr(kPrefix.size());
     const auto store = std::ranges::find_if(
-        kOtherStores, [&](const auto& other) { return rest.starts_with(other.first); });
-    if (store != kOtherStores.end())
+        kUnsupported, [&](const auto& other) { return rest.starts_with(other.first); });
+    if (store != kUnsupported.end())
       set_at(tree, store->second, Value(variable));
     else if (const auto near = nearest(variable, known); !near.empty())
       findings.warning(variable, "is not a known variable and is ignored",

@@ -178,7 +178,10 @@ EtcdConfig read_etcd(const Reader& reader, ConfigUse use, Findings& findings) {
   etcd.cacert = reader.text(section + ".cacert");
   etcd.cert = reader.text(section + ".cert");
   etcd.key = reader.text(section + ".key");
-  if (use == ConfigUse::agent && etcd.hosts.empty() && etcd.srv.empty())
+  // A file for another store gets one line, which says that it is not supported.
+  const bool other_store = std::ranges::any_of(
+      kOtherStores, [&](std::string_view store) { return reader.find(store) != nullptr; });
+  if (use == ConfigUse::agent && etcd.hosts.empty() && etcd.srv.empty() && !other_store)
     findings.error("etcd3.hosts", "is not defined",
                    "List the etcd endpoints, for example [10.0.0.1:2379, 10.0.0.2:2379].");
   if (!etcd.key.empty() && etcd.cert.empty())

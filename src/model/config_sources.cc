@@ -145,16 +145,17 @@ std::vector<std::string> text_items(const Value& value) {
   return items;
 }
 
-namespace {
-
 void refuse_unsupported(const Value& tree, Findings& findings) {
-  for (std::string_view section :
-       {"consul", "zookeeper", "exhibitor", "raft", "kubernetes", "citus"})
-    if (value_at(tree, section) != nullptr)
-      findings.error(section, "is not supported yet",
-                     section == "citus" ? "Remove it, or stay with Patroni for this cluster."
-                                        : "Use etcd3, or stay with Patroni for this cluster.");
+  for (const std::string_view store : kOtherStores)
+    if (value_at(tree, store) != nullptr)
+      findings.error(store, "is not supported yet",
+                     "Use etcd3, or stay with Patroni for this cluster.");
+  if (value_at(tree, "citus") != nullptr)
+    findings.error("citus", "is not supported yet",
+                   "Remove it, or stay with Patroni for this cluster.");
 }
+
+namespace {
 
 Loaded loaded_from(Value tree, const Environment& env, ConfigUse use, const std::string& source,
                    bool with_environment) {

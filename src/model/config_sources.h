@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ Result<Value> read_config_tree(const std::filesystem::path& path);
 
 /// Overlays PATRONI_* (§3.3) on `tree`. A variable that looks like a misspelt one is a warning.
 void overlay_environment(Value& tree, const Environment& env, Findings& findings);
+
+/// Sections of stores that we do not speak to.
+inline constexpr std::array<std::string_view, 5> kOtherStores = {"consul", "zookeeper", "exhibitor",
+                                                                 "raft", "kubernetes"};
+/// One error for each section that only another store, or Citus, needs.
+void refuse_unsupported(const Value& tree, Findings& findings);
 
 /// Replaces `<secret>_file` by the content of the file it names (trailing newline cut).
 void read_secret_files(Value& tree, std::span<const Key> keys, Findings& findings);

@@ -187,6 +187,55 @@ TEST(Config, IllTypedKeysAreErrors) {
   }
 }
 
+/// Of a file that says nothing wrong but what it names.
+TEST(Config, EachOtherStoreAndCitusGetOneLine) {
+  const std::string_view etcd = "etcd3: {hosts: \"10.0.0.1:2379,10.0.0.2\"}\n";
+  std::string without(kMinimal);
+  without.erase(without.find(etcd), etcd.size());
+  for (const std::string store : {"consul", "zookeeper", "exhibitor", "raft", "kubernetes"}) {
+    const std::string line = store +
+                             " is not supported yet (in patroni.yml) (hint: Use etcd3, or "
+                             "stay with Patroni for this cluster.)\n";
+    EXPECT_EQ(errors(parse_config(without + store + ": {hosts: x}\n", {})), line);
+    EXPECT_EQ(errors(with(store + ": {hosts: x}\n")), line);
+    std::string variable = "PATRONI_" + store + "_HOST";
+    for (char& c : variable) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    EXPECT_THAT(errors(parse_config(without, {{variable, "x"}})),
+                AllOf(HasSubstr(store + " is not supported yet"), Not(HasSubstr("etcd3.hosts"))));
+  }
+  EXPECT_EQ(errors(with("citus: {group: 0, database: d}\n")),
+            "citus is not supported yet (in patroni.yml) (hint: Remove it, or stay with Patroni "
+            "for this cluster.)\n");
+}
+
+TEST(Config, EtcdIsFoundInEveryWayOfPatroni) {
+  const std::string_view etcd = "etcd3: {hosts: \"10.0.0.1:2379,10.0.0.2\"}\n";
+  std::string without(kMinimal);
+  without.erase(without.find(etcd), etcd.size());
+  const auto read = [&](const std::string& section) {
+    const Loaded loaded = parse_config(without + section + "\n", {});
+    EXPECT_TRUE(loaded.config) << section << errors(loaded);
+    return loaded.config ? loaded.config->etcd : EtcdConfig{};
+  };
+  using Hosts = std::vector<std::string>;
+  EXPECT_EQ(read("etcd3: {host: 'a:1'}").hosts, (Hosts{"a:1"}));
+  EXPECT_EQ(read("etcd3: {hosts: 'a:1, b'}").hosts, (Hosts{"a:1", "b:2379"}));
+  EXPECT_EQ(read("etcd3: {hosts: ['a:1', '[::1]:2']}").hosts, (Hosts{"a:1", "[::1]:2"}));
+  const auto url = read("etcd3: {url: 'https://a:1'}");
+  EXPECT_EQ(url.hosts, (Hosts{"a:1"}));
+  EXPECT_EQ(url.protocol, "https");
+  const auto proxy = read("etcd3: {proxy: 'http://a:1'}");
+  EXPECT_EQ(proxy.hosts, (Hosts{"a:1"}));
+  EXPECT_TRUE(proxy.use_proxies);
+  EXPECT_EQ(read("etcd3: {hosts: a, protocol: https}").protocol, "https");
+  for (const char* key : {"srv", "discovery_srv", "srv_domain"}) {
+    const auto srv = read(std::string("etcd3: {") + key + ": example.org, srv_suffix: foo}");
+    EXPECT_TRUE(srv.hosts.empty());
+    EXPECT_EQ(srv.srv, "example.org");
+    EXPECT_EQ(srv.srv_suffix, "foo");
+  }
+}
+
 TEST(Config, UnknownKeysAreWarningsWithTheNearestName) {
   const Loaded loaded = with("watchdog: {devise: /x}\nlogg: {}\nbootstrap: {dcs: {loopwait: 3}}\n");
   ASSERT_TRUE(loaded.config) << errors(loaded);

@@ -1,7 +1,10 @@
 #include "net/http_parse.h"
 
+#include <utility>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <fmt/format.h>
 
@@ -69,6 +72,16 @@ bool RequestParser::done() const { return impl_->failed || impl_->parser.is_done
 bool RequestParser::failed() const { return impl_->failed; }
 const HttpResponse& RequestParser::error() const { return impl_->error; }
 
+std::optional<int> RequestParser::kept() const {
+  if (impl_->failed || !impl_->parser.is_done()) return std::nullopt;
+  const auto& message = impl_->parser.get();
+  http::token_list asked(message[http::field::connection]);
+  if (!asked.exists("keep-alive") || asked.exists("close")) return std::nullopt;
+  return message.version() >= 11 ? 1 : 0;
+}
+
+std::string RequestParser::take_rest() { return std::exchange(impl_->pending, {}); }
+
 HttpRequest RequestParser::take() {
   auto message = impl_->parser.release();
   HttpRequest out;
@@ -77,6 +90,18 @@ HttpRequest RequestParser::take() {
   out.headers = copy_headers(message);
   out.has_length = message.find(http::field::content_length) != message.end();
   out.body = std::move(message.body());
+  return out;
+}
+
+std::string render_kept_reply(const HttpResponse& response, int minor_version,
+                              std::string_view server, std::string_view date,
+                              const Headers& extra) {
+  std::string out = render_reply(response, server, date, extra);
+  // "HTTP/1.0 200 OK": the version is the only thing in the first line that differs.
+  out[std::string_view("HTTP/1.").size()] = minor_version == 1 ? '1' : '0';
+  const std::size_t end = out.find("\r\n\r\n");
+  out.insert(end,
+             fmt::format("\r\nConnection: keep-alive\r\nContent-Length: {}", out.size() - end - 4));
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,12 +20,21 @@ class RequestParser {
   bool done() const;  ///< the request is complete, or failed
   bool failed() const;
   const HttpResponse& error() const;  ///< the page to answer with, when failed
+  /// Before take(): the minor version of HTTP in which the caller asks for the connection to stay
+  /// open. Only who says "Connection: keep-alive" asks (docs/decisions/0015).
+  std::optional<int> kept() const;
   HttpRequest take();
+  /// After take(): what came behind the request, which is the next one's beginning.
+  std::string take_rest();
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// The bytes of a reply on a connection that stays open: with a length, in the caller's version.
+std::string render_kept_reply(const HttpResponse& response, int minor_version,
+                              std::string_view server, std::string_view date, const Headers& extra);
 
 /// Reads one HTTP/1.x response. Bodies without a length end with the connection.
 class ResponseParser {

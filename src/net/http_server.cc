@@ -139,6 +139,8 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   Status open_everywhere(std::uint16_t port);
   static Task<void> accept_loop(std::shared_ptr<Impl> self, tcp::acceptor& acceptor);
   static Task<void> serve(std::shared_ptr<Impl> self, std::shared_ptr<Session> session);
+  static Task<std::optional<std::string>> serve_one(std::shared_ptr<Impl> self, Session& session,
+                                                    Deadline& deadline, std::string begun);
   Task<HttpResponse> answer(Session& session, HttpRequest request);
   void admit(Socket socket);
   bool make_room();
@@ -269,32 +271,53 @@ Task<void> HttpServer::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<S
                                 deadline.expired() ? "timeout" : shaken.message()));
     co_return;
   }
+  std::string rest;  // of what was read: the beginning of the next request
+  while (!self->stopping) {
+    auto served = co_await serve_one(self, *session, deadline, std::move(rest));
+    if (!served) co_return;
+    rest = std::move(*served);
+  }
+}
+
+/// One request and its reply. What came behind the request when the connection stays open; nothing
+/// when it is over.
+Task<std::optional<std::string>> HttpServer::Impl::serve_one(std::shared_ptr<Impl> self,
+                                                             Session& session, Deadline& deadline,
+                                                             std::string begun) {
+  Stream& stream = *session.stream;
   deadline.set(self->options.request_timeout);
   RequestParser parser(self->options.header_bytes_max, self->options.body_bytes_max);
+  parser.feed(begun);
   std::array<char, 8192> buffer;
   while (!parser.done()) {
     auto got = co_await stream.read_some(buffer);
-    if (got.ec) co_return;
+    if (got.ec) co_return std::nullopt;
     parser.feed(std::string_view(buffer.data(), got.n));
   }
   deadline.clear();
-  session->waiting = false;
+  session.waiting = false;
 
+  const auto kept = parser.kept();
   HttpResponse response;
   if (parser.failed()) {
     response = parser.error();
   } else {
-    auto answered = co_await self->answer(*session, parser.take());
+    auto answered = co_await self->answer(session, parser.take());
     response = std::move(answered);
   }
-  std::string bytes = render_reply(response, self->server_header, http_date(runtime::wall_now_s()),
-                                   self->extra_headers);
+  const bool stays = kept && !response.framework_error && !self->stopping;
+  const std::string date = http_date(runtime::wall_now_s());
+  const std::string bytes =
+      stays ? render_kept_reply(response, *kept, self->server_header, date, self->extra_headers)
+            : render_reply(response, self->server_header, date, self->extra_headers);
   deadline.set(self->options.reply_timeout);
   auto written = co_await stream.write(bytes);
-  if (written) co_return;
-  session->waiting = true;
+  if (written) co_return std::nullopt;
+  session.waiting = true;
+  if (stays) co_return parser.take_rest();
   deadline.set(kFinishTimeout);
   co_await stream.finish();
+  co_return std::nullopt;
 }
 
 HttpServer::HttpServer(asio::any_io_executor executor, HttpServerOptions options, Handler handler,

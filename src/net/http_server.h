@@ -36,7 +36,8 @@ struct HttpServerOptions {
   std::size_t connections_max = 128;
 };
 
-/// Serves HTTP/1.0 as PATRONI_COMPAT §2.1 wants it: one request and one reply a connection. Lives
+/// Serves HTTP/1.0 as PATRONI_COMPAT §2.1 wants it: one request and one reply a connection; more
+/// for a caller who asks for it by "Connection: keep-alive" (docs/decisions/0015). Lives
 /// on one io_context and thread. start() once, then stop() and await it before the handler's owner
 /// goes; the destructor ends all connections without waiting.
 ///

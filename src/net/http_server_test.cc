@@ -68,7 +68,7 @@ struct Served {
 TEST(HttpServer, RepliesAsHttp10AndCloses) {
   Served s;
   s.loop.call([&] { s.server->set_headers("Patroni/4.1.4", {{"X-Extra", "one"}}); });
-  auto got = s.ask("GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
+  auto got = s.ask("GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(std::regex_match(
       got,
       std::regex("HTTP/1\\.0 200 OK\r\nServer: Patroni/4\\.1\\.4\r\n"
@@ -76,6 +76,37 @@ TEST(HttpServer, RepliesAsHttp10AndCloses) {
                  "Content-Type: application/json\r\nX-Extra: one\r\n\r\n"
                  "GET /a\\?b=c 127\\.0\\.0\\.1 no-length  -")))
       << got;
+}
+
+TEST(HttpServer, StaysOpenForWhoAsksForIt) {
+  Served s;
+  s.loop.call([&] { s.server->set_headers("S", {{"X-Extra", "one"}}); });
+  // Both are there before the first is answered; the last one asks for the end.
+  const auto got = s.ask(
+      "GET /alive HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n"
+      "POST /x HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi"
+      "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(std::regex_match(
+      got,
+      std::regex("HTTP/1\\.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"
+                 "HTTP/1\\.0 200 OK\r\nServer: S\r\nDate: [^\r]*\r\n"
+                 "Content-Type: application/json\r\nX-Extra: one\r\n"
+                 "Connection: keep-alive\r\nContent-Length: 29\r\n\r\n"
+                 "POST /x 127\\.0\\.0\\.1 length hi -"
+                 "HTTP/1\\.0 200 OK\r\nServer: S\r\n[^]*GET /last 127\\.0\\.0\\.1 no-length  -")))
+      << got;
+}
+
+TEST(HttpServer, AnOpenConnectionEndsWithAnErrorOrItsTime) {
+  HttpServerOptions options;
+  options.request_timeout = milliseconds(200);
+  Served s(options);
+  RawClient idle(s.port);
+  idle.send("GET /alive HTTP/1.1\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_TRUE(idle.read_all().ends_with("Content-Length: 0\r\n\r\n"));  // and then the end
+  const auto got = s.ask("BAD\r\nConnection: keep-alive\r\n\r\nGET /alive HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(got.starts_with("HTTP/1.0 400 ")) << got;
+  EXPECT_EQ(got.find("200 OK"), std::string::npos) << got;
 }
 
 TEST(HttpServer, StatusOnlyReplyIsExact) {

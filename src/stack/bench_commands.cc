@@ -2,10 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <future>
-#include <signal.h>
 #include <sstream>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,8 +10,10 @@
 
 #include "runtime/clock.h"
 #include "stack/bench.h"
+#include "stack/bench_rest.h"
 #include "stack/commands.h"
 #include "stack/door.h"
+#include "stack/interrupts.h"
 #include "stack/scratch.h"
 #include "stack/terminal.h"
 #include "stack/workload.h"
@@ -49,31 +48,6 @@ struct Arm {
   Verdict verdict;
   bool rows_read = true;  ///< false: no node let us read at the end
   Cluster& cluster() { return scratch->cluster(); }
-};
-
-/// Ctrl-C must still end and remove the clusters: the signals wait in a descriptor and are looked
-/// at between steps.
-class Interrupts {
- public:
-  Interrupts() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int s : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, s);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Interrupts() { ::close(fd_); }
-  Interrupts(const Interrupts&) = delete;
-  Interrupts& operator=(const Interrupts&) = delete;
-  bool came() {
-    signalfd_siginfo info{};
-    if (::read(fd_, &info, sizeof info) == sizeof info) came_ = true;
-    return came_;
-  }
-
- private:
-  int fd_ = -1;
-  bool came_ = false;
 };
 
 void nap(Duration d) {
@@ -435,7 +409,9 @@ int bench_main(int argc, char** argv) {
       "  aurum bench failover --events pg-kill,switchover -n 3\n"
       "  aurum bench failover --sync --json numbers.json\n"
       "  aurum bench failover --through haproxy\n"
-      "  aurum bench failover --agent aurum --agent patroni    both, in turn");
+      "  aurum bench failover --agent aurum --agent patroni    both, in turn\n"
+      "  aurum bench rest --agent aurum --agent patroni        REST and etcd\n"
+      "  aurum bench rest --tls                                what an agent weighs");
   auto* failover = app.add_subcommand("failover", "how long writes stop, and whether any is lost");
   failover
       ->add_option("--events", o.events,
@@ -456,10 +432,23 @@ int bench_main(int argc, char** argv) {
                    "how clients come to the primary: libpq,\nhaproxy or pgbouncer (libpq)")
       ->check(CLI::IsMember({"libpq", "haproxy", "pgbouncer"}));
   failover->add_option("--json", o.json_file, "write all numbers to this file");
+  RestBenchOptions r;
+  auto* rest = app.add_subcommand("rest", "answers a second, writes to etcd, memory of an agent");
+  rest->add_option("--agent", r.agents, "as for failover; they are asked in turn (aurum)");
+  rest->add_option("--seconds", r.seconds, "of asking, each round (5)")->check(CLI::Range(1, 3600));
+  rest->add_option("-n,--rounds", r.rounds, "of each agent (3)")->check(CLI::Range(1, 1000));
+  rest->add_option("--idle", r.idle_s, "seconds of counting writes to etcd (60)")
+      ->check(CLI::Range(1, 3600));
+  rest->add_flag("--tls", r.tls, "TLS on every link; only the memory is measured");
+  rest->add_option("--json", r.json_file, "write all numbers to this file");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (rest->parsed()) {
+    if (r.agents.empty()) r.agents = {"aurum"};
+    return run_rest_bench(r);
   }
   if (o.agents.empty()) o.agents = {"aurum"};
   return run_bench(o);

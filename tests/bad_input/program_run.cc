@@ -26,13 +26,6 @@ fs::path new_folder(const std::string& above) {
   return name;
 }
 
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 std::string program() {
   const char* other = std::getenv("AURUM_PROGRAM");
   if (other != nullptr && *other != '\0') return other;
@@ -42,6 +35,13 @@ std::string program() {
 }  // namespace
 
 bool is_root() { return ::geteuid() == 0; }
+
+std::string file_text(const fs::path& file) {
+  std::ifstream in(file);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
 
 void write_text(const fs::path& file, const std::string& text) { std::ofstream(file) << text; }
 
@@ -80,8 +80,8 @@ Place::~Place() {
   // A guard that was started stays for half a minute: its lock file names it.
   for (const auto& entry : fs::recursive_directory_iterator(run_dir_)) {
     if (entry.path().filename() != "guard.lock") continue;
-    const int pid = std::atoi(text_of(entry.path()).c_str());
-    if (pid > 1 && text_of(fmt::format("/proc/{}/comm", pid)) == "aurum-guard\n")
+    const int pid = std::atoi(file_text(entry.path()).c_str());
+    if (pid > 1 && file_text(fmt::format("/proc/{}/comm", pid)) == "aurum-guard\n")
       ::kill(pid, SIGKILL);
   }
   std::error_code ignored;
@@ -108,7 +108,7 @@ std::vector<std::string> Place::as_user(std::vector<std::string> argv) const {
 
 int Place::run(std::vector<std::string> argv) const {
   argv.insert(argv.begin(), {"timeout", "-k", "1", "60"});
-  return run_program(as_user(std::move(argv)), outside_ / "tools");
+  return run_program(as_user(std::move(argv)), tools_log());
 }
 
 std::vector<std::string> Place::agent_command(std::vector<std::string> options) const {
@@ -133,7 +133,7 @@ ChildProcess Place::start_agent() const {
   return ChildProcess(as_user(agent_command({})), log());
 }
 
-std::string Place::output() const { return text_of(log()); }
+std::string Place::output() const { return file_text(log()); }
 
 bool Place::says(const std::string& text) const {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -35,6 +35,7 @@ class Place {
   const fs::path& run_dir() const { return run_dir_; }
   fs::path config_file() const { return dir_ / "node.yml"; }
   fs::path log() const { return outside_ / "output"; }
+  fs::path tools_log() const { return outside_ / "tools"; }
   /// Gives everything in dir() to the user.
   void give();
   /// A program's end as that user, killed after 60 s.
@@ -57,6 +58,7 @@ class Place {
 bool is_root();
 /// A configuration that is good but for what a test does to it.
 std::string good_config(const Place& place, int rest_port, int postgres_port, int etcd_port);
+std::string file_text(const fs::path& file);
 void write_text(const fs::path& file, const std::string& text);
 
 }  // namespace aurum::bad_input

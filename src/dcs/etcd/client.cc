@@ -37,7 +37,8 @@ std::vector<Endpoint> parse_hosts(const model::EtcdConfig& config, std::string& 
       problem = "etcd3.hosts: " + endpoint.error().message;
     }
   }
-  if (endpoints.empty() && problem.empty()) problem = "etcd3.hosts: no endpoint is configured";
+  if (endpoints.empty() && problem.empty() && config.srv.empty())
+    problem = "etcd3.hosts: no endpoint is configured";
   return endpoints;
 }
 
@@ -54,7 +55,8 @@ struct Client::Attempt {
   GrpcReply reply;
 };
 
-Client::Client(asio::any_io_executor executor, model::EtcdConfig config, runtime::Logger& log)
+Client::Client(asio::any_io_executor executor, model::EtcdConfig config, runtime::Logger& log,
+               SrvLookup srv_lookup)
     : executor_(executor),
       config_(std::move(config)),
       log_(log),
@@ -62,6 +64,7 @@ Client::Client(asio::any_io_executor executor, model::EtcdConfig config, runtime
       endpoints_(configured_),
       auth_(executor, config_.username, config_.password),
       resolver_(executor),
+      srv_lookup_(std::move(srv_lookup)),
       changed_(executor) {
   if (!config_problem_.empty()) log_.error("etcd.hosts", config_problem_);
 }

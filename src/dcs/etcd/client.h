@@ -11,6 +11,7 @@
 #include "dcs/etcd/grpc_call.h"
 #include "dcs/etcd/h2_connection.h"
 #include "dcs/etcd/resolver.h"
+#include "dcs/etcd/srv.h"
 #include "model/config.h"
 #include "runtime/log.h"
 
@@ -32,7 +33,8 @@ struct Rpc {
 /// Held by the store and by every coroutine under way, so it outlives both. All in one thread.
 class Client : public std::enable_shared_from_this<Client> {
  public:
-  Client(asio::any_io_executor executor, model::EtcdConfig config, runtime::Logger& log);
+  Client(asio::any_io_executor executor, model::EtcdConfig config, runtime::Logger& log,
+         SrvLookup srv_lookup = system_srv_lookup);
 
   /// The serialized answer. Error codes as dcs/store.h has them.
   Task<Result<std::string>> call(Rpc rpc, Duration timeout);
@@ -65,6 +67,8 @@ class Client : public std::enable_shared_from_this<Client> {
 
   void start_connecting();
   Task<void> keep_connecting();
+  /// Endpoints from DNS, where `srv` is what is configured; those known stay when it has none.
+  Task<void> look_up_srv();
   Task<Status> try_endpoint(Endpoint endpoint);
   Result<std::shared_ptr<const TlsContext>> tls_context();
   Duration connect_patience() const;
@@ -76,10 +80,12 @@ class Client : public std::enable_shared_from_this<Client> {
   runtime::Logger& log_;
   std::vector<Endpoint> configured_;
   EndpointList endpoints_;
-  std::string config_problem_;  ///< of the hosts; "" = none
+  std::string config_problem_;  ///< of the hosts, or of their lookup; "" = none
+  std::string srv_hint_;
   Freshness freshness_;
   Auth auth_;
   Resolver resolver_;
+  SrvLookup srv_lookup_;
   Signal changed_;
 
   std::shared_ptr<H2Connection> current_;

@@ -19,6 +19,7 @@ constexpr Duration kPatienceAlone = milliseconds(1500);
 constexpr Duration kMostPatience = seconds(5);
 constexpr Duration kFirstPause = milliseconds(50);
 constexpr Duration kLongestPause = milliseconds(500);
+constexpr Duration kSrvPatience = seconds(5);
 constexpr Duration kMembersEvery = seconds(300);
 constexpr Duration kMembersTimeout = seconds(3);
 constexpr std::size_t kMaxAddresses = 4;
@@ -55,7 +56,10 @@ void Client::start_connecting() {
 Task<void> Client::keep_connecting() {
   const auto self = shared_from_this();
   Duration pause = kFirstPause;
+  bool ask_dns = endpoints_.empty();
   while (!closed_ && waiting_ > 0) {
+    if (ask_dns && config_.hosts.empty() && !config_.srv.empty()) co_await look_up_srv();
+    if (closed_) break;
     bool round_over = endpoints_.empty();
     if (!endpoints_.empty()) {
       const Endpoint endpoint = endpoints_.current();
@@ -72,6 +76,7 @@ Task<void> Client::keep_connecting() {
       }
       round_over = endpoints_.failed(status.error().message);
     }
+    ask_dns = round_over;
     if (!round_over) continue;
     failed_rounds_ = std::min(failed_rounds_ + 1, kMaxDoublings);
     if (!std::exchange(reported_down_, true)) log_.warn("etcd.unreachable", unreachable().text());
@@ -79,6 +84,21 @@ Task<void> Client::keep_connecting() {
     while (!closed_ && runtime::now() < again) co_await changed_.wait_until(again);
     pause = std::min(pause * 2, kLongestPause);
   }
+}
+
+Task<void> Client::look_up_srv() {
+  const auto self = shared_from_this();
+  auto found = co_await find_srv_within(config_.srv, config_.srv_suffix, kSrvPatience, srv_lookup_);
+  if (!found) {
+    config_problem_ = "etcd3.srv: " + found.error().message;
+    srv_hint_ = found.error().hint;
+    co_return;
+  }
+  config_problem_.clear();
+  if (found->tls) config_.protocol = "https";
+  if (found->endpoints == configured_) co_return;
+  configured_ = std::move(found->endpoints);
+  endpoints_ = EndpointList(configured_);
 }
 
 Task<Status> Client::try_endpoint(Endpoint endpoint) {
@@ -124,6 +144,8 @@ Duration Client::connect_patience() const {
 
 Error Client::unreachable() const {
   if (endpoints_.empty()) {
+    if (config_.hosts.empty() && !config_.srv.empty())
+      return {Code::unavailable, config_problem_, srv_hint_};
     return {Code::unavailable, config_problem_, "Write etcd3.hosts as a list of host:port."};
   }
   const std::string failures = endpoints_.failures();

@@ -140,15 +140,14 @@ std::unique_ptr<Store> make_etcd_store(boost::asio::any_io_executor executor,
 }
 
 Status check_etcd_config(const model::EtcdConfig& config) {
-  if (config.hosts.empty() && !config.srv.empty())
-    return fail(Code::invalid, "etcd3.srv: endpoints are not looked up in DNS yet",
-                "List them in etcd3.hosts.");
-  if (config.hosts.empty()) return fail(Code::invalid, "etcd3.hosts: no endpoint is configured");
+  if (config.hosts.empty() && config.srv.empty())
+    return fail(Code::invalid, "etcd3.hosts: no endpoint is configured");
   for (const std::string& host : config.hosts) {
     const auto endpoint = etcd::parse_endpoint(host);
     if (!endpoint) return fail(endpoint.error().within("etcd3.hosts"));
   }
-  if (config.protocol != "https") return {};
+  // With srv it is DNS that says whether it is https.
+  if (config.protocol != "https" && (config.srv.empty() || config.cacert.empty())) return {};
   const auto tls = etcd::TlsContext::load(config);
   if (!tls) return fail(tls.error());
   return {};
