@@ -213,7 +213,9 @@ Task<Result<Backup>> Pgbackrest::take(std::string type, OnProgress on_progress) 
     if (!made && !failed)
       failed = repository.empty() ? made.error() : made.error().within(repository.front());
     const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
-    if (cancellation.cancelled() != boost::asio::cancellation_type::none) break;
+    if (cancellation.cancelled() == boost::asio::cancellation_type::none) continue;
+    if (!failed && done < count) failed = Error{Code::cancelled, "it was stopped", {}};
+    break;
   }
   if (failed) co_return fail(std::move(*failed));
   co_return std::move(*first);

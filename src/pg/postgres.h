@@ -29,10 +29,10 @@ namespace aurum::pg {
 /// carries out and observes; what is to be done is decided in core/ (core/job.h names the
 /// functions' contracts). It knows no store.
 ///
-/// Lives on one executor. probe(), disk_probe(), checkpoint(), inspect() and promote() may overlap
-/// with each other; functions that start, stop or change the data directory run one at a time (the
-/// caller sees to that). Cancelling a coroutine kills the program it runs; a data directory
-/// half-way is then DataDir::incomplete.
+/// Lives on one executor. probe(), disk_probe(), checkpoint(), inspect(), replayed() and promote()
+/// may overlap with each other; functions that start, stop or change the data directory run one at
+/// a time (the caller sees to that). Cancelling a coroutine kills the program it runs; a data
+/// directory half-way is then DataDir::incomplete.
 class Postgres {
  public:
   using Progress = std::function<void(std::string)>;
