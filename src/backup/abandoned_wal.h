@@ -11,8 +11,8 @@
 /// past their ends. While the first segment of a new timeline is not archived (its primary was
 /// killed before it was full) it replays the one of the old timeline, whole: beyond the fork, under
 /// the new timeline's name. Such a standby never gets back, and would win an election. So nothing
-/// behind the fork leaves the archive (tests/restore_test.cc, the restored node killed at `rebuild`;
-/// abandoned_wal_system_test.cc).
+/// behind the fork leaves the archive (tests/restore_test.cc, the restored node killed at
+/// `rebuild`; abandoned_wal_system_test.cc).
 namespace aurum::backup {
 
 enum class Cut {
