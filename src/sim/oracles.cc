@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/sync_quorum.h"
+#include "sim/sync_wait.h"
 #include "sim/world.h"
 
 namespace aurum::sim {
@@ -175,7 +175,7 @@ void World::check_sync(const Node& n) {
   sync_names_checked_ = n.pg.sync_names;
   const model::SyncKey& key = store.view().sync;
   if (key.leader != n.name) return;
-  if (core::keeps_promise(key, core::parse_sync_setting(n.pg.sync_names))) return;
+  if (every_election_knows(key, wait_of(n))) return;
   violation(Rule::sync_key,
             fmt::format("the sync key promises {} (quorum {}), and {} waits for '{}'",
                         fmt::join(key.members, ", "), key.quorum, n.name, n.pg.sync_names));

@@ -4,7 +4,6 @@
 #include <functional>
 #include <utility>
 
-#include "core/sync_quorum.h"
 #include "sim/world.h"
 
 namespace aurum::sim {
@@ -71,15 +70,17 @@ model::Lsn World::confirmed(const Node& primary) const {
     const bool streams = n.pg.streaming && n.pg.streams_from == primary.name;
     return streams ? std::min(n.pg.told_flushed, n.pg.wal.end_on(branch)) : model::Lsn{};
   };
-  core::SyncSetting setting = core::parse_sync_setting(names);
-  if (setting.needed == 0) {  // "*": one, whoever it is
-    setting.needed = 1;
-    for (const Node* n : order_) setting.names.push_back(n->name);
-  }
+  const SyncWait wait = wait_of(primary);
   std::vector<model::Lsn> told;
-  for (const std::string& name : setting.names) told.push_back(by(*nodes_.at(name)));
+  for (const std::string& name : wait.names) told.push_back(by(*nodes_.at(name)));
   std::sort(told.begin(), told.end(), std::greater<>());
-  return told[static_cast<std::size_t>(setting.needed - 1)];
+  return told[static_cast<std::size_t>(wait.needed - 1)];
+}
+
+SyncWait World::wait_of(const Node& primary) const {
+  std::vector<std::string> everybody;
+  for (const Node* n : order_) everybody.push_back(n->name);
+  return read_sync_wait(primary.pg.sync_names, everybody);
 }
 
 void World::acknowledge() {

@@ -17,6 +17,7 @@
 #include "sim/node.h"
 #include "sim/queue.h"
 #include "sim/store.h"
+#include "sim/sync_wait.h"
 #include "sim/trace.h"
 #include "sim/violation.h"
 
@@ -155,6 +156,7 @@ class World {
   void write(Node& n);
   void acknowledge();
   model::Lsn confirmed(const Node& primary) const;
+  SyncWait wait_of(const Node& primary) const;
   Node* upstream(const Node& n);
 
   // archive.cc
