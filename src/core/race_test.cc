@@ -43,6 +43,10 @@ struct World {
     cluster.sync.members = std::move(members);
     cluster.sync.mod_revision = 1;
   }
+  void failsafe(const std::vector<std::string>& names) {
+    cluster.failsafe = model::FailsafeMap{.mod_revision = 5};
+    for (const auto& name : names) cluster.failsafe->members[name] = "http://" + name;
+  }
   void request(const char* candidate) {
     cluster.failover = model::FailoverRequest{"x", candidate, "", 1};
   }
@@ -72,6 +76,28 @@ TEST(MayStand, table) {
       {"sync mode: listed as a standby, in any case", [](World& w) { w.sync("b", {"A"}); }, true},
       {"sync mode: recorded leader", [](World& w) { w.sync("a", {}); }, true},
       {"sync mode that nobody recorded yet asks nothing", [](World& w) { w.sync("", {}); }, true},
+      {"in the failsafe map", [](World& w) { w.failsafe({"a", "b"}); }, true},
+      {"outside the failsafe map: not asked by its leader",
+       [](World& w) { w.failsafe({"b", "c"}); }, false},
+      {"a map that can not be read names nobody", [](World& w) { w.failsafe({}); }, true},
+      {"outside the map, and an operator says that the leader is off",
+       [](World& w) {
+         w.failsafe({"b", "c"});
+         w.cluster.failover = model::FailoverRequest{"", "a", "", 9};
+       },
+       true},
+      {"outside the map, and the operator spoke before it was written",
+       [](World& w) {
+         w.failsafe({"b", "c"});
+         w.cluster.failover = model::FailoverRequest{"", "a", "", 3};
+       },
+       false},
+      {"outside the map, and the leader is asked to give way",
+       [](World& w) {
+         w.failsafe({"b", "c"});
+         w.cluster.failover = model::FailoverRequest{"x", "a", "", 9};
+       },
+       false},
       {"with a quorum the votes tell",
        [](World& w) {
          w.sync("b", {"c"});
@@ -141,6 +167,12 @@ TEST(JudgeRace, table) {
        },
        true},
       {"somebody ahead", [](World& w) { w.peer("c").position = Lsn{1001}; }, false},
+      {"somebody ahead who is outside the failsafe map",
+       [](World& w) {
+         w.peer("c").position = Lsn{1001};
+         w.failsafe({"a", "b"});
+       },
+       true},
       {"somebody ahead who may never lead",
        [](World& w) {
          w.peer("c").position = Lsn{1001};
