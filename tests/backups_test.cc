@@ -378,16 +378,19 @@ TEST_F(Backups, follow_a_switchover) {
 
 class BackupsFull : public Backups {};
 
-TEST_F(BackupsFull, of_an_agent_that_was_killed_begin_again_elsewhere) {
+TEST_F(BackupsFull, of_an_agent_or_a_node_that_was_killed_begin_again_elsewhere) {
   wait_for_good("full");
-  const auto before = good("incr").value("label", "");
-  const auto [node, pid] = begin_one_that_hangs();
-  ASSERT_TRUE(c().kill(node, Part::agent));
-  wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(10));
-  const auto incr = wait_for_good("incr", before);
-  EXPECT_NE(incr["node"], name(node));
-  need(c().start_node(node));
-  need(c().wait_healthy(seconds(60)));
+  for (const Part part : {Part::agent, Part::node}) {
+    const auto before = good("incr").value("label", "");
+    const auto [node, pid] = begin_one_that_hangs();
+    ASSERT_TRUE(c().kill(node, part));
+    wait_until("the end of its pgBackRest", [&] { return !lives(pid); }, seconds(10));
+    const auto incr = wait_for_good("incr", before);
+    EXPECT_NE(incr["node"], name(node));
+    wait_until("the end of its lock", [] { return holder().empty(); });
+    need(c().start_node(node));
+    need(c().wait_healthy(seconds(60)));
+  }
 }
 
 // Frozen, and cut off from etcd, are the same here: the lock goes, and its pgBackRest before it.
