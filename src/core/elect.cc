@@ -208,6 +208,11 @@ void Core::reclaim() {
     return release_leader("again: the key still bears my name");
   }
   if (!lease_is_fresh()) return;
+  // Asked for before this standby's host failed, and it has less now (SIMULATION, seed 834312).
+  if (accepting() && s_.facts->in_recovery && !s_.dynamic.pause) {
+    const RaceVerdict verdict = may_stand(race_view());
+    if (!verdict.stand) return release_leader(verdict.text);
+  }
   // Our name, written by a former instance of this agent, or by a write of ours whose answer got
   // lost. Writing it anew gives this instance an epoch of its own, so that late renewals of the
   // former one fail their compare.

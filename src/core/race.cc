@@ -73,6 +73,10 @@ bool outside_failsafe_map(const RaceView& view) {
 std::strong_ordering freshness(const model::PeerStatus& peer, const RaceView& view) {
   const bool both_known = peer.timeline != 0 && view.timeline != 0;
   if (both_known && peer.timeline != view.timeline) return peer.timeline <=> view.timeline;
+  // What there is of a running primary's timeline comes from it: a standby that tells of more was
+  // asked later, while writes went on (SIMULATION, seed 790382).
+  const bool source = both_known && !view.in_recovery;
+  if (source && peer.position > view.position) return std::strong_ordering::equal;
   return peer.position <=> view.position;
 }
 

@@ -173,6 +173,12 @@ TEST(JudgeRace, table) {
          w.failsafe({"a", "b"});
        },
        true},
+      {"a running primary, and a standby of it that was asked a moment later",
+       [](World& w) {
+         w.view.in_recovery = false;
+         w.peer("c").position = Lsn{1001};
+       },
+       true},
       {"somebody ahead who may never lead",
        [](World& w) {
          w.peer("c").position = Lsn{1001};

@@ -41,8 +41,11 @@ void World::end_job(Node& n, int life, JobId id, Result<JobResult> result) {
 void World::job(Node& n, JobId id, const InitDb&) {
   ++initdbs;
   const auto* initialize = store.find("initialize");
-  // The answer to the claim was on its way when the store ended its lease.
-  const bool lost = initialize == nullptr && now_ < n.lied_until - n.lease_ttl + kAnswer;
+  // The answer to the claim was on its way when the store ended its lease, or the agent stood
+  // still. The lock decides then whose cluster it is.
+  const Instant stood_still = n.paused_until[static_cast<std::size_t>(Queue::Process::loop)];
+  const bool lost = initialize == nullptr && (now_ < n.lied_until - n.lease_ttl + kAnswer ||
+                                              (stood_still.ns > 0 && now_ < stood_still + kAnswer));
   if (!lost && (initialize == nullptr || !initialize->value.empty()))
     violation(Rule::initdb, n.name + " runs initdb, and the store does not wait for a new cluster");
   if (n.pg.data != DataDir::empty)
