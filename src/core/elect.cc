@@ -208,8 +208,10 @@ void Core::reclaim() {
     return release_leader("again: the key still bears my name");
   }
   if (!lease_is_fresh()) return;
-  // Asked for before this standby's host failed, and it has less now (SIMULATION, seed 834312).
-  if (accepting() && s_.facts->in_recovery && !s_.dynamic.pause) {
+  // Asked for before this standby's host failed, and it has less now (SIMULATION, seed 834312). A
+  // restore says itself who leads, with less.
+  const bool standby = accepting() && s_.facts->in_recovery;
+  if (standby && !s_.dynamic.pause && !s_.view->restore) {
     const RaceVerdict verdict = may_stand(race_view());
     if (!verdict.stand) return release_leader(verdict.text);
   }
