@@ -201,6 +201,25 @@ TEST_F(Restoring, a_replica_is_made_from_the_repository_and_without_one_by_a_bas
   settle_and_judge();
 }
 
+using ReplicaSourceFull = Restoring;
+
+TEST_F(ReplicaSourceFull, is_a_base_backup_when_that_is_faster) {
+  back_up("full");
+  // A gigabyte of positions, of which little was written.
+  for (int i = 0; i < 70; ++i)
+    need(sql(cluster(), leader(), "SELECT pg_create_restore_point('x'), pg_switch_wal()"));
+  const std::size_t node = replica();
+  need(cluster().stop_node(node));
+  need(cluster().wipe_node(node));
+  const std::size_t begin = log_end(node);
+  need(cluster().start_node(node));
+  wait_healthy();
+  const auto log = log_since(node, begin);
+  EXPECT_NE(log.find("a base backup is faster: 1.2 GB of WAL"), std::string::npos) << log;
+  EXPECT_NE(log.find("by basebackup"), std::string::npos) << log;
+  settle_and_judge();
+}
+
 /// The lines of docs/RESTORE.md, with this cluster's names.
 class RestoreDocumentFull : public Restoring {
  protected:

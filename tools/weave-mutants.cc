@@ -1,4 +1,4 @@
-// Weaves the mutants of src/sim/mutants/mutants.txt into a copy of the core, at build time.
+// Weaves the mutants of src/sim/mutants/*.txt into a copy of the core, at build time.
 //
 //   weave-mutants MUTANTS IN.cc OUT.cc     a copy in which every place of a mutant asks which
 //                                          variant is chosen; line numbers stay as they are

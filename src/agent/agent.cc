@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <utility>
@@ -53,7 +54,10 @@ Agent::Agent(AgentOptions options, model::LocalConfig config, std::unique_ptr<ru
     : options_(std::move(options)),
       log_(std::move(log)),
       config_(config),
-      core_(std::move(config), identity()) {}
+      core_(std::move(config), identity()),
+      router_(io_.get_executor(), *log_) {
+  router_.reconfigure(config_);
+}
 
 Agent::~Agent() = default;
 
@@ -199,10 +203,13 @@ void Agent::adopt_backup() {
   if (config_.pg.methods.find("pgbackrest") != nullptr || options_.config_path.empty()) return;
   std::error_code ec;
   const auto config_file = std::filesystem::absolute(options_.config_path, ec);
+  const auto& methods = config_.pg.create_replica_methods;
+  const auto own = std::ranges::find(methods, "pgbackrest");
+  const bool has_other = own != methods.end() && std::next(own) != methods.end();
   model::Value method = model::Value::object();
-  method.set("command",
-             fmt::format("'{}' restore --as-replica -c '{}' --data-dir '{}'", options_.program,
-                         config_file.string(), config_.pg.data_dir.string()));
+  method.set("command", fmt::format("'{}' restore --as-replica{} -c '{}' --data-dir '{}'",
+                                    options_.program, has_other ? " --unless-slower" : "",
+                                    config_file.string(), config_.pg.data_dir.string()));
   method.set("no_params", true);
   config_.pg.methods.set("pgbackrest", std::move(method));
 }
@@ -215,6 +222,7 @@ Task<Status> Agent::ready_postgres() {
   adopt_backup();
   postgres_ = std::make_unique<pg::Postgres>(io_.get_executor(), pool_, config_, *launcher_, *log_);
   postgres_->use_lease_page(run_dir_ / fence::kPageName);
+  postgres_->before_clean_stop([this] { return hold_clients(); });
   callbacks_ = std::make_unique<pg::Callbacks>(io_.get_executor(), config_, *log_);
   co_return Status{};
 }
@@ -343,6 +351,7 @@ void Agent::step(core::Event event) {
     std::visit([this](const auto& e) { run(e); }, effect);
     if (finishing_) return;
   }
+  tell_router();
 }
 
 // api::Node
@@ -363,6 +372,7 @@ api::NodeView Agent::view() const {
   v.dcs_fresh = s.dcs_fresh(now);
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.failsafe_active = core_.in_failsafe();
+  v.watchdog_failed = !core_.watchdog_trouble().empty();
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
   v.dcs_last_seen_epoch_s = s.view ? runtime::wall_now_s() - to_ms(age) / 1000 : 0;
@@ -372,8 +382,12 @@ api::NodeView Agent::view() const {
   if (s.job) v.progress = s.job->progress;
   v.effective_tags = s.tags;
   v.epoch = s.lead.epoch;
+  v.phases = s.phases;
   v.certificates = certificates_.views();
-  if (v.is_leader) v.lease_remaining_s = to_seconds(s.lead.deadline - now);
+  if (v.is_leader) {
+    v.lease_remaining_s = to_seconds(s.lead.deadline - now);
+    v.lease_span_s = to_seconds(s.lead.beat ? s.lead.beat->fence : s.lead.valid_for);
+  }
   return v;
 }
 
@@ -436,6 +450,7 @@ void Agent::read_config_again() {
   config_ = *loaded.config;
   adopt_backup();
   keep_backups();
+  router_.reconfigure(config_);
   postgres_->reconfigure(config_);
   callbacks_->reconfigure(config_);
   const auto options = server_options(config_.rest);

@@ -28,6 +28,7 @@
 #include "pg/callbacks.h"
 #include "pg/launcher.h"
 #include "pg/postgres.h"
+#include "route/router.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
 #include "runtime/service_manager.h"
@@ -63,6 +64,7 @@ class Agent : public api::Node {
   runtime::Task<Result<model::TxnDone>> write(model::Txn txn) override;
   runtime::Task<std::pair<int, std::string>> request(core::Request request) override;
   runtime::Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) override;
+  runtime::Task<void> look() override { return probe_once(); }
   void reload() override;
   void wake() override;
   std::optional<model::Value> backups() const override;
@@ -74,6 +76,9 @@ class Agent : public api::Node {
   runtime::Task<Status> connect_guard();
   void adopt_backup();
   void keep_backups();
+  void tell_router();
+  runtime::Task<void> hold_clients();
+  bool leads_and_writes() const;
   backup::AgentView backup_view() const;
   runtime::Task<Status> own_run_dir();
   runtime::Task<Status> reach_guard(Duration timeout);
@@ -103,6 +108,8 @@ class Agent : public api::Node {
   void run(const core::SetLeasePage&);
   void run(const core::ShortenLeasePage&);
   void run(const core::ExtendLeasePage&);
+  void run(const core::ArmWatchdog&);
+  void run(const core::ProbePg&);
   void run(const core::StartJob&);
   void run(const core::CancelJob&);
   void run(const core::AskPeers&);
@@ -113,6 +120,7 @@ class Agent : public api::Node {
   void run(const core::Note&);
   void run(const core::WakeAt&);
   void run(const core::Exit&);
+  runtime::Task<void> arm_watchdog(core::ArmWatchdog what);
   runtime::Task<void> write_dcs(core::WriteDcs what);
   runtime::Task<void> do_job(core::StartJob what);
   void tell_restore_progress(const std::string& text);
@@ -155,6 +163,8 @@ class Agent : public api::Node {
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<net::HttpServer> server_;
   std::unique_ptr<backup::Keeper> backups_;
+  route::Router router_;
+  bool takes_writes_ = false;  ///< as the router was told
   Certificates certificates_;
 
   std::vector<core::Event> queue_;
@@ -181,6 +191,7 @@ class Agent : public api::Node {
   Instant last_cycle_;
   Instant progress_told_;
   int adopted_pid_ = 0;
+  std::optional<core::ArmWatchdog> watchdog_asked_;  ///< for another guard
   bool roles_checked_ = false;
 };
 

@@ -36,7 +36,7 @@ backup::AgentView Agent::backup_view() const {
   if (s.view) view.cluster = &*s.view;
   view.fresh = s.dcs_fresh(now);
   if (s.facts) view.facts = &*s.facts;
-  view.leads = s.is_leader_now(now) && s.facts && s.facts->accepting && !s.facts->in_recovery;
+  view.leads = leads_and_writes();
   view.ttl = s.timing.ttl;
   view.keys = backup::decode_backup_keys(watcher_->keys_below("aurum_"));
   return view;

@@ -52,6 +52,20 @@ void Agent::run(const core::ExtendLeasePage& what) {
   keeper_->extend_page(what.epoch, what.deadline);
 }
 
+void Agent::run(const core::ProbePg&) { asio::co_spawn(io_, probe_once(), asio::detached); }
+
+void Agent::run(const core::ArmWatchdog& what) {
+  if (what.timeout != Duration{0}) watchdog_asked_ = what;
+  asio::co_spawn(io_, arm_watchdog(what), asio::detached);
+}
+
+Task<void> Agent::arm_watchdog(core::ArmWatchdog what) {
+  const auto& config = config_.watchdog;
+  auto done = co_await launcher_->watchdog(config.device, config.driver, what.timeout, what.tail);
+  const bool armed = done && what.timeout > Duration{0};
+  post(core::WatchdogAnswered{done.has_value(), armed, done ? "" : done.error().text()});
+}
+
 void Agent::run(const core::StartJob& what) {
   auto cancel = std::make_unique<asio::cancellation_signal>();
   auto slot = cancel->slot();

@@ -29,6 +29,10 @@ class Agent::GuardLauncher : public pg::Launcher {
     return guard_->kill_all(pid, timeout);
   }
   runtime::Task<Status> adopt(int pid) override { return guard_->adopt(pid); }
+  runtime::Task<Status> watchdog(std::string device, std::string driver, Duration timeout,
+                                 Duration tail) {
+    return guard_->watchdog(std::move(device), std::move(driver), timeout, tail);
+  }
   runtime::Task<Status> end(Duration timeout) { return guard_->end(timeout); }
 
  private:

@@ -35,7 +35,7 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Clone job) {
-    auto done = co_await postgres.clone(job.sources, job.only_basebackup, progress);
+    auto done = co_await postgres.clone(job.sources, job.only_basebackup, progress, job.methods);
     if (!done) co_return fail(done.error());
     co_return JobResult{core::CloneDone{done->source, done->method}};
   }
@@ -94,6 +94,12 @@ struct Runner {
     auto done =
         co_await postgres.change_slots({job.create, job.drop, job.advance, job.create_logical});
     co_return plain(done);
+  }
+  Task<Result<JobResult>> operator()(core::CopySlots job) {
+    auto done =
+        co_await postgres.copy_slots(job.leader, job.slots, job.target, dynamic, job.timeout);
+    if (!done) co_return fail(done.error());
+    co_return JobResult{core::SlotsCopied{*done}};
   }
   Task<Result<JobResult>> operator()(core::ReadHistory job) {
     auto history = co_await postgres.read_history(job.timeline);

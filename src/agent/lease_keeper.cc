@@ -29,6 +29,7 @@ LeaseKeeper::LeaseKeeper(std::string member, fence::LeasePageMap& page, MakeStor
   store_ = make_store(io_.get_executor());
   thread_ = std::thread([this] {
     asio::co_spawn(io_, run(), asio::detached);
+    asio::co_spawn(io_, beat(), asio::detached);
     io_.run();
   });
 }
@@ -43,7 +44,10 @@ LeaseKeeper::~LeaseKeeper() {
 }
 
 void LeaseKeeper::wake() {
-  asio::post(io_, [this] { timer_.cancel(); });
+  asio::post(io_, [this] {
+    timer_.cancel();
+    beat_timer_.cancel();
+  });
 }
 
 void LeaseKeeper::hold(Duration ttl) {
@@ -57,7 +61,10 @@ void LeaseKeeper::hold(Duration ttl) {
 void LeaseKeeper::start(const core::StartRenewing& what) {
   {
     const std::lock_guard lock(mutex_);
-    renewing_ = {what.epoch, what.lease, what.valid_for, what.interval, what.proof_max_age};
+    if (what.at_most && page_->deadline_ns.load(std::memory_order_relaxed) > what.at_most->ns)
+      page_->deadline_ns.store(what.at_most->ns, std::memory_order_release);
+    renewing_ = {what.epoch,    what.lease,         what.valid_for,
+                 what.interval, what.proof_max_age, what.beat};
   }
   wake();
 }
@@ -99,9 +106,14 @@ LeaseKeeper::Renewing LeaseKeeper::renewing() const {
   return renewing_;
 }
 
-bool LeaseKeeper::proven(const Renewing& what, Instant now) const {
-  if (what.proof_max_age == Duration{0}) return true;
-  return now - Instant{proof_at_ns_.load(std::memory_order_relaxed)} <= what.proof_max_age;
+bool LeaseKeeper::proven(const Renewing& what, Instant now) {
+  const Instant proof{proof_at_ns_.load(std::memory_order_relaxed)};
+  const bool good = what.proof_max_age == Duration{0} || now - proof <= what.proof_max_age;
+  if (!good && !std::exchange(unproven_noted_, true))
+    log_.warn("lease.unproven",
+              "not renewing leadership: PostgreSQL has not proved in time that it can write");
+  unproven_noted_ = !good;
+  return good;
 }
 
 Task<void> LeaseKeeper::run() {
@@ -145,6 +157,8 @@ Task<bool> LeaseKeeper::ensure_lease(Duration ttl) {
   }
   lease_ = granted->id;
   lease_ttl_ = ttl;
+  std::erase_if(kept_, [old](const auto& one) { return one.first != old; });
+  kept_[lease_] = sent;
   post_(core::LeaseGranted{lease_, sent, ttl});
   // The old lease still holds the keys until the loop has written them anew; it runs out by itself.
   co_return true;
@@ -156,6 +170,7 @@ Task<bool> LeaseKeeper::keep_member_lease(Duration ttl) {
   const Instant sent = runtime::now();
   auto alive = co_await store_->keep_alive(lease, call_timeout(ttl));
   if (alive) {
+    kept_[lease] = sent;
     post_(core::LeaseKept{lease, sent});
     co_return true;
   }
@@ -166,17 +181,17 @@ Task<bool> LeaseKeeper::keep_member_lease(Duration ttl) {
   co_return false;
 }
 
+/// Heartbeats confirm what is kept here; without them one check follows each keepalive.
 Task<bool> LeaseKeeper::renew(Duration ttl, Renewing what) {
+  if (!proven(what, runtime::now())) co_return false;
+  const bool kept = co_await keep_lock_lease(ttl, what);
+  if (!kept || what.beat) co_return kept;
+  const bool ours = co_await confirm(what, call_timeout(ttl));
+  co_return ours;
+}
+
+Task<bool> LeaseKeeper::keep_lock_lease(Duration ttl, Renewing what) {
   const Instant sent = runtime::now();
-  if (!proven(what, sent)) {
-    if (!unproven_noted_) {
-      log_.warn("lease.unproven",
-                "not renewing leadership: PostgreSQL has not proved in time that it can write");
-    }
-    unproven_noted_ = true;
-    co_return false;
-  }
-  unproven_noted_ = false;
   auto alive = co_await store_->keep_alive(what.lease, call_timeout(ttl));
   if (!alive) {
     if (alive.error().code != Code::rejected) co_return false;
@@ -185,31 +200,69 @@ Task<bool> LeaseKeeper::renew(Duration ttl, Renewing what) {
     post_(core::LeaseGone{what.lease});
     co_return false;
   }
+  kept_[what.lease] = sent;
   if (what.lease == lease_) post_(core::LeaseKept{what.lease, sent});
+  co_return true;
+}
 
-  // A keepalive that says "fine" is not enough: some etcd versions say so for a revoked lease (F5),
-  // and the key may have been taken over. One linearizable transaction compares both.
+/// A keepalive that says "fine" is not enough: some etcd versions say so for a revoked lease (F5),
+/// and the key may have been taken over. One linearizable transaction compares both.
+Task<bool> LeaseKeeper::confirm(Renewing what, Duration timeout) {
+  const Instant sent = runtime::now();
+  const auto kept = kept_.find(what.lease);
+  Instant until = (kept == kept_.end() ? Instant{} : kept->second) + what.valid_for;
   model::Txn check;
   check.when = {{.key = "leader", .what = model::Compare::What::value, .text = member_},
                 {.key = "leader", .what = model::Compare::What::lease, .number = what.lease}};
-  auto ours = co_await store_->txn(std::move(check), call_timeout(ttl));
+  if (what.beat) {
+    until = std::min(until, sent + what.beat->fence);
+    check.when.push_back(model::unchanged("leader", static_cast<model::Revision>(what.epoch)));
+    check.then.push_back(
+        {.key = std::string(model::kHeartbeatKey),
+         .value = model::encode_heartbeat({member_, what.beat->fence, what.beat->takeover})});
+  }
+  auto ours = co_await store_->txn(std::move(check), timeout);
   if (!ours) co_return false;
-  {
-    const std::lock_guard lock(mutex_);
-    // Given up, or bound to another lease meanwhile: this answer is about the past.
-    if (renewing_.epoch != what.epoch || renewing_.lease != what.lease) co_return true;
-    if (ours->succeeded) {
-      const std::int64_t deadline = (sent + renewing_.valid_for).ns;
-      if (deadline > page_->deadline_ns.load(std::memory_order_relaxed)) {
-        page_->deadline_ns.store(deadline, std::memory_order_release);
+  if (!ours->succeeded) {
+    if (renewing().is_same(what))
+      post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
+  } else if (take_confirmed(what, until)) {
+    post_(core::LeaderRenewed{what.epoch, sent, until, what.beat.has_value()});
+  }
+  co_return ours->succeeded;
+}
+
+/// False: given up, bound to another lease, or with other heartbeats meanwhile. The answer is about
+/// the past.
+bool LeaseKeeper::take_confirmed(const Renewing& what, Instant until) {
+  const std::lock_guard lock(mutex_);
+  const bool same = renewing_.is_same(what);
+  if (same && until.ns > page_->deadline_ns.load(std::memory_order_relaxed))
+    page_->deadline_ns.store(until.ns, std::memory_order_release);
+  return same;
+}
+
+/// One each interval, also while others wait for their answers: one that comes late still counts
+/// from when it was sent.
+Task<void> LeaseKeeper::beat() {
+  for (;;) {
+    const Renewing what = renewing();
+    Duration pause = seconds(3600);
+    if (what.beat) {
+      pause = what.beat->interval;
+      const Duration timeout = what.beat->fence * 3 / 4;
+      const bool room = beats_under_way_ < timeout / what.beat->interval + 1;
+      if (room && proven(what, runtime::now())) {
+        ++beats_under_way_;
+        asio::co_spawn(io_, confirm(what, timeout),
+                       [this](const std::exception_ptr&, bool) { --beats_under_way_; });
       }
     }
+    beat_timer_.expires_after(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(pause));
+    auto [ec] = co_await beat_timer_.async_wait(use_task);
+    (void)ec;
   }
-  if (ours->succeeded)
-    post_(core::LeaderRenewed{what.epoch, sent});
-  else
-    post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
-  co_return ours->succeeded;
 }
 
 }  // namespace aurum::agent

@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -27,10 +29,12 @@ using runtime::Task;
 /// agent can starve it.
 ///
 /// What must stay true:
-///  - the page's deadline only ever becomes `sent_at + valid_for` of a renewal that was answered,
-///  with the keepalive
-///    and the compare of `leader` (name and lease) both true, for the epoch that is being renewed,
-///    or what the core says by set_page() and extend_page();
+///  - the page's deadline only ever becomes `sent_at + valid_for` of a keepalive that was answered
+///    before a check was sent that found `leader` (name and lease) still ours, for the epoch that
+///    is being renewed, or what the core says by set_page() and extend_page();
+///  - with heartbeats the check writes one and compares the epoch too, and the deadline is no later
+///    than `fence` after that was sent. They go out on time, whatever the former ones are waiting
+///    for;
 ///  - once stop() or set_page() returned, no renewal begun before moves the deadline any more.
 /// Both hold because every write to the page is made under `mutex_` and only for `renewing_.epoch`.
 /// lease_keeper_test.cc drives it with a store whose answers come late.
@@ -66,14 +70,22 @@ class LeaseKeeper {
     Duration valid_for{};
     Duration interval{};
     Duration proof_max_age{};
+    std::optional<core::BeatRate> beat;
+    bool is_same(const Renewing& other) const {
+      return epoch == other.epoch && lease == other.lease && beat == other.beat;
+    }
   };
 
   Task<void> run();
   Task<bool> ensure_lease(Duration ttl);  ///< false: no lease, try again soon
   Task<bool> keep_member_lease(Duration ttl);
   Task<bool> renew(Duration ttl, Renewing what);
+  Task<bool> keep_lock_lease(Duration ttl, Renewing what);
+  Task<bool> confirm(Renewing what, Duration timeout);
+  Task<void> beat();
+  bool take_confirmed(const Renewing& what, Instant until);
   Renewing renewing() const;
-  bool proven(const Renewing& what, Instant now) const;
+  bool proven(const Renewing& what, Instant now);
   void wake();
 
   const std::string member_;
@@ -88,10 +100,12 @@ class LeaseKeeper {
 
   // Of the lease thread only.
   boost::asio::io_context io_{1};
-  boost::asio::steady_timer timer_{io_};
+  boost::asio::steady_timer timer_{io_}, beat_timer_{io_};
   std::unique_ptr<dcs::Store> store_;
   model::LeaseId lease_ = 0;
   Duration lease_ttl_{};
+  std::map<model::LeaseId, Instant> kept_;  ///< when the last answered keepalive was sent
+  int beats_under_way_ = 0;
   bool unproven_noted_ = false;
 
   std::thread thread_;

@@ -2,6 +2,7 @@
 
 #include "agent/lease_keeper.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -31,6 +32,8 @@ struct Script {
   Result<Duration> keep_alive = seconds(5);
   Result<model::TxnDone> check = model::TxnDone{true, 1};
   std::function<void()> before_check_answer;  ///< runs while a check's answer is on its way
+  Duration check_takes{};
+  model::Txn last;
   int checks = 0, keepalives = 0, grants = 0;
 };
 
@@ -38,16 +41,25 @@ class FakeStore : public dcs::Store {
  public:
   explicit FakeStore(Script& script) : script_(script) {}
   Task<Result<dcs::Keys>> read(Duration) override { co_return dcs::Keys{}; }
-  Task<Result<model::TxnDone>> txn(model::Txn, Duration) override {
+  Task<Result<model::TxnDone>> txn(model::Txn txn, Duration) override {
     std::function<void()> hook;
     Result<model::TxnDone> answer = model::TxnDone{};
+    Duration takes{};
     {
       const std::lock_guard lock(script_.mutex);
       ++script_.checks;
+      script_.last = std::move(txn);
+      takes = script_.check_takes;
       hook = std::exchange(script_.before_check_answer, {});
       answer = script_.check;
     }
     if (hook) hook();
+    if (takes > Duration{0}) {
+      boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
+                                      std::chrono::nanoseconds(takes));
+      auto [ec] = co_await timer.async_wait(runtime::use_task);
+      (void)ec;
+    }
     co_return answer;
   }
   Task<Result<dcs::LeaseInfo>> grant(Duration ttl, Duration) override {
@@ -113,10 +125,12 @@ class LeaseKeeperTest : public testing::Test {
     return found;
   }
 
-  void lead(std::uint64_t epoch, Duration proof_max_age = Duration{0}) {
+  void lead(std::uint64_t epoch, Duration proof_max_age = Duration{0},
+            std::optional<core::BeatRate> beat = {}) {
     keeper_->set_page({PageState::leased, epoch, runtime::now() + milliseconds(10)});
-    keeper_->start({epoch, 1, milliseconds(4000), milliseconds(250), proof_max_age});
+    keeper_->start({epoch, 1, milliseconds(4000), milliseconds(250), proof_max_age, beat});
   }
+  static constexpr core::BeatRate kBeat{milliseconds(50), milliseconds(400), milliseconds(600)};
   Instant deadline() const { return Instant{(*page_)->deadline_ns.load()}; }
 
   Script script_;
@@ -135,7 +149,93 @@ TEST_F(LeaseKeeperTest, a_renewal_moves_the_deadline_to_its_sending_plus_the_spa
   const auto renewed = wait_for<LeaderRenewed>();
   ASSERT_TRUE(renewed);
   EXPECT_EQ(renewed->epoch, 7u);
-  EXPECT_EQ(deadline(), renewed->sent_at + milliseconds(4000));
+  EXPECT_EQ(deadline(), renewed->until);
+  EXPECT_LE(renewed->until, renewed->sent_at + milliseconds(4000));
+  EXPECT_GT(renewed->until, renewed->sent_at + milliseconds(3000));
+  EXPECT_FALSE(renewed->beat);
+}
+
+TEST_F(LeaseKeeperTest, a_heartbeat_is_written_by_its_epoch_and_warrants_its_fence) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  lead(7, Duration{0}, kBeat);
+  const auto renewed = wait_for<LeaderRenewed>();
+  ASSERT_TRUE(renewed);
+  EXPECT_TRUE(renewed->beat);
+  EXPECT_EQ(renewed->until, renewed->sent_at + kBeat.fence);
+  EXPECT_GE(deadline(), renewed->until);
+  const std::lock_guard lock(script_.mutex);
+  const auto compares = [&](const model::Compare& c) {
+    return std::ranges::find(script_.last.when, c) != script_.last.when.end();
+  };
+  EXPECT_TRUE(compares(model::unchanged("leader", 7)));
+  EXPECT_TRUE(compares({.key = "leader", .what = model::Compare::What::lease, .number = 1}));
+  ASSERT_EQ(script_.last.then.size(), 1U);
+  const auto beat = model::decode_heartbeat(script_.last.then[0].value);
+  ASSERT_TRUE(beat);
+  EXPECT_EQ(beat->leader, "node-1");
+  EXPECT_EQ(beat->fence, kBeat.fence);
+  EXPECT_EQ(beat->takeover, kBeat.takeover);
+}
+
+TEST_F(LeaseKeeperTest, heartbeats_warrant_no_more_than_the_lease) {
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.keep_alive = fail(Code::unavailable, "no answer");
+  }
+  keeper_->hold(seconds(5));
+  const auto granted = wait_for<LeaseGranted>();
+  ASSERT_TRUE(granted);
+  lead(7, Duration{0}, core::BeatRate{milliseconds(50), seconds(60), seconds(90)});
+  ASSERT_TRUE(wait_for<LeaderRenewed>());
+  ASSERT_TRUE(wait_for<LeaderRenewed>());
+  EXPECT_EQ(deadline(), granted->sent_at + milliseconds(4000));
+}
+
+TEST_F(LeaseKeeperTest, an_answer_from_before_the_first_heartbeat_moves_nothing) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.before_check_answer = [this] {
+      keeper_->start({7, 1, milliseconds(4000), milliseconds(250), Duration{0}, kBeat,
+                      runtime::now() + milliseconds(10)});
+    };
+  }
+  lead(7);
+  const auto renewed = wait_for<LeaderRenewed>();
+  ASSERT_TRUE(renewed);
+  EXPECT_TRUE(renewed->beat) << "the first that is told";
+  EXPECT_LT(deadline(), runtime::now() + kBeat.fence + milliseconds(1));
+}
+
+// From then on others count from the first heartbeat, whatever the lease allowed before.
+TEST_F(LeaseKeeperTest, heartbeats_begin_with_what_they_warrant) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  lead(7);
+  ASSERT_TRUE(wait_for<LeaderRenewed>());
+  const Instant end = runtime::now() + milliseconds(10);
+  EXPECT_GT(deadline(), end + seconds(2));
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.check = fail(Code::unavailable, "no answer");
+  }
+  keeper_->start({7, 1, milliseconds(4000), milliseconds(250), Duration{0}, kBeat, end});
+  EXPECT_EQ(deadline(), end);
+}
+
+TEST_F(LeaseKeeperTest, heartbeats_go_out_while_answers_are_waited_for) {
+  keeper_->hold(seconds(5));
+  ASSERT_TRUE(wait_for<LeaseGranted>());
+  {
+    const std::lock_guard lock(script_.mutex);
+    script_.check_takes = milliseconds(200);
+  }
+  lead(7, Duration{0}, kBeat);
+  const auto first = wait_for<LeaderRenewed>(), second = wait_for<LeaderRenewed>();
+  ASSERT_TRUE(first && second);
+  EXPECT_LT(second->sent_at - first->sent_at, milliseconds(200));
 }
 
 TEST_F(LeaseKeeperTest, an_answer_after_fencing_moves_nothing) {

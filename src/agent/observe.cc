@@ -1,5 +1,6 @@
 // Looking at PostgreSQL, and hearing of its end.
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -29,6 +30,7 @@ constexpr auto kCertificates = std::chrono::seconds(5);
 
 bool is_quiet(const core::State& s) {
   if (s.job || !s.facts || !s.facts->accepting) return false;
+  if (!s.view || !s.view->leader) return false;
   if (s.lead.held)
     return !s.facts->in_recovery && s.dynamic.synchronous_mode == model::SyncMode::off;
   return s.facts->in_recovery && s.facts->replication_state == "streaming";
@@ -39,7 +41,10 @@ bool is_quiet(const core::State& s) {
 Task<void> Agent::probe_loop() {
   for (;;) {
     co_await probe_once();
-    probe_timer_.expires_after(is_quiet(core_.state()) ? kQuiet : kBusy);
+    const core::State& s = core_.state();
+    Duration pause = is_quiet(s) ? kQuiet : kBusy;
+    if (s.lead.held) pause = std::min(pause, s.timing.proof_max_age / 4);
+    probe_timer_.expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(pause));
     auto [ec] = co_await probe_timer_.async_wait(use_task);
     (void)ec;  // hurried or not: look
   }
@@ -140,6 +145,7 @@ Task<void> Agent::revive_guard() {
       if (connected) {
         adopted_pid_ = 0;
         co_await probe_once();
+        if (watchdog_asked_ && core_.state().lead.held) run(*watchdog_asked_);
         co_return;
       }
       log_->error("guard.lost", "could not reach the new guard: " + connected.error().text());

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/rest_tls.h"
+#include "api/node.h"
 #include "model/value.h"
 #include "net/http_client.h"
 
@@ -23,11 +24,20 @@ net::HttpCall call_of(const model::LocalConfig& config, std::string url, Duratio
   return call;
 }
 
+/// api_url ends in "/patroni"; everything else stands beside it.
+std::string beside(std::string api_url, std::string_view path) {
+  const auto cut = api_url.rfind("/patroni");
+  if (cut != std::string::npos) api_url.resize(cut);
+  return api_url.append(path);
+}
+
 }  // namespace
 
 Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config,
                                                 std::string api_url, Duration timeout) {
-  auto answer = co_await net::http_call(call_of(config, std::move(api_url), timeout));
+  auto call = call_of(config, std::move(api_url), timeout);
+  call.headers.emplace_back(api::kLookHeader, "now");
+  auto answer = co_await net::http_call(std::move(call));
   if (!answer) co_return fail(answer.error());
   auto document = model::parse_json(answer->body);
   if (!document) co_return fail(document.error().within("answer of a peer"));
@@ -36,8 +46,6 @@ Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config
 
 Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_url,
                               const core::AskConsent& what) {
-  const auto cut = api_url.rfind("/patroni");
-  if (cut != std::string::npos) api_url.resize(cut);
   model::Value body = model::Value::object();
   body.set("name", config.name);
   body.set("conn_url", what.conn_url);
@@ -45,7 +53,7 @@ Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_
   body.set("slots", model::Value::object());
   body.set("aurum_epoch", static_cast<std::int64_t>(what.epoch));
   body.set("aurum_promise_ms", to_ms(what.promise));
-  auto call = call_of(config, api_url + "/failsafe", what.timeout);
+  auto call = call_of(config, beside(std::move(api_url), "/failsafe"), what.timeout);
   call.method = "POST";
   call.body = model::to_json(body);
   auto answer = co_await net::http_call(std::move(call));
@@ -58,9 +66,8 @@ Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_
 }
 
 Task<bool> peer_answers(const model::LocalConfig& config, std::string api_url, Duration timeout) {
-  const auto cut = api_url.rfind("/patroni");
-  if (cut != std::string::npos) api_url.resize(cut);
-  auto answer = co_await net::http_call(call_of(config, api_url + "/liveness", timeout));
+  auto answer =
+      co_await net::http_call(call_of(config, beside(std::move(api_url), "/liveness"), timeout));
   co_return answer.has_value();
 }
 

@@ -7,8 +7,12 @@
 /// What only shows (PATRONI_COMPAT §2.4, §2.5).
 namespace aurum::api {
 
-Task<net::HttpResponse> Api::get_status(const net::HttpRequest&) {
-  co_return json_reply(200, status_document(node_.view(), options_.identity));
+Task<net::HttpResponse> Api::get_status(const net::HttpRequest& request) {
+  if (!request.header(kLookHeader).empty()) co_await node_.look();
+  const NodeView view = node_.view();
+  net::HttpResponse reply = json_reply(200, status_document(view, options_.identity));
+  if (view.is_leader) reply.headers.emplace_back("Aurum-Epoch", std::to_string(view.epoch));
+  co_return reply;
 }
 
 Task<net::HttpResponse> Api::get_cluster(const net::HttpRequest&) {

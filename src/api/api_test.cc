@@ -107,6 +107,22 @@ TEST_F(Rest, InformationEndpoints) {
   EXPECT_EQ(call("GET /config"), page(502, "Bad Gateway"));
 }
 
+TEST_F(Rest, APeerInARaceIsToldOfALookThatBeginsNow) {
+  EXPECT_EQ(send(make("GET /patroni")).status, 200);
+  EXPECT_EQ(node.looks, 0);
+  auto asked = make("GET /patroni");
+  asked.headers.emplace_back("aurum-look", "now");
+  EXPECT_EQ(send(asked).status, 200);
+  EXPECT_EQ(node.looks, 1);
+}
+
+TEST_F(Rest, ALeaderTellsItsEpoch) {
+  node.view_.is_leader = true;
+  EXPECT_EQ(send(make("GET /patroni")).header("Aurum-Epoch"), "7");
+  node.view_.is_leader = false;
+  EXPECT_EQ(send(make("GET /patroni")).header("Aurum-Epoch"), "");
+}
+
 TEST_F(Rest, FailsafeIsShownOnlyWhenOn) {
   EXPECT_EQ(call("GET /failsafe"), page(502, "Bad Gateway"));
   node.cluster.failsafe = model::FailsafeMap{.members = {{"a", "http://x"}}, .mod_revision = 1};

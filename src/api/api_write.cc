@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "api/reply.h"
 #include "api/restart.h"
+#include "model/decode.h"
 #include "runtime/clock.h"
 
 /// Actions on configuration and on this node (PATRONI_COMPAT §2.6).
@@ -81,17 +82,14 @@ Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
   const NodeView view = node_.view();
   if (view.dynamic == nullptr || !view.dynamic->failsafe_mode) co_return net::error_page(502);
   if (!body) co_return body.error();
-  const auto number = [&body](std::string_view key) -> std::int64_t {
-    const model::Value* value = body->find(key);
-    return value == nullptr ? 0 : std::max<std::int64_t>(model::read_int(*value).value_or(0), 0);
-  };
   core::ConsentRequest consent;
-  if (const model::Value* name = body->find("name"); name != nullptr && name->is_string())
-    consent.leader = name->as_string();
+  consent.leader = model::text_at(*body, "name");
   if (consent.leader.empty()) co_return net::error_page(400);
-  consent.epoch = static_cast<std::uint64_t>(number("aurum_epoch"));
+  consent.epoch =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(model::int_at(*body, "aurum_epoch"), 0));
   // A day is more than any ttl.
-  consent.promise = milliseconds(std::min<std::int64_t>(number("aurum_promise_ms"), 86'400'000));
+  consent.promise = milliseconds(
+      std::clamp<std::int64_t>(model::int_at(*body, "aurum_promise_ms"), 0, 86'400'000));
   auto reply = co_await ask_core({0, consent});
   if (reply.status == 200)
     reply.headers.emplace_back("lsn", std::to_string(view.facts.position().value));

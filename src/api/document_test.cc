@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -152,7 +153,31 @@ patroni_postgres_state{scope="demo",name="node-0"} 5
               HasSubstr("aurum_build_info{scope=\"demo\",name=\"node-0\",version=\"0.1.0\"} 1\n"));
   EXPECT_THAT(page,
               HasSubstr("aurum_lease_remaining_seconds{scope=\"demo\",name=\"node-0\"} 21.5\n"));
+  EXPECT_THAT(page, HasSubstr("aurum_lease_span_seconds{scope=\"demo\",name=\"node-0\"} 28.7\n"));
   EXPECT_THAT(page, HasSubstr("aurum_leader_epoch{scope=\"demo\",name=\"node-0\"} 7\n"));
+}
+
+TEST(Metrics, HowLongEachPartOfAFailoverTook) {
+  FakeNode node;
+  node.view_.phases.add({.detect = milliseconds(1020),
+                         .acquire = milliseconds(240),
+                         .promote = milliseconds(80),
+                         .open = milliseconds(10)});
+  const auto page = render_metrics(node.view(), kIdentity);
+  const auto bucket = [](const char* phase, const char* le, int value) {
+    return fmt::format(
+        "aurum_failover_phase_seconds_bucket{{scope=\"demo\",name=\"node-0\",phase=\"{}\",le=\"{}"
+        "\"}}"
+        " {}\n",
+        phase, le, value);
+  };
+  EXPECT_THAT(page, HasSubstr("# TYPE aurum_failover_phase_seconds histogram\n"));
+  EXPECT_THAT(page, HasSubstr(bucket("detect", "1", 0)));
+  EXPECT_THAT(page, HasSubstr(bucket("detect", "2.5", 1)));
+  EXPECT_THAT(page, HasSubstr(bucket("promote", "0.1", 1)));
+  EXPECT_THAT(page, HasSubstr(bucket("total", "+Inf", 1)));
+  EXPECT_THAT(page, HasSubstr("_sum{scope=\"demo\",name=\"node-0\",phase=\"total\"} 1.35\n"));
+  EXPECT_THAT(page, HasSubstr("_count{scope=\"demo\",name=\"node-0\",phase=\"total\"} 1\n"));
 }
 
 TEST(Metrics, OfAReplicaAndOfAStoppedServer) {

@@ -71,7 +71,8 @@ class Page {
   void head(std::string_view name, std::string_view type, std::string_view help) {
     out_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
   }
-  void series(std::string_view name, std::string_view more_labels, std::int64_t value) {
+  template <class T>
+  void series(std::string_view name, std::string_view more_labels, const T& value) {
     out_ += fmt::format("{}{{{}{}}} {}\n", name, labels_, more_labels, value);
   }
   std::string take() { return std::move(out_); }
@@ -161,6 +162,25 @@ void write_certificates(Page& page, const NodeView& view) {
                 fmt::format(",use=\"{}\"", escaped(certificate.use)), certificate.not_after_s);
 }
 
+/// Buckets count all that is not above their bound (Prometheus exposition format).
+void write_phases(Page& page, const core::PhaseTimes& times) {
+  using Times = core::PhaseTimes;
+  constexpr std::string_view name = "aurum_failover_phase_seconds";
+  page.head(name, "histogram",
+            "How long each part took of the times that this node followed another leader.");
+  for (std::size_t i = 0; i < Times::kPhases; ++i) {
+    const auto& phase = times.phases[i];
+    const std::string label = fmt::format(",phase=\"{}\"", Times::kNames[i]);
+    for (std::size_t b = 0; b < Times::kBounds.size(); ++b)
+      page.series("aurum_failover_phase_seconds_bucket",
+                  fmt::format("{},le=\"{:g}\"", label, to_seconds(Times::kBounds[b])),
+                  phase.within[b]);
+    page.series("aurum_failover_phase_seconds_bucket", label + ",le=\"+Inf\"", phase.count);
+    page.series("aurum_failover_phase_seconds_sum", label, to_seconds(phase.sum));
+    page.series("aurum_failover_phase_seconds_count", label, phase.count);
+  }
+}
+
 void write_own(Page& page, const NodeView& view, const core::Identity& identity) {
   page.sample("aurum_build_info", "gauge", "Version of Aurum as a label; the value is always 1.",
               "1", {}, fmt::format(",version=\"{}\"", escaped(identity.aurum_version)));
@@ -168,9 +188,13 @@ void write_own(Page& page, const NodeView& view, const core::Identity& identity)
              "Seconds until the leader lease of this node ends unless renewed, 0 if it is not the "
              "leader.",
              view.is_leader ? view.lease_remaining_s : 0.0);
+  page.gauge("aurum_lease_span_seconds",
+             "Seconds that each renewal or heartbeat gives the leader, 0 if it is not the leader.",
+             view.is_leader ? view.lease_span_s : 0.0);
   page.gauge("aurum_leader_epoch", "Epoch of the leadership this node holds or last held.",
              view.epoch);
   write_certificates(page, view);
+  write_phases(page, view.phases);
 }
 
 }  // namespace

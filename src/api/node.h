@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "core/event.h"
+#include "core/phase_times.h"
 #include "model/cluster.h"
 #include "model/config.h"
 #include "model/postgres.h"
@@ -46,11 +47,17 @@ struct NodeView {
   std::string progress;            ///< of that action: "copied 120 MB of 1.1 GB (11 %)"
   model::Value effective_tags;
   double lease_remaining_s = 0;  ///< 0 unless leader
+  double lease_span_s = 0;       ///< likewise: what a renewal gives
   std::uint64_t epoch = 0;
+  core::PhaseTimes phases;  ///< of the times that this node followed another leader
   std::vector<CertificateView> certificates;
 };
 
 /// The agent as the REST surface sees it. Calls run on the agent's executor.
+/// In a request for GET /patroni: the answer shall tell of a look at PostgreSQL that begins now. So
+/// asks who judges whether it has all WAL that anybody has.
+inline constexpr std::string_view kLookHeader = "Aurum-Look";
+
 class Node {
  public:
   virtual ~Node() = default;
@@ -62,8 +69,9 @@ class Node {
   virtual Task<std::pair<int, std::string>> request(core::Request request) = 0;
   /// GET /patroni of a peer; for the candidate check of switchover.
   virtual Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) = 0;
-  virtual void reload() = 0;  ///< as SIGHUP
-  virtual void wake() = 0;    ///< run the decision loop now
+  virtual Task<void> look() = 0;  ///< at PostgreSQL: view() is no older than this call then
+  virtual void reload() = 0;      ///< as SIGHUP
+  virtual void wake() = 0;        ///< run the decision loop now
   /// GET /backups; nothing without aurum.backup.
   virtual std::optional<model::Value> backups() const { return std::nullopt; }
   /// Their part of GET /metrics.

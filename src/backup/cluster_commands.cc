@@ -1,5 +1,8 @@
 #include "backup/cluster_commands.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
@@ -124,12 +127,18 @@ Task<Status> forget_stanza(const model::LocalConfig& config) {
 }
 
 std::string progress_text(const Progress& progress, Duration since) {
-  std::string out = fmt::format("copied {:3.0f} %  {:>7}", progress.percent,
-                                pg::human_bytes(static_cast<double>(progress.bytes)));
+  constexpr int kWidth = 30;
+  const double percent = std::clamp(progress.percent, 0.0, 100.0);
+  const auto filled = static_cast<std::size_t>(percent * kWidth / 100);
+  std::string out =
+      fmt::format("[{:<{}}] {:3.0f} %  {:>7}", std::string(filled, '#'), kWidth,
+                  std::floor(percent), pg::human_bytes(static_cast<double>(progress.bytes)));
   const double passed = to_seconds(since);
-  if (progress.percent < 1 || passed < 2) return out;
-  return out +
-         fmt::format("  {:.0f} s to go", passed * (100 - progress.percent) / progress.percent);
+  if (percent < 1 || passed < 2 || percent >= 100) return out;
+  const double left = passed * (100 - percent) / percent;
+  if (left < 120) return out + fmt::format("  {:.0f} s to go", left);
+  if (left < 7200) return out + fmt::format("  {:.0f} min to go", left / 60);
+  return out + fmt::format("  {:.1f} h to go", left / 3600);
 }
 
 }  // namespace aurum::backup

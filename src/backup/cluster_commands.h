@@ -24,7 +24,7 @@ Task<Status> keep_trial(const model::LocalConfig& config, RestoreTrial trial);
 /// Forgets whose backups the stanza has: the next run may begin a new one.
 Task<Status> forget_stanza(const model::LocalConfig& config);
 
-/// "copied  45 %   1.2 GB   12 s to go", from when it began.
+/// "[#############                 ]  45 %   1.2 GB  12 s to go", from when it began.
 std::string progress_text(const Progress& progress, Duration since);
 
 }  // namespace aurum::backup

@@ -98,15 +98,23 @@ int simple(Status outcome, std::string_view done) {
   return 0;
 }
 
-/// On a terminal only: a log needs no percentages.
-void show_progress(const Progress& progress) {
-  static const Instant begun = runtime::now();
-  static int shown = -1;
-  if (::isatty(2) == 0 || static_cast<int>(progress.percent) == shown) return;
-  shown = static_cast<int>(progress.percent);
-  fmt::print(stderr, "\r\033[K{}{}", progress_text(progress, runtime::now() - begun),
-             shown == 100 ? "\n" : "");
-}
+/// One line on a terminal, written anew; a log needs no percentages. What is said next has a line
+/// of its own.
+class ProgressLine {
+ public:
+  ~ProgressLine() {
+    if (shown_ >= 0) fmt::print(stderr, "\n");
+  }
+  void show(const Progress& progress) {
+    if (::isatty(2) == 0 || static_cast<int>(progress.percent) == shown_) return;
+    shown_ = static_cast<int>(progress.percent);
+    fmt::print(stderr, "\r\033[K{}", progress_text(progress, runtime::now() - begun_));
+  }
+
+ private:
+  Instant begun_ = runtime::now();
+  int shown_ = -1;
+};
 
 int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
   const auto& backup = *config.aurum.backup;
@@ -124,7 +132,8 @@ int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
     }
     fmt::print("{}\n", model::to_json_pretty(out));
   } else {
-    fmt::print("{}\n{}", render_catalogue(*catalogue, backup.stanza),
+    fmt::print("{}{}\n{}", render_catalogue(*catalogue, backup.stanza),
+               keys ? render_proofs(*catalogue, *keys) : "",
                keys ? render_schedule(backup.schedule, config.scope, *keys, now)
                     : fmt::format("schedule: not known, {}\n", keys.error().message));
   }
@@ -134,7 +143,11 @@ int list(Pgbackrest& pgbackrest, const model::LocalConfig& config, bool json) {
 int take(const model::LocalConfig& config, const std::string& type) {
   std::error_code ec;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ec).string();
-  const auto run = run_alone(take_now(config, *parse_run_kind(type), program, show_progress));
+  const auto run = [&] {
+    ProgressLine line;
+    return run_alone(take_now(config, *parse_run_kind(type), program,
+                              [&line](const Progress& progress) { line.show(progress); }));
+  }();
   if (!run) return failed(run.error());
   if (!run->ok()) {
     fmt::print(stderr, "error: {}\n", run->error);

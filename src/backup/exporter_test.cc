@@ -118,6 +118,16 @@ TEST(Schedule, tells_what_is_proved) {
   EXPECT_FALSE(rows[1].find("verified")->as_bool()) << "it is newer than that look";
   EXPECT_FALSE(rows[1].find("restore_tested")->as_bool());
 
+  EXPECT_EQ(render_proofs(catalogue, keys),
+            "verified: up to F, 1 newer not yet\nrestore-tested: F\n");
+  EXPECT_EQ(render_proofs(catalogue, {}),
+            "verified: none yet\nrestore-tested: none of these yet\n");
+  EXPECT_EQ(render_proofs({}, keys), "");
+  catalogue.backups.erase(catalogue.backups.begin());
+  EXPECT_EQ(render_proofs(catalogue, keys),
+            "verified: none yet\nrestore-tested: none of these yet\n")
+      << "what was tested is gone";
+
   const auto tests = trials_value(schedule, "demo", keys, now);
   EXPECT_EQ(tests.at({"last", "backup"})->text(), "F");
   EXPECT_EQ(tests.find("late_seconds")->as_int(), 0);

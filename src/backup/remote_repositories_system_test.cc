@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "backup/restore_trial.h"
 #include "backup/testing/backup_fixture.h"
 #include "net/testing/certificates.h"
 #include "runtime/child.h"
@@ -101,6 +102,7 @@ class RemoteRepository : public testing::Backup {
     const auto incr = wait(pgbackrest.take("incr", {}));
     ASSERT_TRUE(incr) << incr.error().text();
     EXPECT_EQ(incr->type, "incr");
+    plan_.backup = *incr;
     sql(one_, "INSERT INTO t VALUES (1501); SELECT pg_switch_wal()");
     const auto checked = wait(pgbackrest.check());
     EXPECT_TRUE(checked) << checked.error().text();
@@ -113,27 +115,31 @@ class RemoteRepository : public testing::Backup {
     restore_to_two(one_.config.aurum.backup->program);
     expect_count(two_, "1501");
   }
-  void expect_count(pg::testing::Node& node, const std::string& rows) {
-    const Instant until = runtime::now() + seconds(30);
-    std::string found;
-    while (found != rows && runtime::now() < until) {
-      io_.restart();
-      io_.run_for(std::chrono::milliseconds(50));
-      found = sql(node, "SELECT count(*) FROM t");
-    }
-    EXPECT_EQ(found, rows);
+  /// As the agents restore: a copy in a scratch folder, its WAL by `aurum archive-get`.
+  void expect_proved() {
+    const auto trial =
+        wait(try_restore(one_.config, {.dir = root_ / "scratch",
+                                       .plan = plan_,
+                                       .node = "n1",
+                                       .program = testing::aurum_program(),
+                                       .database = "postgres",
+                                       .checks = {"SELECT count(*) = 1501 FROM t"}}));
+    EXPECT_TRUE(trial.ok) << trial.error;
   }
+
+  RestorePlan plan_{.timeline = 1};
 };
 
 TEST_F(RemoteRepository, an_object_store_takes_backups_and_gives_them_back) {
   const auto server = start_object_store();
   const auto port = wait_for_file(root_ / "port");
-  use(object_store(port, "WRONG"), "pgbackrest");
+  use(object_store(port, "WRONG"), testing::pgbackrest_program());
   const auto refused = wait(Pgbackrest(one_.config).catalogue());
   EXPECT_TRUE(!refused || refused->message.find("403") != std::string::npos)
       << "the store takes any key";
-  use(object_store(port, "SECRET"), "pgbackrest");
+  use(object_store(port, "SECRET"), testing::pgbackrest_program());
   expect_backed_up_and_restored();
+  expect_proved();
 }
 
 TEST_F(RemoteRepository, an_object_store_serves_the_newer_pgbackrest_with_blocks) {
@@ -154,11 +160,11 @@ TEST_F(RemoteRepository, azure_takes_backups_and_gives_them_back) {
         "azure",
         {{"account", "account"}, {"container", "backups"}, {"key", key}, {"uri-style", "path"}});
   };
-  use(store(wrong), "pgbackrest");
+  use(store(wrong), testing::pgbackrest_program());
   const auto refused = wait(Pgbackrest(one_.config).catalogue());
   EXPECT_TRUE(!refused || refused->message.find("403") != std::string::npos)
       << "the store takes any key";
-  use(store(secret), "pgbackrest");
+  use(store(secret), testing::pgbackrest_program());
   expect_backed_up_and_restored();
 }
 
@@ -170,11 +176,11 @@ TEST_F(RemoteRepository, gcs_takes_backups_and_gives_them_back) {
                             {"key-type", "token"},
                             {"key", "Bearer " + token}});
   };
-  use(store("WRONG"), "pgbackrest");
+  use(store("WRONG"), testing::pgbackrest_program());
   const auto refused = wait(Pgbackrest(one_.config).catalogue());
   EXPECT_TRUE(!refused || refused->message.find("401") != std::string::npos)
       << "the store takes any token";
-  use(store("TOKEN"), "pgbackrest");
+  use(store("TOKEN"), testing::pgbackrest_program());
   expect_backed_up_and_restored();
 }
 
@@ -214,6 +220,7 @@ TEST_F(RemoteRepository, an_sftp_server_takes_backups_and_gives_them_back) {
                    {"sftp-host-key-check-type", "none"}}},
       newer);
   expect_backed_up_and_restored();
+  expect_proved();
 }
 
 }  // namespace

@@ -180,7 +180,7 @@ Task<RestoreTrial> try_restore(const model::LocalConfig& config, RestoreTrialOpt
                      .backup = options.plan.backup.label,
                      .target = model::describe(options.plan.target),
                      .bytes = options.plan.backup.size};
-  ScratchCluster copy(config, options.dir, false, options.program);
+  ScratchCluster copy(config, options.dir, CopyUse::test, options.program);
   using namespace boost::asio::experimental::awaitable_operators;
   auto ended =
       co_await (restore_and_check(copy, config, options, trial) || out_of_room(options.dir));

@@ -138,7 +138,7 @@ TEST_F(RestoreTrialSystem, ends_when_the_disk_fills_up_meanwhile) {
 TEST_F(RestoreTrialSystem, what_was_left_behind_goes_and_what_is_held_stays) {
   int server = 0;
   {
-    ScratchCluster copy(one_.config, scratch(), false, testing::aurum_program());
+    ScratchCluster copy(one_.config, scratch(), CopyUse::test, testing::aurum_program());
     ASSERT_TRUE(wait(copy.begin()));
     ASSERT_TRUE(wait(copy.fetch(plan_.backup.label, {})));
     const auto recovered = wait(copy.recover({}, 1));
@@ -148,7 +148,7 @@ TEST_F(RestoreTrialSystem, what_was_left_behind_goes_and_what_is_held_stays) {
     server = found->file.pid;
     ASSERT_TRUE(sweep_scratch(scratch())) << "somebody works there: it is left alone";
     EXPECT_EQ(::kill(server, 0), 0);
-    ScratchCluster second(one_.config, scratch(), false, testing::aurum_program());
+    ScratchCluster second(one_.config, scratch(), CopyUse::test, testing::aurum_program());
     const auto refused = wait(second.begin());
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::exists);

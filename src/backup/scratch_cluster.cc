@@ -35,10 +35,10 @@ std::string own_program() {
 }  // namespace
 
 ScratchCluster::ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir,
-                               bool durable, std::string program)
+                               CopyUse use, std::string program)
     : config_(config),
       dir_(std::move(dir)),
-      durable_(durable),
+      use_(use),
       program_(program.empty() ? own_program() : std::move(program)) {}
 
 Task<Status> ScratchCluster::begin() {
@@ -95,9 +95,12 @@ Task<Status> ScratchCluster::write_conf(std::string recovery) {
            {"listen_addresses", ""},
            {"unix_socket_directories", sockets.string()},
            {"hba_file", (dir_ / kHba).string()},
-           {"archive_mode", "off"},
+           // On, without a command: its files wait, marked, for the agent's archiver. Without the
+           // history file of the timeline that begins here no later recovery could come over it.
+           {"archive_mode", use_ == CopyUse::same_cluster ? "on" : "off"},
+           {"archive_command", ""},
            {"autovacuum", "off"},
-           {"fsync", durable_ ? "on" : "off"},
+           {"fsync", use_ == CopyUse::test ? "off" : "on"},
            {"hot_standby", "on"},
            {"logging_collector", "off"},
            {"shared_buffers", "64MB"},

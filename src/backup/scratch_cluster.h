@@ -14,17 +14,21 @@
 
 namespace aurum::backup {
 
+/// What becomes of the copy: it is removed, or kept as a cluster of its own, or in the place of the
+/// one it was copied from, which is lost.
+enum class CopyUse { test, new_cluster, same_cluster };
+
 /// A copy of the cluster in a folder of its own, restored from a backup, for a restore test or as
-/// the beginning of a new cluster. Its server listens on a socket in a folder of ours only, follows
-/// nobody and archives nothing. `config` outlives this object; its pgbackrest.conf is there.
+/// the beginning of a cluster. Its server listens on a socket in a folder of ours only, follows
+/// nobody and archives nothing; what it writes is only marked for the archive where it is the same
+/// cluster. `config` outlives this object; its pgbackrest.conf is there.
 ///
 /// Use: begin(), fetch(), recover(), then query() and stop(). Whoever destroys it must have stopped
 /// it; begin() ends what was left by somebody who could not.
 class ScratchCluster {
  public:
-  /// `durable`: the copy is to be kept, so the disk is waited for. `program`: aurum; "" =
-  /// ourselves.
-  ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir, bool durable,
+  /// `program`: aurum; "" = ourselves.
+  ScratchCluster(const model::LocalConfig& config, std::filesystem::path dir, CopyUse use,
                  std::string program = {});
 
   /// Makes the folder ours, and ends what was left behind in it. Code::exists when files of anybody
@@ -54,7 +58,7 @@ class ScratchCluster {
 
   const model::LocalConfig& config_;
   std::filesystem::path dir_;
-  bool durable_;
+  CopyUse use_;
   std::string program_;
   std::optional<ScratchHold> hold_;
 };

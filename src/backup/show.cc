@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "backup/catalogue.h"
 #include "backup/schedule.h"
 #include "backup/trial_schedule.h"
 #include "backup/wal_gap.h"
@@ -160,6 +159,26 @@ void add_proofs(Value& document, const BackupKeys& keys) {
     row.set("verified", looked_at);
     row.set("restore_tested", restored);
   }
+}
+
+std::string render_proofs(const Catalogue& catalogue, const BackupKeys& keys) {
+  if (catalogue.backups.empty()) return {};
+  const auto verified = keys.state.good.find(RunKind::verify);
+  std::string newest;
+  std::size_t newer = 0;
+  for (const auto& backup : catalogue.backups) {
+    const bool looked_at =
+        verified != keys.state.good.end() && backup.stop <= verified->second.started;
+    newer = looked_at ? 0 : newer + 1;
+    if (looked_at) newest = backup.label;
+  }
+  std::string out = newest.empty() ? "verified: none yet" : "verified: up to " + newest;
+  if (!newest.empty() && newer > 0) out += fmt::format(", {} newer not yet", newer);
+  const auto& trial = keys.trials.last;
+  const bool tested = trial && trial->ok &&
+                      std::ranges::find(catalogue.backups, trial->backup, &Backup::label) !=
+                          catalogue.backups.end();
+  return out + "\nrestore-tested: " + (tested ? trial->backup : "none of these yet") + "\n";
 }
 
 std::int64_t archive_lag_bytes(const ArchiveReport& report, model::Lsn written) {

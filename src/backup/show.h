@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backup/archive_report.h"
+#include "backup/catalogue.h"
 #include "backup/cluster_backups.h"
 #include "model/config.h"
 #include "model/lsn.h"
@@ -20,6 +21,8 @@ model::Value trials_value(const model::BackupSchedule& schedule, std::string_vie
 /// Marks the backups in `document` (of catalogue_json) that the repository's last good check was
 /// behind (verified), and the one that was restored last (restore_tested).
 void add_proofs(model::Value& document, const BackupKeys& keys);
+/// Up to which of the backups that was, and which one: two lines; "" where there is no backup.
+std::string render_proofs(const Catalogue& catalogue, const BackupKeys& keys);
 /// The schedule and the tests as lines of at most 80 columns; times in UTC.
 std::string render_schedule(const model::BackupSchedule& schedule, std::string_view scope,
                             const BackupKeys& keys, std::int64_t now);

@@ -5,6 +5,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 
+#include "backup/restore_trial.h"
 #include "backup/testing/backup_fixture.h"
 #include "backup/tls_server.h"
 #include "net/testing/certificates.h"
@@ -18,17 +19,19 @@ class RepositoryHost : public testing::Backup {
  protected:
   RepositoryHost() : server_(io_.get_executor(), testing::aurum_program(), log_) {
     net::testing::write_localhost_pair(root_ / "tls");
-    auto& backup = *one_.config.aurum.backup;
-    backup.tls_ca_file = root_ / "tls" / "ca";
-    backup.tls_cert_file = root_ / "tls" / "cert";
-    backup.tls_key_file = root_ / "tls" / "key";
-    backup.tls_listen = "127.0.0.1";
-    backup.tls_port = pg::testing::free_port();
-    backup.repositories = {{.host = "localhost",
-                            .host_port = host_port_,
-                            .host_config = (root_ / "host.conf").string()}};
-    const auto written = write_pgbackrest_conf(one_.config, {});
-    EXPECT_TRUE(written) << written.error().text();
+    for (auto* node : {&one_, &two_}) {
+      auto& backup = *node->config.aurum.backup;
+      backup.tls_ca_file = root_ / "tls" / "ca";
+      backup.tls_cert_file = root_ / "tls" / "cert";
+      backup.tls_key_file = root_ / "tls" / "key";
+      backup.tls_listen = "127.0.0.1";
+      backup.tls_port = pg::testing::free_port();
+      backup.repositories = {{.host = "localhost",
+                              .host_port = host_port_,
+                              .host_config = (root_ / "host.conf").string()}};
+      const auto written = write_pgbackrest_conf(node->config, {});
+      EXPECT_TRUE(written) << written.error().text();
+    }
     write_host_conf();
   }
   ~RepositoryHost() override {
@@ -108,6 +111,20 @@ TEST_F(RepositoryHost, takes_wal_and_backups_through_tls) {
   ASSERT_TRUE(catalogue) << catalogue.error().text();
   ASSERT_EQ(catalogue->backups.size(), 1U);
   EXPECT_EQ(catalogue->backups[0].type, "full");
+  // And given back, by pgBackRest's own command on another member, and into a scratch folder.
+  sql(one_, "CREATE TABLE t AS SELECT 7 AS i");
+  const auto newest = sql(one_, "SELECT pg_walfile_name(pg_switch_wal())");
+  report_until([&](const auto& r) { return r.state.ok_file >= newest; });
+  restore_to_two();
+  expect_count(two_, "1");
+  const auto trial =
+      wait(try_restore(one_.config, {.dir = root_ / "scratch",
+                                     .plan = {.backup = catalogue->backups[0], .timeline = 1},
+                                     .node = "n1",
+                                     .program = testing::aurum_program(),
+                                     .database = "postgres",
+                                     .checks = {"SELECT i = 7 FROM t"}}));
+  EXPECT_TRUE(trial.ok) << trial.error;
   // The backup is that host's to take; newer ones take it from here too.
   const auto here = wait(Pgbackrest(one_.config).take("incr", {}));
   if (testing::pgbackrest_program() != "pgbackrest" && here) return;

@@ -232,6 +232,18 @@ CommandSpec history_command() {
           {group_option(), format_option()}};
 }
 
+CommandSpec explain_command() {
+  return {"explain",
+          "[CLUSTER_NAME]",
+          "Why another node leads, and where the time went",
+          "For each change of leader, the newest first: why, what the others had, and how long it\n"
+          "took to notice, to take the lock, to promote and to take writes.",
+          {"% explain", "% explain -f json"},
+          0,
+          1,
+          {group_option(), format_option()}};
+}
+
 CommandSpec query_command() {
   return {"query",
           "[CLUSTER_NAME]",
@@ -268,6 +280,36 @@ CommandSpec remove_command() {
           {group_option(), format_option()}};
 }
 
+CommandSpec demote_cluster_command() {
+  return {"demote-cluster",
+          "[CLUSTER_NAME]",
+          "Make this a standby cluster, which follows another one",
+          "Its leader stops cleanly and streams from the remote; nobody here takes writes.",
+          {"% demote-cluster --host 10.1.0.5 --port 5432",
+           "% demote-cluster demo --host 10.1.0.5 --primary-slot-name site_b --force"},
+          0,
+          1,
+          {group_option(),
+           {"--host", "TEXT", "Address of the remote primary", &Options::host},
+           {"--port", "INTEGER", "Its port", &Options::port},
+           {"--restore-command", "TEXT", "Command to restore WAL of the remote from an archive",
+            &Options::restore_command},
+           {"--primary-slot-name", "TEXT", "Slot of the remote to stream by",
+            &Options::primary_slot_name},
+           force_option()}};
+}
+
+CommandSpec promote_cluster_command() {
+  return {"promote-cluster",
+          "[CLUSTER_NAME]",
+          "Make a standby cluster one that takes writes",
+          "The remote must be down, or demoted first: two sites would write.",
+          {"% promote-cluster", "% promote-cluster demo --force"},
+          0,
+          1,
+          {group_option(), force_option()}};
+}
+
 CommandSpec version_command() {
   return {"version",
           "[CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -283,11 +325,13 @@ CommandSpec version_command() {
 
 const std::vector<CommandSpec>& command_specs() {
   static const std::vector<CommandSpec> specs = {
-      dsn_command(),     edit_config_command(), failover_command(),   flush_command(),
-      history_command(), list_command(),        pause_command(),      query_command(),
-      reinit_command(),  reload_command(),      remove_command(),     restart_command(),
-      resume_command(),  show_config_command(), switchover_command(), topology_command(),
-      version_command()};
+      demote_cluster_command(),  dsn_command(),         edit_config_command(),
+      explain_command(),         failover_command(),    flush_command(),
+      history_command(),         list_command(),        pause_command(),
+      promote_cluster_command(), query_command(),       reinit_command(),
+      reload_command(),          remove_command(),      restart_command(),
+      resume_command(),          show_config_command(), switchover_command(),
+      topology_command(),        version_command()};
   return specs;
 }
 

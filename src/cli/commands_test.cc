@@ -6,6 +6,7 @@
 
 #include "cli/prompt.h"
 #include "cli/session.h"
+#include "model/decode.h"
 
 namespace aurum::cli {
 namespace {
@@ -178,6 +179,48 @@ TEST_F(Commands, FailoverNeedsACandidateAndNamesNoLeader) {
   EXPECT_EQ(world.calls.back(), "b POST /failover {\"candidate\": \"b\"}");
 }
 
+TEST_F(Commands, DemoteClusterWaitsUntilTheLeaderFollows) {
+  options.force = true;
+  EXPECT_EQ(error_of(run_demote_cluster),
+            "At least --host, --port or --restore-command should be specified");
+  options.host = "10.1.0.5";
+  options.port = "54321x";
+  EXPECT_EQ(error_of(run_demote_cluster), "--port 54321x is no port");
+  options.port = "5433";
+  options.primary_slot_name = "b";
+  world.replies = {{200, "{}"}};
+  int reads = 0;
+  world.on_read = [&] {
+    if (++reads == 3) world.view.members.at("a").role = model::Role::standby_leader;
+  };
+  ASSERT_EQ(run(run_demote_cluster), 0);
+  EXPECT_EQ(world.calls,
+            Calls{"a PATCH /config {\"standby_cluster\": {\"host\": \"10.1.0.5\", \"port\": 5433, "
+                  "\"primary_slot_name\": \"b\"}}"});
+  EXPECT_TRUE(out.find("cluster is being demoted: a is primary, running\n") != std::string::npos)
+      << out;
+  EXPECT_TRUE(out.ends_with(" cluster is successfully demoted\n")) << out;
+}
+
+TEST_F(Commands, PromoteClusterIsForAStandbyClusterWithALeader) {
+  options.force = true;
+  EXPECT_EQ(error_of(run_promote_cluster), "Cluster is already in the required state");
+  model::Value remote = model::Value::object();
+  remote.set("host", "h");
+  world.view.config.set("standby_cluster", remote);
+  options.host = "h";
+  EXPECT_EQ(error_of(run_demote_cluster), "Cluster is already in the required state");
+  world.view.config.set("pause", true);
+  EXPECT_EQ(error_of(run_promote_cluster), "Can't promote a cluster in the paused state");
+  world.view.config.set("pause", false);
+  world.replies = {{200, "{}"}};
+  ASSERT_EQ(run(run_promote_cluster), 0);
+  EXPECT_EQ(world.calls, Calls{"a PATCH /config {\"standby_cluster\": null}"});
+  EXPECT_TRUE(out.ends_with(" cluster is successfully promoted\n")) << out;
+  world.view.leader.reset();
+  EXPECT_EQ(error_of(run_promote_cluster), "Cluster has no leader, promotion is not possible");
+}
+
 TEST_F(Commands, RestartGoesOnPastAMemberThatDoesNotAnswer) {
   options.names = {"demo"};
   options.force = true;
@@ -342,6 +385,40 @@ TEST_F(Commands, QueryPrintsWhatWentWrongAsARow) {
   EXPECT_EQ(error_of(run_query), "You need to specify either --command or --file");
   options.sql = options.sql_file = "x";
   EXPECT_EQ(error_of(run_query), "--file and --command are mutually exclusive options");
+}
+
+TEST_F(Commands, ExplainTellsTheNewestFirstAndWhereTheTimeWent) {
+  ASSERT_EQ(run(run_explain), 0);
+  EXPECT_EQ(out, "Nobody has followed another leader yet, as far as is known.\n");
+  std::vector<model::Succession> list;
+  for (int i = 2; i < 9; ++i)
+    list.push_back({.at = "2026-11-22T21:10:56+00:00",
+                    .from = i == 8 ? "b" : "a",
+                    .to = i == 8 ? "a" : "b",
+                    .why = "no heartbeat of b for 1250 ms",
+                    .timeline = static_cast<model::Timeline>(i),
+                    .lsn = {0x3000060},
+                    .others = {{"b", std::nullopt}, {"c", model::Lsn{0x3000060}}},
+                    .detect = milliseconds(1020),
+                    .acquire = milliseconds(240),
+                    .promote = milliseconds(80),
+                    .open = milliseconds(10)});
+  world.view.successions = model::encode_successions(list);
+  ASSERT_EQ(run(run_explain), 0);
+  EXPECT_TRUE(out.starts_with("Timeline 8: a followed b, ")) << out;
+  EXPECT_TRUE(
+      out.contains("\n  why    no heartbeat of b for 1250 ms\n"
+                   "  took   1.35 s = detect 1.02 s + lock 0.24 s + promote 0.08 s + "
+                   "open 0.01 s\n"
+                   "  from   0/3000060; b did not answer, c was at 0/3000060\n"))
+      << out;
+  EXPECT_TRUE(out.ends_with("\n2 earlier ones: -f json\n")) << out;
+  options.format = "json";
+  ASSERT_EQ(run(run_explain), 0);
+  const auto rows = model::parse_json(out);
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->as_array().size(), 7U);
+  EXPECT_EQ(model::int_at(rows->as_array().back(), "total_ms"), 1350);
 }
 
 TEST_F(Commands, RemoveErasesOnlyAfterThreeRightAnswers) {

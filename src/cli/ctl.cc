@@ -18,10 +18,11 @@ namespace {
 
 using Command = Done (*)(Session&);
 
-constexpr std::array<std::pair<std::string_view, Command>, 17> kCommands = {{
+constexpr std::array<std::pair<std::string_view, Command>, 20> kCommands = {{
     {"list", run_list},
     {"topology", run_topology},
     {"history", run_history},
+    {"explain", run_explain},
     {"dsn", run_dsn},
     {"version", run_version},
     {"show-config", run_show_config},
@@ -36,6 +37,8 @@ constexpr std::array<std::pair<std::string_view, Command>, 17> kCommands = {{
     {"resume", run_resume},
     {"query", run_query},
     {"remove", run_remove},
+    {"demote-cluster", run_demote_cluster},
+    {"promote-cluster", run_promote_cluster},
 }};
 
 /// `version` without a cluster works without any configuration.

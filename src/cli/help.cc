@@ -118,7 +118,7 @@ std::string ctl_help(std::string_view program) {
     out += example_line(example, program);
   out += "\nOptions:\n" + option_lines(global_option_specs()) + "\nCommands:\n";
   for (const CommandSpec& command : command_specs())
-    out += entry(command.name, command.summary, 13);
+    out += entry(command.name, command.summary, 17);
   return out + fmt::format("\n  {} COMMAND --help shows examples of each.\n", program);
 }
 

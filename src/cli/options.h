@@ -29,6 +29,7 @@ struct Options {
   std::string apply, replace;
   std::string sql, sql_file, user, dbname, delimiter;
   bool password = false;
+  std::string host, port, restore_command, primary_slot_name;
 };
 
 /// Where an option's value goes.

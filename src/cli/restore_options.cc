@@ -40,9 +40,13 @@ A cluster of its own
                        restores into the empty folder DIR instead, as the data of
                        a new cluster NAME with an identity of its own; this one is
                        not touched. As bootstrap method: docs/RESTORE.md
+  --bring-back         as bootstrap method only: the cluster itself, all of whose
+                       members are lost, with the identity and stanza it had
   --as-replica --data-dir DIR
                        the newest backup as a replica's data: what the method
-                       pgbackrest of create_replica_methods runs
+                       pgbackrest of create_replica_methods runs;
+                       with --unless-slower not when more WAL was written behind
+                       the backup than the database is large
 
 While one is on, and after it
   --status             which step, on which member
@@ -88,6 +92,8 @@ bool take_flag(RestoreOptions& out, std::string_view word) {
   bool* flag = word == "--discard-old-data"           ? &out.discard_old_data
                : word == "--plan"                     ? &out.plan_only
                : word == "--as-replica"               ? &out.as_replica
+               : word == "--unless-slower"            ? &out.unless_slower
+               : word == "--bring-back"               ? &out.bring_back
                : word == "--yes" || word == "--force" ? &out.yes
                : word == "--json"                     ? &out.json
                : word == "--help" || word == "-h"     ? &out.help
@@ -171,9 +177,15 @@ Result<RestoreOptions> parse_restore_options(std::span<char* const> arguments) {
   }
   if (out.as_replica || !out.new_cluster.empty()) {
     if (!out.target) return fail(Code::invalid, "say up to where: --time, --latest, …");
+    if (out.as_replica && out.bring_back)
+      return fail(Code::invalid, "--as-replica and --bring-back exclude each other");
     if (out.data_dir.empty()) return fail(Code::invalid, "say where to: --data-dir DIR");
     out.action = RestoreOptions::Action::copy;
   }
+  if (out.unless_slower && !out.as_replica)
+    return fail(Code::invalid, "--unless-slower is for --as-replica");
+  if (out.bring_back && out.action != RestoreOptions::Action::copy)
+    return fail(Code::invalid, "--bring-back is for a bootstrap method: docs/RESTORE.md");
   if (actions == 0)
     return fail(Code::invalid, "say where to: --time, --lsn, --xid, --name, --latest");
   if (actions > 1) return fail(Code::invalid, "only one target, or one of the other actions");

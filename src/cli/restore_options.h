@@ -19,7 +19,9 @@ struct RestoreOptions {
   model::Timeline timeline = 0;                 ///< 0 = the cluster's present one
   std::string backup, node;
   std::string new_cluster;         ///< its name: what is restored is a cluster of its own
+  bool bring_back = false;         ///< or this one again, which is lost
   bool as_replica = false;         ///< or a replica of this one
+  bool unless_slower = false;      ///< than a base backup
   std::filesystem::path data_dir;  ///< where
   bool discard_old_data = false;
   bool plan_only = false;

@@ -33,6 +33,16 @@ TEST(RestoreOptions, names_a_target_and_how_to_get_there) {
   EXPECT_EQ(parse({"--name", "--odd"})->target->value, "--odd");
 }
 
+TEST(RestoreOptions, of_a_bootstrap_method) {
+  const auto copy = parse({"--latest", "--scope=copy", "--datadir=/data/copy"});
+  ASSERT_TRUE(copy) << copy.error().text();
+  EXPECT_EQ(copy->action, Action::copy);
+  EXPECT_EQ(copy->new_cluster, "copy");
+  EXPECT_EQ(copy->data_dir, "/data/copy");
+  EXPECT_FALSE(copy->bring_back);
+  EXPECT_TRUE(parse({"--bring-back", "--latest", "--scope=a", "--datadir=/d"})->bring_back);
+}
+
 TEST(RestoreOptions, or_an_action) {
   EXPECT_EQ(parse({"--status", "--json"})->action, Action::status);
   EXPECT_EQ(parse({"--continue"})->action, Action::resume);
@@ -53,6 +63,10 @@ TEST(RestoreOptions, anything_else_is_refused_with_its_reason) {
       {{"--latest", "--timeline", "x"}, "'x' is no timeline"},
       {{"--latest", "--dance"}, "unknown argument '--dance'"},
       {{"demo"}, "unknown argument 'demo'"},
+      {{"--latest", "--bring-back"}, "for a bootstrap method"},
+      {{"--as-replica", "--bring-back", "--data-dir", "/d"}, "exclude each other"},
+      {{"--latest", "--unless-slower"}, "is for --as-replica"},
+      {{"--latest", "--scope=copy"}, "say where to: --data-dir"},
   };
   for (const auto& [words, reason] : cases) {
     const auto parsed = parse(words);

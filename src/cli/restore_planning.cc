@@ -51,6 +51,8 @@ Result<backup::Line> find_line(const model::ClusterView& view, model::Timeline w
   return line;
 }
 
+}  // namespace
+
 std::optional<model::Lsn> written_up_to(const model::ClusterView& view) {
   const model::Member* leader = view.leader_member();
   if (leader == nullptr) return std::nullopt;
@@ -58,8 +60,6 @@ std::optional<model::Lsn> written_up_to(const model::ClusterView& view) {
   if (view.status.optime && (!at || *at < *view.status.optime)) at = view.status.optime;
   return at;
 }
-
-}  // namespace
 
 Result<backup::RestorePlan> plan_from_repository(const model::LocalConfig& config,
                                                  const model::ClusterView& view,

@@ -12,4 +12,7 @@ Result<backup::RestorePlan> plan_from_repository(const model::LocalConfig& confi
                                                  const model::ClusterView& view,
                                                  const RestoreOptions& options, WallTime now);
 
+/// Where the leader writes, as the store knows it.
+std::optional<model::Lsn> written_up_to(const model::ClusterView& view);
+
 }  // namespace aurum::cli

@@ -60,6 +60,7 @@ void report_unreachable(Session& session, std::string_view action, const model::
 Done run_list(Session& session);
 Done run_topology(Session& session);
 Done run_history(Session& session);
+Done run_explain(Session& session);
 Done run_dsn(Session& session);
 Done run_version(Session& session);
 Done run_show_config(Session& session);
@@ -74,5 +75,7 @@ Done run_pause(Session& session);
 Done run_resume(Session& session);
 Done run_query(Session& session);
 Done run_remove(Session& session);
+Done run_demote_cluster(Session& session);
+Done run_promote_cluster(Session& session);
 
 }  // namespace aurum::cli

@@ -20,6 +20,10 @@ using model::Write;
 
 void Core::decide_bootstrap() {
   if (s_.bootstrapping) return found_cluster();
+  if (s_.lead.standby) {  // its own copy is made anew
+    if (!in_standby_cluster()) return release_leader("I have no data to be promoted with");
+    keep_renewing();
+  }
   const auto& initialize = s_.view->initialize;
   const bool unfinished = founding_unfinished();
   if (unfinished && leader_key_is_mine() && initialize.value_or("").empty()) {
@@ -32,7 +36,10 @@ void Core::decide_bootstrap() {
       return result("waiting for leader to bootstrap (no bootstrap section here)");
     if (model::tag_nofailover(self_))
       return result("waiting for leader to bootstrap (this node is nofailover)");
+    if (const std::string trouble = watchdog_trouble(); !trouble.empty())
+      return result("waiting for leader to bootstrap: " + trouble);
     if (s_.lease == 0 || writing("initialize") || !s_.bootstrap_backoff.may_try(now_)) return;
+    if (!s_.clone_backoff.may_try(now_)) return wake_at(s_.clone_backoff.not_before);
     s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));
     // With the lease: if this node dies half-way the key goes with it and another one may try.
     write("initialize", {.when = {{.key = "initialize"}, {.key = "leader"}},
@@ -66,7 +73,10 @@ void Core::found_cluster() {
   if (!s_.bootstrap_failed.empty()) return take_back_bootstrap();
   if (s_.facts->data_dir == DataDir::incomplete)
     return start_job(ClearData{.why = "an initdb that did not end"});
-  if (s_.facts->data_dir == DataDir::empty) return start_job(InitDb{});
+  if (s_.facts->data_dir == DataDir::empty) {
+    if (in_standby_cluster()) return clone_remote();
+    return start_job(InitDb{});
+  }
   if (!s_.lead.held) {
     if (leader_key_is_mine()) return reclaim();  // the answer to the write below got lost
     if (s_.view->leader) {
@@ -81,10 +91,12 @@ void Core::found_cluster() {
                             {.key = "initialize", .what = Compare::What::value, .text = ""}},
                    .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
     require_same_restore(txn);
+    claim_config(txn);
     write("found cluster", std::move(txn));
     return;
   }
   keep_renewing();
+  if (in_standby_cluster()) return found_standby_cluster();
   if (!running()) {
     // It has been writable, and "finish bootstrap" may have come true: it is kept whatever happens
     // (founding_scenario_test: a_new_cluster_that_has_written_is_never_taken_back).
@@ -93,6 +105,7 @@ void Core::found_cluster() {
       return take_back_bootstrap();
     }
     if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
+    if (!watched()) return;
     // What a custom method restored may have to read an archive first.
     const Duration limit =
         s_.config.bootstrap.is_custom() ? Duration(std::chrono::hours(24)) : Duration(seconds(60));
@@ -157,10 +170,12 @@ void Core::decide_clone() {
     }
   }
   const model::Member* leader = s_.view->leader_member();
-  if (leader != nullptr && leader->name != s_.name() && leader->state == model::PgState::running &&
-      leader->role == model::Role::primary) {
+  const bool leads = leader != nullptr && (leader->role == model::Role::primary ||
+                                           leader->role == model::Role::standby_leader);
+  if (leads && leader->name != s_.name() && leader->state == model::PgState::running) {
     if (const auto upstream = upstream_of(leader->name)) sources.push_back(*upstream);
   }
+  if (sources.empty() && in_standby_cluster() && !leader_is_other()) return clone_remote();
   if (sources.empty()) return result("waiting for leader to bootstrap");
   if (!s_.clone_backoff.may_try(now_)) return wake_at(s_.clone_backoff.not_before);
   if (!s_.dcs_error.empty()) return result("waiting for the store (DCS) before copying");

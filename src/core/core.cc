@@ -35,6 +35,7 @@ std::string_view name_of(const Job& job) {
     std::string_view operator()(const Rewind&) const { return "rewind"; }
     std::string_view operator()(const ClearData&) const { return "clear data"; }
     std::string_view operator()(const ChangeSlots&) const { return "slots"; }
+    std::string_view operator()(const CopySlots&) const { return "copy_logical_slots"; }
     std::string_view operator()(const ReadHistory&) const { return "history"; }
     std::string_view operator()(const RestoreWork& work) const {
       switch (work.what) {
@@ -62,7 +63,7 @@ Core::Core(model::LocalConfig config, Identity identity) : identity_(std::move(i
   describe_self();
   s_.dynamic_tree = s_.config.bootstrap.dcs;
   s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
-  s_.timing = make_timing(s_.dynamic);
+  s_.timing = make_timing(s_.dynamic, s_.config.aurum.profile);
 }
 
 std::vector<Effect> Core::step(const Input& input) {
@@ -101,6 +102,7 @@ void Core::decide() {
                    "nothing was changed. hint: empty it, or point postgresql.data_dir elsewhere");
   }
   if (!check_identity()) return;
+  look_at_watchdog();
   leave_maintenance();
   decide_hung();
   if (s_.job) return interrupt_for_restore();  // its end will bring us back
@@ -145,7 +147,7 @@ void Core::decide_running() {
   if (leader_is_other()) {
     if (is_primary())
       return lose_leadership(fmt::format("{} is the leader now", s_.view->leader->name));
-    return decide_follow();
+    if (!leader_is_silent()) return decide_follow();
   }
   decide_race();
 }
@@ -201,7 +203,7 @@ void Core::derive() {
     s_.pg_state = custom ? PgState::custom_bootstrap : PgState::initdb;
   else if (job_is<Clone>() || job_is<ClearData>() || s_.reinit_requested)
     s_.pg_state = PgState::creating_replica;
-  else if (job_is<RestartPg>())
+  else if (job_is<RestartPg>() || job_is<CopySlots>())
     s_.pg_state = PgState::restarting;
   else if (job_is<StopPg>())
     s_.pg_state = PgState::stopping;
@@ -219,7 +221,9 @@ void Core::derive() {
   if (f.data_dir != DataDir::ready)
     s_.role = Role::uninitialized;
   else if (f.process_alive && f.accepting)
-    s_.role = f.in_recovery ? Role::replica : Role::primary;
+    s_.role = !f.in_recovery    ? Role::primary
+              : s_.lead.standby ? Role::standby_leader
+                                : Role::replica;
   else if (s_.demoting)
     s_.role = Role::demoted;
   else if (s_.role == Role::uninitialized)

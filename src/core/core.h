@@ -7,6 +7,7 @@
 
 #include "core/effect.h"
 #include "core/event.h"
+#include "core/slots.h"
 #include "core/state.h"
 
 namespace aurum::core {
@@ -25,9 +26,10 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// demote.cc every way of giving up leadership; failsafe.cc leading without the store; pause.cc
-/// maintenance mode; restore.cc the restore of the cluster from a backup; requests.cc operators;
-/// member_key.cc what others see of us.
+/// heartbeat.cc how others know that it is there; demote.cc every way of giving up leadership;
+/// failsafe.cc leading without the store; pause.cc maintenance mode; restore.cc the restore of the
+/// cluster from a backup; standby_cluster.cc a cluster that follows another one; watchdog.cc the
+/// machine's watchdog; requests.cc operators; member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
@@ -38,6 +40,7 @@ class Core {
   bool in_failsafe() const {
     return s_.lead.held ? s_.lead.deadline > s_.lead.renewed_until : promised_away();
   }
+  std::string watchdog_trouble() const;
   /// The long action of §2.6.1 under way; "" if none, or one that takes milliseconds only.
   std::string running_action() const;
 
@@ -46,7 +49,6 @@ class Core {
   void take(const Event& event);
   void take_dynamic(const model::Value& tree);
   void see_leader(std::optional<model::Leader> leader);
-  void tell_unsupported();  ///< one line for each setting that is read and not carried out
   void on(const Tick&) {}
   void on(const DcsSnapshot&);
   void on(const DcsFailed&);
@@ -63,6 +65,7 @@ class Core {
   void on(const JobDone&);
   void on(const PeerAnswered&);
   void on(const PeerConsented&);
+  void on(const WatchdogAnswered&);
   void on(const Request&);
   void on(const ConfigReloaded&);
   void on(const StopRequested&);
@@ -81,6 +84,7 @@ class Core {
   void ended(const Rewind&, const Result<JobResult>&);
   void ended(const ClearData&, const Result<JobResult>&);
   void ended(const ChangeSlots&, const Result<JobResult>&);
+  void ended(const CopySlots&, const Result<JobResult>&);
   void ended(const ReadHistory&, const Result<JobResult>&);
   void ended(const RestoreWork&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
@@ -114,12 +118,17 @@ class Core {
   void conclude_race();
   /// `all_follow`: every other member of the failsafe map has said so a moment ago.
   void acquire(const std::string& why, bool all_follow = false);
+  void begin_succession();  ///< succession.cc
+  void note_positions(const Poll& poll);
+  void tell_succession();
+  void claim_lock(model::Txn& txn) const;
   void claim_identity(model::Txn& txn);
   void claim_maintenance(model::Txn& txn);
   void claim_sync(model::Txn& txn);
   void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
+  bool may_take_anew() const;  ///< the lock, which is ours, in a write of now
   void move_to_new_lease();
   void become_leader(std::uint64_t epoch);
   void decide_lead();  ///< lead.cc
@@ -134,7 +143,15 @@ class Core {
   void write_failover_key(const model::FailoverRequest& request);
   std::vector<std::string> retained_members() const;
   void lead_slots();
+  bool settled() const;  ///< a primary of ours that has to prove that it is alive
   void keep_renewing();
+  std::optional<BeatRate> beat_wanted() const;  ///< heartbeat.cc
+  bool beats_otherwise() const;
+  Instant begin_beating(BeatRate rate);  ///< the deadline from then on
+  void hear_heartbeat();
+  const model::Heartbeat* heartbeat_of_leader() const;
+  bool leader_is_silent();
+  Instant may_take_over_at() const;
   void lead_failsafe_map();  ///< failsafe.cc
   bool consented() const;
   bool may_seek_consent() const;
@@ -148,11 +165,34 @@ class Core {
   bool may_have_promised() const;
   bool all_follow(const PeerAnswers& answers) const;
   void promise(const ConsentRequest& request, RequestId id);
+  bool in_standby_cluster() const { return s_.dynamic.standby_cluster.has_value(); }
+  model::Upstream remote() const;  ///< standby_cluster.cc
+  std::optional<model::Upstream> followed() const;
+  std::string followed_text() const;
+  void wrong_remote(const model::UpstreamState& state);
+  void claim_config(model::Txn& txn);
+  void clone_remote();
+  void found_standby_cluster();
+  void lead_standby();
+  void become_standby_leader();
+  void lead_as_standby();
+  void promote_cluster();
+  void lead_standby_store();
+  void lead_standby_stopped();
+  void lead_standby_paused();
+  void tell_standby_role();
+  void drop_sync_key();
+  void note_remote_timeline();
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
   void demote_gracefully(const std::string& why);
+  void stop_cleanly(bool leading);  ///< with a checkpoint ahead while this node leads
   void release_leader(const std::string& why);
   void let_go_hung();
   void decide_shutdown();
+  bool watchdog_required() const;  ///< watchdog.cc
+  void arm_watchdog();
+  void look_at_watchdog();
+  bool watched();
   void decide_paused();  ///< pause.cc
   void lead_paused();
   void enter_maintenance();
@@ -183,6 +223,7 @@ class Core {
   void configure_if_needed();
   void configure(const model::PgTarget& target);
   void replica_slots();
+  bool copy_logical_slots(const SlotView& view);
   std::vector<std::string> slots_kept_for() const;  ///< members whose slot a replica keeps
 
   // Derived facts.
@@ -226,6 +267,7 @@ class Core {
       std::string text);  ///< the outcome of a cycle, logged when it changes and once per loop_wait
   /// on_start or on_restart, or on_role_change in its place (§6.1).
   void call_back(const char* action, model::Role role);
+  model::Role role_of(const model::PgTarget& target) const;
   void start_job(Job job);
   void start_side(Job job);
   template <class J>
@@ -279,7 +321,7 @@ class Core {
   bool identity_seen_ = false;  ///< the store's identifier was ours since this agent began
   bool slots_due_ = true;       ///< PostgreSQL, or the store, was looked at since slots were
   std::map<std::string, Instant> member_seen_;  ///< for member_slots_ttl
-  bool told_unsupported_ = false;               ///< standby_cluster: said already
+  bool standby_asked_ = false;  ///< of the last write of `leader`: for a standby cluster
 };
 
 }  // namespace aurum::core

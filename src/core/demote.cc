@@ -31,8 +31,8 @@ void Core::check_deadline() {
   }
   wake_at(s_.lead.deadline);
   if (s_.page == PageState::maintenance || s_.stopping || s_.demoting) return;
-  const Instant begin =
-      s_.lead.deadline - std::min<Duration>(s_.timing.stop_lead, s_.lead.valid_for / 4);
+  const Duration last = s_.lead.beat ? s_.lead.beat->fence / 8 : s_.lead.valid_for / 4;
+  const Instant begin = s_.lead.deadline - std::min<Duration>(s_.timing.stop_lead, last);
   if (now_ < begin) return wake_at(begin);
   // A clean stop in the time that is left spares the rewind; at the deadline the guard ends it in
   // any case.
@@ -47,6 +47,7 @@ void Core::check_deadline() {
 
 void Core::lose_leadership(const std::string& why) {
   const bool held = s_.lead.held;
+  const bool standby = s_.lead.standby && !is_primary();
   const std::uint64_t epoch = s_.lead.epoch;
   s_.lead = {};
   s_.poll.reset();
@@ -63,7 +64,8 @@ void Core::lose_leadership(const std::string& why) {
   // a_promotion_that_comes_true_after_the_lock_is_lost_…).
   const bool stays_standby = accepting() && s_.facts->in_recovery && !s_.demoting &&
                              !job_is<Promote>() && !job_is<StartPg>() && !job_is<RestartPg>();
-  if (stays_standby) return set_page(PageState::idle);
+  if (standby && s_.adopted) return;  // its page is as a former agent left it
+  if (stays_standby || standby) return set_page(PageState::idle);
   // The deadline is in the past: no commit is acknowledged from here on, and the guard kills what
   // is left.
   set_page(PageState::leased, epoch, Instant{0});
@@ -82,8 +84,12 @@ void Core::demote_gracefully(const std::string& why) {
   s_.demoting = s_.handed_over = true;
   s_.new_leader_reason = why;
   keep_renewing();
+  stop_cleanly(true);
+}
+
+void Core::stop_cleanly(bool leading) {
   start_job(StopPg{model::StopMode::fast,
-                   seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 10)), true});
+                   seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 10)), leading});
 }
 
 void Core::release_leader(const std::string& why) {
@@ -174,9 +180,7 @@ void Core::decide_shutdown() {
       s_.demoting = true;
       keep_renewing();
     }
-    return start_job(StopPg{model::StopMode::fast,
-                            seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 10)),
-                            lead});
+    return stop_cleanly(lead);
   }
   if (s_.lead.held) release_leader("shutdown");
   if (s_.bootstrapping) release_initialize();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "base/time.h"
 #include "core/event.h"
 #include "core/job.h"
+#include "core/timing.h"
 #include "model/txn.h"
 
 /// Everything the core can ask of the shell. Effects of one step are carried out in their order;
@@ -39,6 +41,12 @@ struct StartRenewing {
   /// Renew only while PostgreSQL proved itself alive within this time (0 = not asked: it is being
   /// promoted).
   Duration proof_max_age{};
+  /// Every `interval` of it the check writes the heartbeat, comparing the epoch, and the deadline
+  /// is the earlier one of the lease's and sent_at + `fence`.
+  std::optional<BeatRate> beat = {};
+  /// Before anything is sent the page's deadline becomes no later than this. In the same breath: an
+  /// answer to a renewal of before that comes in between would move it past a heartbeat's.
+  std::optional<Instant> at_most = {};
 };
 struct StopRenewing {};
 
@@ -63,6 +71,15 @@ struct ShortenLeasePage {
 struct ExtendLeasePage {
   std::uint64_t epoch = 0;
   Instant deadline;
+};
+/// Look at PostgreSQL now. Answer: PgProbed.
+struct ProbePg {};
+/// The guard arms the machine's watchdog, or, without a time, only looks whether it could. It feeds
+/// it until `tail` before the page's deadline, and disarms it when the page stops being `leased` or
+/// the server is gone behind its deadline. Answer: WatchdogAnswered.
+struct ArmWatchdog {
+  Duration timeout{};
+  Duration tail{};
 };
 struct StartJob {
   JobId id = 0;
@@ -122,8 +139,9 @@ struct Exit {
   std::string why;
 };
 
-using Effect = std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage,
-                            ShortenLeasePage, ExtendLeasePage, StartJob, CancelJob, AskPeers,
-                            AskConsent, Reply, Callback, KillPg, Note, WakeAt, Exit>;
+using Effect =
+    std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage,
+                 ShortenLeasePage, ExtendLeasePage, ArmWatchdog, ProbePg, StartJob, CancelJob,
+                 AskPeers, AskConsent, Reply, Callback, KillPg, Note, WakeAt, Exit>;
 
 }  // namespace aurum::core

@@ -21,7 +21,10 @@ RaceView Core::race_view() const {
   view.position = s_.facts->position();
   view.timeline = s_.facts->timeline;
   view.paused = s_.dynamic.pause;
+  view.watchdog_trouble = watchdog_trouble();
   if (s_.leaderless_since) view.leaderless = now_ - *s_.leaderless_since;
+  if (heartbeat_of_leader() != nullptr && now_ > may_take_over_at())
+    view.leaderless = now_ - may_take_over_at();
   return view;
 }
 
@@ -42,12 +45,14 @@ void Core::decide_race() {
     // Somebody else makes the cluster, or nobody did: a running primary registers its own identity
     // (§8.12).
     if (initialize) return result("waiting for leader to bootstrap");
-    if (s_.facts->in_recovery && !s_.data_was_primary) {
+    if (s_.facts->in_recovery && !s_.data_was_primary && !in_standby_cluster()) {
       return give_up(
           "this replica belongs to a cluster that the store does not know (no initialize key)",
           "hint: start the node that was the primary first");
     }
   }
+  if (in_standby_cluster() && is_primary() && !s_.dynamic.pause)
+    return lose_leadership("this is a standby cluster, and PostgreSQL is a primary here");
   if (data_before_restore())
     return result("not promoting: my data is from before the restore of the cluster");
   const RaceVerdict verdict = may_stand(race_view());
@@ -57,6 +62,8 @@ void Core::decide_race() {
     return result(verdict.text);
   }
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
+  // Without one nothing comes of asking (SIMULATION, seed 3087: it was asked again and again).
+  if (!lease_is_fresh()) return result("waiting for a fresh lease before taking the lock");
 
   Poll poll{.round = next_id_++,
             .why = Poll::Why::race,
@@ -69,6 +76,8 @@ void Core::decide_race() {
     ask.peers.push_back({name, member.api_url});
   }
   s_.poll = std::move(poll);
+  begin_succession();
+  emit(ProbePg{});
   if (!ask.peers.empty()) emit(std::move(ask));
   conclude_race();
 }
@@ -96,7 +105,12 @@ void Core::conclude_race() {
     wake_at(s_.poll->since + patience);
   }
   if (!complete) return;
+  // What this node had a moment ago is no match for what the others have now: all of them would
+  // wait for each other, or one be promoted without what another has.
+  if (s_.answered_at < s_.poll->since) return;
+  if (now_ < may_take_over_at()) return wake_at(may_take_over_at());
   const PeerAnswers answers = s_.poll->answers;
+  note_positions(*s_.poll);
   s_.poll.reset();
   // The store has gone on while the peers were asked. Who may stand is judged anew by the view that
   // the lock is then taken by: `sync` may name others now (sync_scenario_test:
@@ -126,8 +140,8 @@ void Core::acquire(const std::string& why, bool all_follow) {
   }
   info("race", fmt::format("taking the leader lock ({})", why));
   s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
-  model::Txn txn{.when = {{.key = "leader"}},
-                 .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  model::Txn txn{.then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  claim_lock(txn);
   if (!s_.view->initialize) claim_identity(txn);
   s_.drop_request = true;
   require_same_restore(txn);
@@ -136,9 +150,19 @@ void Core::acquire(const std::string& why, bool all_follow) {
   if (const auto& left = s_.view->maintenance; left && left->name != s_.name())
     txn.then.push_back({.what = model::Write::What::erase, .key = txn.when.back().key});
   claim_sync(txn);
-  if (!is_primary()) claim_timeline(txn);
+  claim_config(txn);
+  if (!is_primary() && !standby_asked_) claim_timeline(txn);
   leader_lease_asked_ = s_.lease;
   write("acquire leader", std::move(txn));
+}
+
+/// Nobody has it, or whoever has it is silent and still is when this arrives.
+void Core::claim_lock(model::Txn& txn) const {
+  const model::Heartbeat* last = heartbeat_of_leader();
+  txn.when.push_back(
+      model::unchanged("leader", last != nullptr ? s_.view->leader->mod_revision : 0));
+  if (last != nullptr)
+    txn.when.push_back(model::unchanged(std::string(model::kHeartbeatKey), last->mod_revision));
 }
 
 /// Adoption of a cluster that the store does not know: its identity in the same breath, so that
@@ -232,6 +256,7 @@ void Core::bind_leader_to_lease() {
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
   require_same_restore(txn);
   claim_maintenance(txn);
+  claim_config(txn);
   // Of a cluster that the store does not know its identity goes with the lock, as in acquire().
   const bool unknown = s_.view->initialize.value_or("").empty() && !s_.bootstrapping;
   if (unknown && !s_.facts->founding && !s_.facts->system_identifier.empty()) claim_identity(txn);
@@ -245,7 +270,7 @@ void Core::bind_leader_to_lease() {
         {.key = "sync", .what = Compare::What::mod_revision, .number = s_.view->sync.mod_revision});
   } else {
     claim_sync(txn);
-    claim_timeline(txn);
+    if (!standby_asked_) claim_timeline(txn);
   }
   // The page may allow more by the lease that the lock hangs on now than this one can warrant, be
   // it of a former agent and a longer ttl: so it gives way first. And it is not moved again before
@@ -258,6 +283,9 @@ void Core::bind_leader_to_lease() {
     emit(StopRenewing{});
   }
   emit(ShortenLeasePage{end});
+  if (s_.view->heartbeat)  // says nothing of the new epoch
+    txn.then.push_back(
+        {.what = model::Write::What::erase, .key = std::string(model::kHeartbeatKey)});
   write("reclaim leader", std::move(txn));
 }
 
@@ -268,6 +296,9 @@ void Core::become_leader(std::uint64_t epoch) {
   // While a job goes on, what was seen last is from before it: a primary may come back as a
   // standby, and its data must never be opened for writing unpromoted (SIMULATION, seed 496853).
   const bool promoted = again ? s_.lead.promoted : is_primary() && !s_.job;
+  // What was asked for is in the store: it was written by this very configuration. A server that
+  // may be writable, or on its way there, is stopped before the page stops naming a deadline.
+  const bool standby = standby_asked_ && (again ? s_.lead.standby : !is_primary() && !s_.job);
   const bool requested =
       again ? s_.lead.taken_on_request
             : s_.view && s_.view->failover && s_.view->failover->candidate == s_.name();
@@ -280,21 +311,28 @@ void Core::become_leader(std::uint64_t epoch) {
                        .since = since,
                        .promoted = promoted,
                        .taken_on_request = requested,
-                       .consent = again ? s_.lead.consent : Consent{}};
-  if (!again) s_.demoting = false;
+                       .consent = again ? s_.lead.consent : Consent{},
+                       .standby = standby};
+  if (!again) {
+    s_.demoting = false;
+    if (s_.succession) s_.succession->acquired = now_;
+  }
   s_.race_backoff.reset();
   s_.poll.reset();
   if (s_.view) {
     const auto revision = static_cast<model::Revision>(epoch);
-    const auto created =
-        again || leader_key_is_mine() ? s_.view->leader->create_revision : revision;
+    const auto created = s_.view->leader ? s_.view->leader->create_revision : revision;
     see_leader(model::Leader{s_.name(), s_.lead.lease, created, revision});
   }
   // The page before anything that could make the server writable.
   const bool maintenance = maintenance_asked_ && s_.dynamic.pause && is_primary();
-  set_page(maintenance ? PageState::maintenance : PageState::leased, epoch, s_.lead.deadline);
+  if (!standby)
+    set_page(maintenance ? PageState::maintenance : PageState::leased, epoch, s_.lead.deadline);
+  else if (!s_.adopted)
+    set_page(PageState::idle, epoch, s_.lead.deadline);
   s_.lead.proof_asked = Duration(-1);
   keep_renewing();
+  if (!standby) arm_watchdog();
 }
 
 }  // namespace aurum::core

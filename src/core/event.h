@@ -55,6 +55,8 @@ struct LeaseGone {
 struct LeaderRenewed {
   std::uint64_t epoch = 0;
   Instant sent_at;
+  Instant until;      ///< the page's deadline by it
+  bool beat = false;  ///< by a heartbeat
 };
 /// The store says that leadership of this epoch is over (compare failed, lease gone).
 struct LeaderLost {
@@ -97,6 +99,13 @@ struct PeerConsented {
   std::string why_not;
 };
 
+/// How ArmWatchdog ended.
+struct WatchdogAnswered {
+  bool usable = false;
+  bool armed = false;
+  std::string why = {};  ///< it is not usable
+};
+
 /// Operator requests, checked for form by api/ already.
 struct RestartRequest {
   std::string role;              ///< "" = any
@@ -133,10 +142,10 @@ struct Tick {
   WallTime wall;
 };
 
-using Event =
-    std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
-                 LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited, JobProgress, JobDone,
-                 PeerAnswered, Request, ConfigReloaded, StopRequested, PeerConsented>;
+using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept,
+                           LeaseGone, LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited,
+                           JobProgress, JobDone, PeerAnswered, Request, ConfigReloaded,
+                           StopRequested, PeerConsented, WatchdogAnswered>;
 
 struct Input {
   Instant now;

@@ -24,19 +24,11 @@ bool is_leader_write(const std::string& what) {
 bool ends_server(const std::optional<Running>& job) {
   return job &&
          (std::holds_alternative<StopPg>(job->job) || std::holds_alternative<RestartPg>(job->job) ||
-          std::holds_alternative<Rewind>(job->job) || std::holds_alternative<StartPg>(job->job) ||
-          std::holds_alternative<InitDb>(job->job));
+          std::holds_alternative<CopySlots>(job->job) || std::holds_alternative<Rewind>(job->job) ||
+          std::holds_alternative<StartPg>(job->job) || std::holds_alternative<InitDb>(job->job));
 }
 
 }  // namespace
-
-void Core::tell_unsupported() {
-  const bool told = std::exchange(told_unsupported_, s_.dynamic.standby_cluster.has_value());
-  if (told_unsupported_ && !told)
-    warn("config",
-         "standby_cluster is not supported yet: it is ignored, and this cluster is run as an "
-         "ordinary one (hint: remove it with ctl edit-config -s standby_cluster=null)");
-}
 
 void Core::on(const DcsSnapshot& e) {
   // From before a write of ours that was answered: it would show the past as the present (F3, F27).
@@ -67,12 +59,21 @@ void Core::on(const DcsSnapshot& e) {
     if (s_.timing.ttl != old_ttl) emit(HoldLease{s_.timing.ttl});
     s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
   }
-  tell_unsupported();
+  hear_heartbeat();
   const std::string leader = s_.view->leader_name();
+  if (!leader.empty()) s_.leader_before = leader;
   if (!leader.empty())
     s_.leaderless_since.reset();
   else if (!s_.leaderless_since)
     s_.leaderless_since = now_;
+  // A standby leader that followed its remote onto another timeline, or was rewound for it: who
+  // follows it looks again at once.
+  const auto timeline_led = [](const model::SharedView& v) -> model::Timeline {
+    const model::Member* leads = v ? v->leader_member() : nullptr;
+    return leads != nullptr ? leads->timeline.value_or(0) : 0;
+  };
+  if (in_standby_cluster() && timeline_led(s_.view) != timeline_led(former_view))
+    s_.rejoin_checked = false;
   if (identity(s_.view) != former) {
     if (!leader.empty() && leader != s_.name())
       info("leader.new", fmt::format("the leader is {}", leader));
@@ -111,7 +112,7 @@ void Core::take_dynamic(const model::Value& tree) {
   s_.dynamic_tree = tree;
   s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
   for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
-  s_.timing = make_timing(s_.dynamic);
+  s_.timing = make_timing(s_.dynamic, s_.config.aurum.profile);
 }
 
 void Core::on(const KeptConfig& e) {
@@ -182,7 +183,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
       s_.view = std::move(view);
       s_.bootstrap_backoff.reset();
       info("bootstrap.done", "initialized a new cluster");
-      call_back("on_start", model::Role::primary);
+      call_back("on_start", s_.lead.standby ? model::Role::standby_leader : model::Role::primary);
     }
     emit(ReadDcs{});
   } else if (write.what == "member") {
@@ -219,7 +220,8 @@ void Core::on(const LeaseGone& e) {
 
 void Core::on(const LeaderRenewed& e) {
   if (!s_.lead.held || e.epoch != s_.lead.epoch || s_.lead.moving) return;
-  s_.lead.renewed_until = std::max(s_.lead.renewed_until, e.sent_at + s_.lead.valid_for);
+  if (e.beat != s_.lead.beat.has_value()) return;  // from before the first heartbeat
+  s_.lead.renewed_until = std::max(s_.lead.renewed_until, e.until);
   s_.lead.deadline = std::max(s_.lead.deadline, s_.lead.renewed_until);
   s_.lead.consent.told = false;
   // A linearizable answer about `leader` is as good as a read for "the store is there".
@@ -242,7 +244,8 @@ void Core::on(const PgProbed& e) {
     s_.newest_timeline = std::max(s_.newest_timeline, e.facts.timeline);
     if (e.facts.in_recovery) s_.facts->timeline = s_.newest_timeline;
   }
-  if (first && e.facts.process_alive)
+  if (first && e.facts.process_alive) s_.adopted = true;
+  if (s_.adopted && first)
     info("adopt", fmt::format("found PostgreSQL running with pid {}", e.facts.pid));
   if (e.facts.accepting && !s_.called_as && !s_.job && !s_.bootstrapping)
     call_back("on_start", e.facts.in_recovery ? model::Role::replica : model::Role::primary);
@@ -279,6 +282,7 @@ void Core::on(const PgExited& e) {
   s_.hung_since.reset();
   s_.primary_since.reset();
   s_.applied.reset();
+  s_.adopted = false;
   if (s_.facts) {
     s_.facts->process_alive = false;
     s_.facts->accepting = false;
@@ -314,7 +318,15 @@ void Core::on(const PeerAnswered& e) {
 }
 
 void Core::on(const ConfigReloaded& e) {
+  const bool other_watchdog = s_.config.watchdog != e.config.watchdog;
   s_.config = e.config;
+  if (other_watchdog) {
+    s_.watchdog = {};
+    if (s_.lead.held && s_.config.watchdog.mode == "off") emit(ArmWatchdog{Duration(-1)});
+    if (s_.lead.held) arm_watchdog();
+  }
+  s_.timing = make_timing(s_.dynamic, s_.config.aurum.profile);
+  s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
   describe_self();
   s_.reload_asked = true;
   info("reload", "local configuration was read again");

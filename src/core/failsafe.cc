@@ -21,7 +21,6 @@
 
 namespace aurum::core {
 
-using model::Compare;
 using model::Write;
 
 namespace {
@@ -45,13 +44,13 @@ bool Core::consented() const { return s_.lead.held && now_ < s_.lead.consent.unt
 /// The members who are asked when the store is away, as the store has them now.
 void Core::lead_failsafe_map() {
   const auto& known = s_.view->failsafe;
-  const model::Revision seen = known ? known->mod_revision : 0;
+  if (!known && !s_.dynamic.failsafe_mode) return;
   // Who is added now could take the lock and has promised nothing.
   if (now_ < s_.lead.consent.until || !may_write("failsafe")) return;
+  const model::Revision seen = known ? known->mod_revision : 0;
   model::Txn txn = as_leader({});
   txn.when.push_back(model::unchanged("failsafe", seen));
   if (!s_.dynamic.failsafe_mode) {
-    if (!known) return;
     txn.then.push_back({.what = Write::What::erase, .key = "failsafe"});
     return void(write("failsafe", std::move(txn)));
   }
@@ -77,24 +76,27 @@ bool Core::may_seek_consent() const {
   if (!s_.view || !s_.view->failsafe || s_.view->failsafe->members.empty()) return false;
   if (s_.view->revision < static_cast<model::Revision>(lead.epoch)) return false;
   // As for a renewal: a server that is settled has to prove that it is alive.
-  const bool settled = !s_.job && running();
-  return !settled || now_ - s_.answered_at <= s_.timing.proof_max_age;
+  return !settled() || now_ - s_.answered_at <= s_.timing.proof_max_age;
 }
 
 /// Half of the time is gone, and nothing has renewed it.
 void Core::seek_consent() {
   if (!may_seek_consent()) return;
   Consent& consent = s_.lead.consent;
-  const Instant begin = s_.lead.deadline - warranted(promise_of(s_.timing.ttl)) / 2;
+  // With heartbeats a short one: while it lasts nobody takes over from a leader that is lost.
+  const auto& beat = s_.lead.beat;
+  const Duration promise = promise_of(beat ? 2 * beat->takeover : s_.timing.ttl);
+  Instant begin = s_.lead.deadline - warranted(promise) / 2;
+  if (beat) begin = s_.lead.renewed_until - beat->fence / 2;
+  if (beat && consented()) begin = std::max(begin, consent.until - warranted(promise) / 2);
   if (now_ < begin) return wake_at(begin);
-  const Duration patience =
-      std::clamp<Duration>(promise_of(s_.timing.ttl) / 4, seconds(1), seconds(7));
+  const Duration patience = std::clamp<Duration>(promise / 4, seconds(1), seconds(7));
   if (consent.round != 0 && now_ < consent.since + patience)
     return wake_at(consent.since + patience);
   if (now_ < consent.not_before) return wake_at(consent.not_before);
   AskConsent ask{.round = next_id_++,
                  .epoch = s_.lead.epoch,
-                 .promise = promise_of(s_.timing.ttl),
+                 .promise = promise,
                  .conn_url = self_.conn_url,
                  .api_url = self_.api_url,
                  .timeout = patience};
@@ -103,7 +105,7 @@ void Core::seek_consent() {
   members.erase(s_.name());
   consent.round = ask.round;
   consent.since = now_;
-  consent.warranted = warranted(ask.promise);
+  consent.warranted = warranted(promise);
   consent.asked = true;
   consent.promised.clear();
   consent.not_before = now_ + milliseconds(500);
@@ -239,11 +241,10 @@ void Core::promise(const ConsentRequest& request, RequestId id) {
   const Duration asked = request.epoch != 0 ? request.promise : s_.timing.ttl;
   if (asked > std::max(kLongestPromise, s_.timing.ttl))
     return reply(id, 503, "a promise longer than this agent would remember");
-  const Instant until = now_ + asked;
   if (s_.promise.to != request.leader || now_ >= s_.promise.until)
     info("failsafe.promise",
          fmt::format("{} leads in failsafe mode: I take no lock meanwhile", request.leader));
-  s_.promise = {request.leader, request.epoch, std::max(until, s_.promise.until)};
+  s_.promise = {request.leader, request.epoch, std::max(now_ + asked, s_.promise.until)};
   reply(id, 200, "Accepted");
 }
 

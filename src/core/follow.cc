@@ -26,6 +26,7 @@ std::optional<model::Upstream> Core::upstream_of(const std::string& member) cons
 }
 
 std::optional<model::Upstream> Core::wanted_upstream() const {
+  if (s_.lead.standby) return followed();
   if (!s_.view || !s_.view->leader || s_.view->leader->name == s_.name()) return std::nullopt;
   const std::string from = model::tag_replicatefrom(self_);
   if (!from.empty() && from != s_.name()) {
@@ -40,6 +41,10 @@ model::PgTarget Core::replica_target(const std::optional<model::Upstream>& upstr
   target.upstream = upstream;
   if (model::tag_nostream(self_)) target.upstream.reset();
   if (s_.dynamic.use_slots && target.upstream) target.slot_name = model::slot_name(s_.name());
+  if (in_standby_cluster() && target.upstream && target.upstream->name.empty())
+    target.slot_name = s_.dynamic.standby_cluster->primary_slot_name;
+  // What a logical slot needs of the leader's catalogs, also one of a member behind this one.
+  target.hot_standby_feedback = target.upstream && has_logical_slots(s_.dynamic);
   // In a synchronous cluster a promoted node must not start with somebody's old list, nor with the
   // user's own.
   if (s_.dynamic.synchronous_mode != model::SyncMode::off) {
@@ -48,17 +53,21 @@ model::PgTarget Core::replica_target(const std::optional<model::Upstream>& upstr
   return target;
 }
 
-/// As far as the store tells; 0 when it does not.
+/// As far as the store tells; 0 when it does not. Of a remote primary nothing tells but its WAL.
 model::Timeline Core::leader_timeline() const {
+  if (s_.lead.standby) return s_.facts->timeline;
   const model::Member* leader = s_.view->leader_member();
   const model::Timeline own = leader != nullptr ? leader->timeline.value_or(0) : 0;
   return std::max(own, s_.view->history.empty() ? 0 : s_.view->history.back().timeline + 1);
 }
 
 void Core::decide_follow() {
+  if (!s_.lead.held) s_.succession.reset();
   const auto upstream = wanted_upstream();
-  if (!upstream) return result("waiting for the address of " + s_.view->leader->name);
-  const bool same_leader = s_.rejoin_leader == s_.view->leader->name;
+  const auto source = followed();
+  if (!upstream || !source) return result("waiting for the address of " + followed_text());
+  if (!s_.lead.standby) tell_standby_role();
+  const bool same_leader = s_.rejoin_leader == source->name;
   const bool streaming = s_.facts->replication_state == "streaming";
   const bool on_target =
       s_.applied && s_.applied->upstream == *upstream && s_.facts->timeline >= leader_timeline();
@@ -66,7 +75,7 @@ void Core::decide_follow() {
   // to the fork again and again. On its own one it can be served too, and not be able to replay it.
   if (streaming && on_target) {
     s_.rejoin_checked = true;
-    s_.rejoin_leader = s_.view->leader->name;
+    s_.rejoin_leader = source->name;
     s_.parked.clear();
     s_.not_streaming_since.reset();
     if (!proved() && prove()) return decide_rejoin(*upstream);
@@ -76,9 +85,11 @@ void Core::decide_follow() {
       info("follow", "taking over what the configuration changed for a secondary");
       return configure(wanted);
     }
+    if (s_.lead.standby) return lead_as_standby();
     replica_slots();
-    return result(fmt::format("no action. I am ({}), a secondary, and following a leader ({})",
-                              s_.name(), s_.view->leader->name));
+    return result(fmt::format("no action. I am ({}), a secondary, and following a {} ({})",
+                              s_.name(), in_standby_cluster() ? "standby leader" : "leader",
+                              s_.view->leader->name));
   }
   // What was ruled out may have changed without our seeing it (F31): look again now and then.
   if (!s_.not_streaming_since) s_.not_streaming_since = now_;
@@ -86,19 +97,22 @@ void Core::decide_follow() {
     s_.not_streaming_since = now_;
     s_.rejoin_checked = false;
   }
-  if (!s_.rejoin_checked || !same_leader) return decide_rejoin(*upstream);
+  const bool asked = !source->host.empty();  // an archive tells nothing
+  if (asked && (!s_.rejoin_checked || !same_leader)) return decide_rejoin(*upstream);
   const model::PgTarget target = replica_target(upstream);
   if (s_.applied != target) {
     if (s_.start_backoff.may_try(now_)) {
       info("follow",
-           fmt::format("following {} ({}:{})", upstream->name, upstream->host, upstream->port));
+           fmt::format("following {} ({}:{})", upstream->name.empty() ? "remote" : upstream->name,
+                       upstream->host, upstream->port));
       configure(target);
     }
     return;
   }
-  replica_slots();
+  if (!asked) return lead_as_standby();
+  if (!s_.lead.standby) replica_slots();
   result(fmt::format(
-      "following {}, {}", s_.view->leader->name,
+      "following {}, {}", followed_text(),
       s_.facts->replication_state.empty() ? "not streaming yet" : s_.facts->replication_state));
 }
 
@@ -113,37 +127,38 @@ bool Core::proved() const {
 
 /// Asks, beside everything else. True: the answer is here.
 bool Core::prove() {
-  const std::string& leader = s_.view->leader->name;
+  const auto source = followed();
+  if (!source) return false;
   const bool mine = s_.inspected_of.own_run == s_.facts->postmaster_start_time;
-  if (s_.inspected && s_.inspected_of.upstream.name == leader && mine) return true;
+  if (s_.inspected && s_.inspected_of.upstream.name == source->name && mine) return true;
   if (side_running<Inspect>()) return false;
   if (!s_.proof_backoff.may_try(now_)) {
     wake_at(s_.proof_backoff.not_before);
     return false;
   }
   s_.proof_backoff.failed(now_, seconds(1), seconds(60));
-  if (const auto from = upstream_of(leader))
-    start_side(Inspect{*from, s_.facts->postmaster_start_time});
+  start_side(Inspect{*source, s_.facts->postmaster_start_time});
   return false;
 }
 
 void Core::decide_rejoin(const model::Upstream& upstream) {
   // A node copied a moment ago, or checked against this very leader, needs no second look.
-  if (s_.rejoin_checked && s_.rejoin_leader == s_.view->leader->name && !running())
-    return start_as_replica();
+  const model::Upstream leader = followed().value_or(upstream);
+  if (s_.rejoin_checked && s_.rejoin_leader == leader.name && !running()) return start_as_replica();
   auto end = local_end(*s_.facts);
-  if (!end) return start_as_replica();
-  const model::Upstream leader = upstream_of(s_.view->leader->name).value_or(upstream);
+  if (!end || leader.host.empty()) return start_as_replica();
   if (!s_.inspected || s_.inspected_of.upstream.name != leader.name) {
     // Recovering further on its own timeline can not make a standby diverge, and it serves reads.
     // One that does not start may have diverged: the leader is asked again before each further try
     // (restore_scenario_test: a_member_whose_old_data_does_not_start_looks_at_the_leader_again).
     const int tries = kInspectTries * (1 + s_.start_backoff.failures);
-    if (!running() && !end->was_primary && s_.inspect_backoff.failures >= tries)
-      return start_as_replica();
+    // Nor can what was shut down cleanly: a cluster that was demoted waits for a remote that may be
+    // promoted later, or be one of its own standbys yet.
+    const bool harmless = !end->was_primary || (s_.lead.standby && end->clean);
+    if (!running() && harmless && s_.inspect_backoff.failures >= tries) return start_as_replica();
     if (!s_.inspect_backoff.may_try(now_)) {
       wake_at(s_.inspect_backoff.not_before);
-      return result(fmt::format("waiting for {} to tell how far it is", leader.name));
+      return result(fmt::format("waiting for {} to tell how far it is", followed_text()));
     }
     const bool standby = accepting() && s_.facts->in_recovery;
     return start_job(Inspect{leader, standby ? s_.facts->postmaster_start_time : ""});
@@ -154,18 +169,29 @@ void Core::decide_rejoin(const model::Upstream& upstream) {
     own = s_.inspected->own;
   s_.inspected.reset();  // used once: it is old in a moment
   if (own) end = local_end(*s_.facts, own);
-  if (state.in_recovery) {
+  if (state.in_recovery && !in_standby_cluster()) {
     s_.inspect_backoff.failed(now_, milliseconds(100), seconds(2));
     return result(fmt::format("waiting for {} to be promoted", leader.name));
   }
-  if (!s_.facts->system_identifier.empty() &&
-      state.system_identifier != s_.facts->system_identifier) {
+  const std::string& mine = s_.facts->system_identifier;
+  if (s_.lead.standby && !mine.empty() && state.system_identifier != mine)
+    return wrong_remote(state);
+  if (!mine.empty() && state.system_identifier != mine) {
     return give_up(fmt::format("{} has another system identifier ({}) than this node ({})",
-                               leader.name, state.system_identifier, s_.facts->system_identifier));
+                               leader.name, state.system_identifier, mine));
   }
   const model::Member* member = s_.view->member(leader.name);
   RejoinFacts facts;
   facts.divergence = compare_histories(*end, state);
+  // One of the standbys of a remote, or one that was ours before: what it has not got yet is no
+  // reason to remove it here.
+  if (s_.lead.standby && state.in_recovery && facts.divergence == Divergence::diverged &&
+      state.timeline <= end->timeline) {
+    s_.inspect_backoff.failed(now_, milliseconds(500), seconds(5));
+    if (!running()) return start_as_replica();
+    return result(
+        fmt::format("waiting for {}: it is a standby itself, and behind", followed_text()));
+  }
   facts.use_pg_rewind = s_.config.pg.use_pg_rewind.value_or(s_.dynamic.use_pg_rewind);
   facts.rewindable = end->rewindable;
   facts.upstream_checkpointed = member == nullptr || !member->checkpoint_after_promote_pending;
@@ -186,18 +212,18 @@ void Core::stop_to_rejoin(const std::string& what, const std::string& why) {
 }
 
 void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
-  const std::string from = leader.name;
+  const std::string from = followed_text();
   const bool removes = plan.step == RejoinStep::rewind || plan.step == RejoinStep::clone;
   if (removes && running() && s_.dynamic.pause) {
     s_.inspect_backoff.failed(now_, seconds(1), seconds(10));
     return result(fmt::format("left as it is until resumed, though it can not stream from {}: {}",
                               from, plan.reason));
   }
-  const bool known = s_.rejoin_checked && s_.rejoin_leader == s_.view->leader->name;
+  const bool known = s_.rejoin_checked && s_.rejoin_leader == leader.name;
   s_.rejoin_checked = plan.step == RejoinStep::stream;
   switch (plan.step) {
     case RejoinStep::stream:
-      s_.rejoin_leader = s_.view->leader->name;
+      s_.rejoin_leader = leader.name;
       if (!known) info("rejoin.stream", fmt::format("streaming from {}: {}", from, plan.reason));
       if (!running())
         start_as_replica();

@@ -27,8 +27,9 @@ struct PostBootstrap {
 };
 /// Fills the empty data directory from one of `sources` by create_replica_methods.
 struct Clone {
-  std::vector<model::Upstream> sources;  ///< in order of preference
-  bool only_basebackup = false;          ///< reinit --from-leader
+  std::vector<model::Upstream> sources;   ///< in order of preference
+  bool only_basebackup = false;           ///< reinit --from-leader
+  std::vector<std::string> methods = {};  ///< instead of this node's create_replica_methods
 };
 /// Writes the configuration and starts the server; ends when it accepts connections, or with an
 /// error.
@@ -89,6 +90,14 @@ struct ChangeSlots {
     return create.empty() && drop.empty() && advance.empty() && create_logical.empty();
   }
 };
+/// Copies logical slots from the leader to this standby, which is restarted for it. Result:
+/// SlotsCopied.
+struct CopySlots {
+  model::Upstream leader;
+  std::vector<model::SlotConfig> slots;
+  model::PgTarget target;
+  Duration timeout{};
+};
 /// Reads pg_wal/%08X.history of the running primary. Result: History.
 struct ReadHistory {
   model::Timeline timeline = 0;
@@ -110,7 +119,7 @@ struct RestoreWork {
 
 using Job = std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure,
                          Promote, Checkpoint, Inspect, CrashRecovery, Rewind, ClearData,
-                         ChangeSlots, ReadHistory, RestoreWork>;
+                         ChangeSlots, CopySlots, ReadHistory, RestoreWork>;
 std::string_view name_of(const Job& job);  ///< "clone", "promote", …: for logs and REST
 
 struct Initialized {
@@ -127,10 +136,13 @@ struct Inspected {
   model::UpstreamState upstream;
   std::optional<model::Replayed> own;
 };
+struct SlotsCopied {
+  bool copied = false;  ///< else the leader was not ready, and nothing was done
+};
 struct RestoreDone {
   std::string text;
 };
 using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured, Inspected,
-                               model::History, RestoreDone>;
+                               model::History, SlotsCopied, RestoreDone>;
 
 }  // namespace aurum::core

@@ -55,18 +55,24 @@ void Core::ended(const PostBootstrap& job, const Result<JobResult>& result) {
 }
 
 void Core::ended(const Clone&, const Result<JobResult>& result) {
-  if (!result) return s_.clone_backoff.failed(now_, seconds(2), seconds(30));
+  if (!result) {
+    if (s_.bootstrapping)
+      release_initialize();  // of a standby cluster: another may reach the remote
+    return s_.clone_backoff.failed(now_, seconds(2), seconds(30));
+  }
   s_.clone_backoff.reset();
   s_.fresh_copy = true;
   s_.data_was_primary = false;
   s_.newest_timeline = 0;
   // pg_control of a copy says what its source was ("in production"); it is no crashed primary.
   s_.rejoin_checked = true;
-  s_.rejoin_leader = s_.view ? s_.view->leader_name() : "";
+  s_.rejoin_leader = s_.lead.standby || !s_.view ? "" : s_.view->leader_name();
   if (const auto* done = std::get_if<CloneDone>(&*result)) {
-    info("clone.done", fmt::format("bootstrapped from {} '{}' by {}",
-                                   done->source.name == s_.rejoin_leader ? "leader" : "replica",
-                                   done->source.name, done->method));
+    const bool of_leader = done->source.name == s_.rejoin_leader || done->source.name.empty();
+    info("clone.done",
+         fmt::format("bootstrapped from {} '{}' by {}", of_leader ? "leader" : "replica",
+                     done->source.name.empty() ? done->source.host : done->source.name,
+                     done->method));
   }
 }
 
@@ -81,13 +87,14 @@ void Core::ended(const StartPg& start, const Result<JobResult>& result) {
   s_.applied_dynamic = job_dynamic_;
   s_.sync_setting_since = model::Lsn{};
   if (s_.bootstrapping) return;
-  call_back("on_start", start.target.primary ? model::Role::primary : model::Role::replica);
+  call_back("on_start", role_of(start.target));
 }
 
 void Core::ended(const StopPg&, const Result<JobResult>& result) {
   s_.applied.reset();
   s_.crashed = false;
   if (!result) return;
+  s_.adopted = false;
   if (!s_.lead.held) set_page(PageState::idle);
   emit(Callback{"on_stop", s_.demoting && !s_.stopping ? model::Role::demoted : s_.role});
 }
@@ -97,9 +104,9 @@ void Core::ended(const RestartPg& restart, const Result<JobResult>& result) {
     s_.applied = restart.target;
     s_.applied_dynamic = job_dynamic_;
     s_.sync_setting_since = model::Lsn{};
-    s_.start_failed = s_.crashed = s_.fresh_copy = false;
+    s_.start_failed = s_.crashed = s_.fresh_copy = s_.adopted = false;
     info("restarted", "PostgreSQL was restarted");
-    call_back("on_restart", restart.target.primary ? model::Role::primary : model::Role::replica);
+    call_back("on_restart", role_of(restart.target));
   } else {
     s_.start_failed = !running();
   }
@@ -132,6 +139,7 @@ void Core::ended(const Promote&, const Result<JobResult>& result) {
   s_.data_was_primary = true;
   // A standby's setting is in force until the leader's own is; primary_target() makes that one.
   s_.sync_setting_since = model::Lsn{};
+  if (s_.succession) s_.succession->promoted = now_;
   info("promoted", "promoted self to leader by acquiring session lock");
   call_back("on_role_change", model::Role::primary);
 }
@@ -183,7 +191,9 @@ void Core::ended(const Rewind& rewind, const Result<JobResult>& result) {
   s_.data_was_primary = false;
   s_.newest_timeline = 0;
   s_.rejoin_leader = rewind.source.name;
-  info("rejoin.rewound", fmt::format("pg_rewind from {} succeeded", rewind.source.name));
+  info("rejoin.rewound",
+       fmt::format("pg_rewind from {} succeeded",
+                   rewind.source.name.empty() ? rewind.source.host : rewind.source.name));
 }
 
 void Core::ended(const ClearData&, const Result<JobResult>& result) {
@@ -193,6 +203,21 @@ void Core::ended(const ClearData&, const Result<JobResult>& result) {
 
 void Core::ended(const ChangeSlots&, const Result<JobResult>& result) {
   if (!result) slots_at_ = now_ + s_.timing.loop_wait;
+}
+
+void Core::ended(const CopySlots& copy, const Result<JobResult>& result) {
+  const auto* done = result ? std::get_if<SlotsCopied>(&*result) : nullptr;
+  if (done == nullptr || !done->copied) {
+    s_.start_failed = !running();
+    return s_.copy_backoff.failed(now_, seconds(2), seconds(60));
+  }
+  s_.copy_backoff.reset();
+  s_.applied = copy.target;
+  s_.applied_dynamic = job_dynamic_;
+  s_.sync_setting_since = model::Lsn{};
+  s_.start_failed = s_.crashed = s_.fresh_copy = s_.adopted = false;
+  info("slots.copied", fmt::format("copied logical slots from {}, by a restart", copy.leader.name));
+  call_back("on_restart", role_of(copy.target));
 }
 
 void Core::ended(const ReadHistory& job, const Result<JobResult>& result) {

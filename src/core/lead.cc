@@ -25,17 +25,24 @@ model::Txn Core::as_leader(std::vector<Write> then) const {
           .then = std::move(then)};
 }
 
+/// A server that is being promoted, started or stopped can prove nothing; those jobs have time
+/// limits of their own.
+bool Core::settled() const {
+  return (s_.lead.promoted || s_.lead.standby) && !s_.job && running() && !s_.demoting;
+}
+
 void Core::keep_renewing() {
   if (!s_.lead.held || s_.lead.moving || s_.lead.keyless) return;
-  // A server that is being promoted, started or stopped can prove nothing; those jobs have time
-  // limits of their own.
-  const bool settled = s_.lead.promoted && !s_.job && running() && !s_.demoting;
-  const Duration proof = settled ? s_.timing.proof_max_age : Duration{0};
-  if (proof == s_.lead.proof_asked) return;
+  const Duration proof = settled() ? s_.timing.proof_max_age : Duration{0};
+  const auto rate = s_.lead.beat ? std::nullopt : beat_wanted();
+  std::optional<Instant> at_most;
+  if (rate) at_most = begin_beating(*rate);
+  if (proof == s_.lead.proof_asked && !rate) return;
   s_.lead.proof_asked = proof;
   // The lease may be an older and shorter one than the present ttl asks for.
   const Duration interval = std::min<Duration>(s_.timing.renew_interval, s_.lead.valid_for / 4);
-  emit(StartRenewing{s_.lead.epoch, s_.lead.lease, s_.lead.valid_for, interval, proof});
+  emit(StartRenewing{s_.lead.epoch, s_.lead.lease, s_.lead.valid_for, interval, proof, s_.lead.beat,
+                     at_most});
 }
 
 model::PgTarget Core::primary_target() const {
@@ -65,11 +72,17 @@ model::PgTarget Core::primary_target() const {
   return target;
 }
 
-/// A new lease (the old one is too short or too long now): the lock moves over to it.
+bool Core::may_take_anew() const {
+  return s_.lease != 0 && s_.dcs_error.empty() && lease_is_fresh() && may_write("reclaim leader") &&
+         leader_key_is_mine();
+}
+
+/// A new lease (the old one is too short or too long now), or other heartbeats: the lock is taken
+/// anew with it. Also where that was asked for and is not wanted any more: until the lock is written
+/// anew it may hang on either, and is not renewed (heartbeat_scenario_test: a_change_that_is_…).
 void Core::move_to_new_lease() {
-  if (s_.lease != 0 && s_.lease != s_.lead.lease && s_.dcs_error.empty() && lease_is_fresh() &&
-      may_write("reclaim leader") && leader_key_is_mine())
-    bind_leader_to_lease();
+  const bool wanted = s_.lease != s_.lead.lease || beats_otherwise();
+  if ((wanted || s_.lead.moving) && may_take_anew()) bind_leader_to_lease();
 }
 
 void Core::decide_lead() {
@@ -77,6 +90,7 @@ void Core::decide_lead() {
   if (s_.facts->in_recovery && now_ >= s_.lead.renewed_until)
     return lose_leadership("PostgreSQL is a standby, and the lock was not renewed");
   if (s_.lead.keyless) return regain_lock();
+  if (s_.lead.standby || in_standby_cluster()) return lead_standby();
   keep_renewing();
   move_to_new_lease();
   s_.lead.promoted = !s_.facts->in_recovery;  // restarted as a standby it is none, whatever it was
@@ -84,7 +98,10 @@ void Core::decide_lead() {
   s_.parked.clear();
   s_.former_sync.reset();
   if (s_.checkpoint_pending && !side_running<Checkpoint>()) start_side(Checkpoint{});
+  if (const std::string trouble = watchdog_trouble(); !trouble.empty())
+    return demote_gracefully(trouble);
   lead_store();
+  tell_succession();
   lead_failsafe_map();
   lead_sync();
   if (s_.job) return;
@@ -107,6 +124,7 @@ bool Core::sync_claimed() {
 
 void Core::promote() {
   if (!sync_claimed()) return;
+  if (!watched()) return;
   if (!s_.promote_backoff.may_try(now_)) return wake_at(s_.promote_backoff.not_before);
   info("promote", fmt::format("promoting: {} has the leader lock (epoch {}), wal position {}",
                               s_.name(), s_.lead.epoch, to_string(s_.facts->position())));
@@ -136,7 +154,9 @@ void Core::lead_store() {
   const bool history_known = timeline <= 1
                                  ? view.history.empty()
                                  : !view.history.empty() && view.history.back().timeline == former;
-  if (!history_known && timeline != 0 && !side_running<ReadHistory>() && may_write("history")) {
+  // Of a standby cluster the history is the remote's to write.
+  if (!history_known && !s_.lead.standby && timeline != 0 && !side_running<ReadHistory>() &&
+      may_write("history")) {
     if (timeline <= 1)
       write("history", as_leader({{.key = "history", .value = "[]"}}));
     else
@@ -289,7 +309,7 @@ void Core::lead_slots() {
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
-                .primary = true,
+                .primary = !s_.lead.standby,
                 .keep_unknown = s_.dynamic.pause};
   // Without use_slots nobody streams from one: what is left of them would only hold WAL.
   if (s_.dynamic.use_slots) view.members = retained_members();
@@ -313,6 +333,19 @@ std::vector<std::string> Core::slots_kept_for() const {
   return names;
 }
 
+/// Those that a promotion would lose: this standby gets them by a restart.
+bool Core::copy_logical_slots(const SlotView& view) {
+  const auto missing = missing_logical_slots(view);
+  const bool fit = s_.applied && s_.applied->hot_standby_feedback &&
+                   !s_.applied->slot_name.empty() && s_.facts->replication_state == "streaming";
+  if (missing.empty() || !fit || s_.dynamic.pause || in_standby_cluster()) return false;
+  if (!s_.copy_backoff.may_try(now_)) return false;
+  const auto leader = upstream_of(s_.view->leader_name());
+  if (!leader || s_.view->leader_name() != s_.applied->upstream->name) return false;
+  start_job(CopySlots{*leader, missing, *s_.applied, start_limit()});
+  return true;
+}
+
 void Core::replica_slots() {
   if (!slots_due_ || side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
   SlotView view{.facts = &*s_.facts,
@@ -321,7 +354,9 @@ void Core::replica_slots() {
                 .primary = false,
                 .members = slots_kept_for(),
                 .keep_unknown = s_.dynamic.pause,
+                .nostream = model::tag_nostream(self_),
                 .leader_slots = &s_.view->status.slots};
+  if (copy_logical_slots(view)) return;
   ChangeSlots change = plan_slots(view);
   slots_due_ = !change.empty();
   if (!slots_due_) return;

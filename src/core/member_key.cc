@@ -40,7 +40,8 @@ const model::Member& Core::member_now() {
   m.role = s_.role;
   m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
   // Of a leader it is in force when its page says so: `ctl pause --wait` waits for that.
-  m.pause = s_.dynamic.pause && (!s_.lead.held || s_.page == PageState::maintenance);
+  m.pause =
+      s_.dynamic.pause && (!s_.lead.held || s_.lead.standby || s_.page == PageState::maintenance);
   m.pending_restart = false;
   m.pending_restart_reason = {};
   m.scheduled_restart = {};

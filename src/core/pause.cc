@@ -27,13 +27,14 @@ void Core::decide_paused() {
     if (!running() && (s_.fresh_copy || s_.handed_over)) return decide_stopped();
     if (accepting()) return decide_follow();
   }
-  if (leader_key_is_mine() && is_primary()) return reclaim();
+  if (leader_key_is_mine() && (is_primary() || in_standby_cluster())) return reclaim();
   const bool requested = s_.view->failover && s_.view->failover->candidate == s_.name();
   if (!s_.view->leader && (is_primary() || (accepting() && requested))) return decide_race();
   result(running() ? fmt::format("no action. I am ({})", s_.name()) : "PostgreSQL is not running");
 }
 
 void Core::lead_paused() {
+  if (s_.lead.standby) return lead_standby_paused();
   if (accepting() && s_.facts->in_recovery) {
     const bool requested = s_.view->failover && s_.view->failover->candidate == s_.name();
     if (requested || s_.lead.taken_on_request) return decide_lead();
@@ -41,7 +42,7 @@ void Core::lead_paused() {
   }
   if (s_.lead.keyless) return regain_lock();
   keep_renewing();
-  if (s_.lead.moving) move_to_new_lease();
+  if (s_.lead.moving || s_.lead.beat) move_to_new_lease();
   if (s_.demoting && !running()) return lead_stopped();
   enter_maintenance();
   if (!is_primary()) return result("PostgreSQL is not running");
@@ -83,7 +84,10 @@ void Core::leave_maintenance() {
   if (!s_.lead.held && mine && !s_.view->leader && is_primary()) return;
   const bool was_paused = mine || s_.page == PageState::maintenance;
   if (was_paused) info("pause.end", "no longer paused");
-  if (s_.lead.held) return set_page(PageState::leased, s_.lead.epoch, s_.lead.deadline);
+  if (s_.lead.held) {
+    set_page(PageState::leased, s_.lead.epoch, s_.lead.deadline);
+    return arm_watchdog();
+  }
   if (!running() && !s_.job) return set_page(PageState::idle);
   lose_leadership(was_paused ? "the pause ended, and I do not hold the lock"
                              : "PostgreSQL is a primary here, and I do not hold the lock");

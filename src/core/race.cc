@@ -43,15 +43,20 @@ bool is_requested_candidate(const RaceView& view) {
   return view.cluster->failover && view.cluster->failover->candidate == view.self;
 }
 
+/// Whether an operator says since `revision` that whoever may still write is off: by a failover to
+/// this node that asks no leader to stop first.
+bool said_to_be_off(const RaceView& view, model::Revision revision) {
+  const auto& request = view.cluster->failover;
+  return is_requested_candidate(view) && request->leader.empty() &&
+         request->mod_revision >= revision;
+}
+
 /// Whether a pause may have left another member's server writable. Its agent tells when it is not,
 /// or an operator does since, by a failover that asks no leader to stop first
 /// (maintenance_scenario_test).
 bool left_writable_elsewhere(const RaceView& view) {
   const auto& left = view.cluster->maintenance;
-  if (!left || left->name == view.self) return false;
-  const auto& request = view.cluster->failover;
-  return !is_requested_candidate(view) || !request->leader.empty() ||
-         request->mod_revision < left->mod_revision;
+  return left && left->name != view.self && !said_to_be_off(view, left->mod_revision);
 }
 
 bool in_failsafe_map(const RaceView& view, const std::string& name) {
@@ -59,13 +64,10 @@ bool in_failsafe_map(const RaceView& view, const std::string& name) {
   return !map || map->members.empty() || map->members.contains(name);
 }
 
-/// Who is not in the failsafe map was not asked: its leader may write on without the store. An
-/// operator who knows that it is off says so by a failover that names no leader.
+/// Who is not in the failsafe map was not asked: its leader may write on without the store.
 bool outside_failsafe_map(const RaceView& view) {
-  if (in_failsafe_map(view, view.self)) return false;
-  const auto& request = view.cluster->failover;
-  return !is_requested_candidate(view) || !request->leader.empty() ||
-         request->mod_revision < view.cluster->failsafe->mod_revision;
+  return !in_failsafe_map(view, view.self) &&
+         !said_to_be_off(view, view.cluster->failsafe->mod_revision);
 }
 
 /// The peer's WAL against ours. More of it on a branch that was left behind is worth nothing (F23).
@@ -110,6 +112,7 @@ RaceVerdict may_stand(const RaceView& view) {
         "not promoting: this member is not in the failsafe map, so the last leader may still "
         "write; if it is off, say so by a failover to this member");
   }
+  if (!view.watchdog_trouble.empty()) return no("not promoting: " + view.watchdog_trouble);
   model::Member self;
   self.tags = view.tags;
   if (model::tag_nofailover(self)) return no(kNotAllowed);
@@ -152,7 +155,8 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
     model::Member peer;
     peer.tags = status->tags;
     // Somebody who may never lead can not be waited for.
-    if (model::tag_nofailover(peer) || !status->running || !in_failsafe_map(view, name)) continue;
+    const bool never = model::tag_nofailover(peer) || status->watchdog_failed;
+    if (never || !status->running || !in_failsafe_map(view, name)) continue;
     if (sync_mode && !sync.matches(name)) continue;
     const auto fresh = freshness(*status, view);
     if (fresh > 0 && !recorded_leader) {

@@ -23,7 +23,8 @@ struct RaceView {
   model::Lsn position;  ///< own WAL position
   model::Timeline timeline = 0;
   bool paused = false;
-  Duration leaderless{};  ///< how long nobody has held the lock
+  std::string watchdog_trouble = {};  ///< it is required, and can not be used
+  Duration leaderless{};              ///< how long nobody has held the lock
 };
 
 /// A reachable candidate of a manual request is waited for no longer than this.

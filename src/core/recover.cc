@@ -46,6 +46,7 @@ bool Core::data_in_recovery() const {
 }
 
 void Core::lead_stopped() {
+  if (s_.lead.standby || in_standby_cluster()) return lead_standby_stopped();
   const bool clean = s_.facts->control && s_.facts->control->state == "shut down";
   if (s_.demoting && !s_.lead.promoted) return release_leader("PostgreSQL is stopped");
   if (s_.demoting && clean) return release_leader("PostgreSQL is shut down");
@@ -79,6 +80,7 @@ void Core::lead_stopped() {
     info("lead.start", "starting as a secondary, to be promoted: the leader lock is mine");
     return start_job(StartPg{replica_target(std::nullopt), limit});
   }
+  if (!watched()) return;
   info("crash.restart", "starting primary after failure");
   start_job(StartPg{primary_target(), limit});
 }

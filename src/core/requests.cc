@@ -84,7 +84,8 @@ void Core::start_restart(const RestartRequest& request, RequestId waiting) {
     return reply(waiting, 503, "restart conditions are not satisfied");
   }
   if (running() && !accepting()) return reply(waiting, 503, "postgres is still starting");
-  const bool primary = s_.lead.held && (running() ? is_primary() : !data_in_recovery());
+  const bool primary =
+      s_.lead.held && !s_.lead.standby && (running() ? is_primary() : !data_in_recovery());
   model::PgTarget target = primary ? primary_target() : replica_target(wanted_upstream());
   info("restart", "restarting PostgreSQL on request");
   s_.restart_waiting = State::Waiting{waiting, "restart"};

@@ -33,6 +33,69 @@ TEST_F(Slots, every_member_has_one_under_its_slot_name) {
   EXPECT_TRUE(plan_slots(view).empty()) << "all is as wanted";
 }
 
+struct LogicalSlots : Slots {
+  LogicalSlots() {
+    config.slots = {{.name = "cdc", .logical = true, .database = "app", .plugin = "pgoutput"}};
+    view.primary = false;
+    view.leader_slots = &leader;
+    facts.replayed_lsn = Lsn{500};
+  }
+  static model::Slot cdc(std::uint64_t at) {
+    model::Slot s = slot("cdc");
+    s.logical = true;
+    s.confirmed_flush_lsn = Lsn{at};
+    return s;
+  }
+  std::map<std::string, Lsn> leader{{"cdc", Lsn{300}}};
+};
+
+TEST_F(LogicalSlots, a_replica_copies_what_its_leader_has) {
+  EXPECT_TRUE(has_logical_slots(config));
+  ASSERT_EQ(missing_logical_slots(view).size(), 1u);
+  EXPECT_TRUE(plan_slots(view).create_logical.empty()) << "only the primary makes them";
+  view.nostream = true;
+  EXPECT_TRUE(missing_logical_slots(view).empty());
+  view.nostream = false;
+  view.primary = true;
+  EXPECT_TRUE(missing_logical_slots(view).empty());
+  view.primary = false;
+  leader.clear();
+  EXPECT_TRUE(missing_logical_slots(view).empty()) << "there is nothing to copy yet";
+  config.slots[0].cluster_type = "standby";
+  EXPECT_FALSE(has_logical_slots(config));
+}
+
+TEST_F(LogicalSlots, a_copy_follows_the_leaders_and_never_passes_what_is_replayed) {
+  using Moves = std::vector<std::pair<std::string, Lsn>>;
+  facts.slots = {cdc(200)};
+  EXPECT_TRUE(missing_logical_slots(view).empty());
+  EXPECT_EQ(plan_slots(view).advance, (Moves{{"cdc", Lsn{300}}}));
+  leader["cdc"] = Lsn{900};
+  EXPECT_EQ(plan_slots(view).advance, (Moves{{"cdc", Lsn{500}}}));
+  facts.slots = {cdc(900)};
+  EXPECT_TRUE(plan_slots(view).empty());
+  facts.slots[0].active = true;
+  leader["cdc"] = Lsn{990};
+  EXPECT_TRUE(plan_slots(view).empty()) << "somebody reads it here";
+  view.primary = true;
+  facts.slots[0].active = false;
+  EXPECT_TRUE(plan_slots(view).empty()) << "of the primary the consumer moves it";
+}
+
+TEST_F(LogicalSlots, a_copy_goes_with_its_setting_unless_it_is_ignored_or_a_failover_slot) {
+  facts.slots = {cdc(200)};
+  config.slots.clear();
+  EXPECT_EQ(plan_slots(view).drop, Names{"cdc"});
+  facts.slots[0].failover = true;
+  EXPECT_TRUE(plan_slots(view).empty());
+  facts.slots[0].failover = false;
+  config.ignore_slots = model::parse_json(R"([{"type":"logical"}])").value();
+  EXPECT_TRUE(plan_slots(view).empty());
+  config.ignore_slots = {};
+  view.primary = true;
+  EXPECT_TRUE(plan_slots(view).empty()) << "a logical slot of a primary may be anybody's";
+}
+
 TEST_F(Slots, strangers_go_unless_there_is_a_reason) {
   facts.slots = {slot("old")};
   EXPECT_EQ(plan_slots(view).drop, Names{"old"});

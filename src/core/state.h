@@ -10,6 +10,7 @@
 #include "core/effect.h"
 #include "core/event.h"
 #include "core/job.h"
+#include "core/phase_times.h"
 #include "core/race.h"
 #include "core/rejoin.h"
 #include "core/timing.h"
@@ -62,15 +63,26 @@ struct Leadership {
   std::uint64_t epoch = 0;   ///< mod_revision of the `leader` key when it became ours
   model::LeaseId lease = 0;  ///< the key is bound to it
   Duration valid_for{};      ///< of that lease, which may be older and shorter than the present ttl
-  Instant renewed_until;     ///< by the lease alone
+  Instant renewed_until;     ///< by lease and heartbeat; deadline also by consent
   Instant deadline;
   Instant since;
   bool promoted = false;          ///< the server has been writable in this leadership
   bool taken_on_request = false;  ///< as the candidate of a manual request
   Duration proof_asked{};         ///< proof_max_age the lease thread was told last
+  std::optional<BeatRate> beat;   ///< of the heartbeats of this epoch, which may be in the store
   bool moving = false;  ///< to another lease: until that is answered it may hang on either
   Consent consent;
   bool keyless = false;  ///< the lock is gone from the store, and only consent is left
+  /// Of a standby cluster: the lock makes nobody writable, and the lease page stays idle.
+  bool standby = false;
+};
+
+/// A change of leader that this node takes part in (succession.cc).
+struct SuccessionSeen {
+  Instant sign;   ///< the last one of the former leader
+  Instant raced;  ///< the first race began
+  std::optional<Instant> acquired, promoted;
+  model::Succession told = {};
 };
 
 /// One question to the peers.
@@ -116,6 +128,11 @@ struct State {
   std::map<std::uint64_t, Pending> pending;
   Backoff write_backoff;  ///< of writes that only tell others something
   Leadership lead;
+  /// The newest heartbeat of whoever leads, by our clock: when it was received, not sent.
+  struct Heard {
+    model::Revision revision = 0;
+    Instant at;
+  } heard;
   Promise promise;
   std::optional<Instant> begun;  ///< the first event; a former agent may have promised before
   bool before_cluster = false;   ///< unless there was no cluster yet
@@ -129,6 +146,7 @@ struct State {
   std::optional<Instant> hung_since;
   /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
   bool end_unseen = false;
+  bool adopted = false;  ///< found running: a former agent may have told it to be promoted
   bool start_failed = false;
   bool crashed = false;  ///< it ended without being asked to, and nobody dealt with it yet
   std::optional<model::PgTarget> applied;  ///< the configuration in force
@@ -163,9 +181,12 @@ struct State {
   int rewind_failures = 0;
   Backoff start_backoff, clone_backoff, inspect_backoff, proof_backoff, race_backoff,
       bootstrap_backoff, promote_backoff;
-  Backoff crash_backoff;
+  Backoff crash_backoff, copy_backoff;
   std::optional<Instant>
       crash_since;  ///< first crash of this leadership that is not over yet (F36: cumulative)
+  std::string leader_before;  ///< who led last, as far as the store showed
+  std::optional<SuccessionSeen> succession;
+  PhaseTimes phases;
   std::optional<Instant> leaderless_since;  ///< the `leader` key is absent since
   Instant no_race_before;                   ///< gave leadership away on purpose: let others
   std::string parked;                       ///< "" or why this node can go no further by itself
@@ -191,6 +212,15 @@ struct State {
     Backoff backoff;
   };
   RestorePart restore;
+
+  /// The machine's watchdog, as the guard told last.
+  struct Watchdog {
+    bool looked = false, usable = false, armed = false;
+    std::string why;               ///< it is not usable
+    std::optional<Instant> asked;  ///< no answer yet
+    Instant looked_at;
+  };
+  Watchdog watchdog;
 
   // Operator.
   std::optional<ScheduledRestart> scheduled_restart;

@@ -42,6 +42,7 @@ std::vector<std::string> possible_successors(const RaceView& leader, const PeerA
   const auto& request = leader.cluster->failover;
   for (const auto& [name, status] : answers) {
     if (!status || name == leader.self || !status->running || !status->in_recovery) continue;
+    if (status->watchdog_failed) continue;
     if (request && !request->candidate.empty() && name != request->candidate) continue;
     model::Member member;
     member.tags = status->tags;

@@ -23,6 +23,7 @@
 #include "fence/lease_page.h"
 #include "fence/protocol.h"
 #include "fence/server.h"
+#include "fence/watchdog.h"
 #include "runtime/clock.h"
 
 namespace aurum::fence {
@@ -72,12 +73,14 @@ class Guard {
       take_signals();
       check_postmaster();
       check_deadline();
+      feed_watchdog();
       for (auto& client : clients_)
         if (client.fd >= 0) serve(client);
       accept_clients();
       check_stop();
       sweep();
     }
+    watchdog_.disarm();  // nothing writes any more
     return agent_.exit_code();
   }
 
@@ -116,6 +119,7 @@ class Guard {
     if (server_.lives())
       return std::min(
           {kill_at(), now + kPageInterval, stopping_ ? stop_at_ : kNever, agent_.due()});
+    if (watchdog_.armed()) return std::min(now + kPageInterval, agent_.due());
     if (agent_.exists()) return agent_.due();
     return connected() ? kNever : idle_since_ + options_.idle;
   }
@@ -154,6 +158,38 @@ class Guard {
               static_cast<unsigned long long>(page_->epoch.load()),
               static_cast<long long>(to_ms(options_.grace)),
               static_cast<long long>(late / 1'000'000), server_.pid(), server_.killed());
+  }
+
+  /// What must stay true (watchdog_test.cc): it is fed only while the page allows
+  /// writing, and disarmed only when nobody writes: the page is not leased, or its deadline has
+  /// passed and the server is gone. In between it runs out.
+  void feed_watchdog() {
+    if (!watchdog_.armed()) return;
+    const auto now = runtime::now();
+    const bool leased = page_->state.load() == kLeased;
+    const Instant deadline{page_->deadline_ns.load()};
+    if (!leased || (now > kill_at() && !server_.lives())) return watchdog_.disarm();
+    if (now + watchdog_tail_ < deadline) watchdog_.feed();
+  }
+
+  Status watchdog(const Header& request, std::span<char> payload) {
+    std::array<const char*, 3> words{};
+    std::size_t at = 0;
+    for (auto& word : words) {
+      if (at >= payload.size()) return fail(Code::invalid, "the watchdog request is malformed");
+      word = &payload[at];
+      at += std::strlen(word) + 1;
+    }
+    if (request.value < 0) {
+      watchdog_.disarm();
+      return {};
+    }
+    if (request.value == 0) return watchdog_.armed() ? Status{} : Watchdog::look(words[1]);
+    if (page_->state.load() != kLeased)
+      return fail(Code::rejected,
+                  "the watchdog is armed for a primary only, and none may run here");
+    watchdog_tail_ = milliseconds(std::strtoll(words[0], nullptr, 10));
+    return watchdog_.arm(words[1], std::string_view(words[2]) == "testing", request.value);
   }
 
   // --- processes ---
@@ -329,6 +365,8 @@ class Guard {
       outcome = server_.signal(request.value);
     else if (request.kind == MessageKind::signal)
       outcome = not_ours(request.pid);
+    else if (request.kind == MessageKind::watchdog)
+      outcome = watchdog(request, payload);
     else if (request.kind == MessageKind::end)
       outcome = end();
     else
@@ -407,6 +445,8 @@ class Guard {
   int timer_ = -1;
   Server server_;
   KeptAgent agent_;
+  Watchdog watchdog_;
+  Duration watchdog_tail_{};
   bool agent_told_ = false;  ///< to end
   Instant sweep_at_;
   Duration sweep_pause_{};

@@ -232,6 +232,16 @@ Task<Status> GuardClient::kill_all(int pid, Duration timeout) {
   co_return Status{};
 }
 
+Task<Status> GuardClient::watchdog(std::string device, std::string driver, Duration timeout,
+                                   Duration tail) {
+  Header header{.kind = MessageKind::watchdog,
+                .value = timeout < Duration{0} ? -1 : static_cast<int>(to_seconds(timeout))};
+  const std::string payload = std::to_string(to_ms(tail)) + '\0' + device + '\0' + driver + '\0';
+  auto answer = co_await ask(state_, header, payload, kRequestTime);
+  if (!answer) co_return fail(answer.error());
+  co_return Status{};
+}
+
 Task<Status> GuardClient::end(Duration timeout) {
   const auto state = state_;
   const Instant until = runtime::now() + timeout;

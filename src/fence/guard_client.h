@@ -60,6 +60,9 @@ class GuardClient {
   Status signal(int pid, int signo);
   /// Ends when no process of the server is left; also when it was gone before.
   Task<Status> kill_all(int pid, Duration timeout);
+  /// `tail`: so long before the page's deadline it is fed no more. Without a timeout: only looks
+  /// whether it could be armed; with a negative one it is disarmed.
+  Task<Status> watchdog(std::string device, std::string driver, Duration timeout, Duration tail);
   Task<Result<GuardStatus>> status();
   /// Ends the guard, whose place is free for another one afterwards. Code::rejected while a server
   /// lives.

@@ -22,6 +22,9 @@ enum class MessageKind : std::uint16_t {
   signal = 3,  ///< pid, value = signal number
   kill_all = 4,  ///< pid (0 = whichever runs); answered when no process of the server is left
   status = 5,    ///< payload of the answer: StatusMessage
+  watchdog = 7,  ///< value = seconds to arm it for, 0 = only look, -1 = disarm; payload:
+                 ///< milliseconds before the deadline in which it is fed no more, device, driver,
+                 ///< each with a NUL
   end = 6,       ///< nobody needs the guard any more; refused while any process of a server lives
   // answers and pushes
   done = 100,    ///< pid of the server

@@ -221,6 +221,39 @@ const Member* ClusterView::member(std::string_view name) const {
 
 const Member* ClusterView::leader_member() const { return leader ? member(leader->name) : nullptr; }
 
+std::string encode_heartbeat(const Heartbeat& beat) {
+  Value out = Value::object();
+  out.set("leader", beat.leader);
+  out.set("fence_ms", to_ms(beat.fence));
+  out.set("takeover_ms", to_ms(beat.takeover));
+  return to_json(out);
+}
+
+std::optional<Heartbeat> decode_heartbeat(std::string_view text) {
+  constexpr std::int64_t most = 600'000;  // milliseconds
+  const Value document = parse_object(text);
+  const std::int64_t fence = int_at(document, "fence_ms");
+  const std::int64_t takeover = int_at(document, "takeover_ms");
+  Heartbeat beat{.leader = text_at(document, "leader")};
+  // Clocks may run 1 % fast or slow, so two of them differ by that much.
+  const bool safe = fence > 0 && takeover <= most && 50 * takeover >= 51 * fence;
+  if (beat.leader.empty() || !safe) return {};
+  beat.fence = milliseconds(fence);
+  beat.takeover = milliseconds(takeover);
+  return beat;
+}
+
+namespace {
+
+/// A number that counts from one; 0 where there is none.
+std::uint64_t decode_positive(std::string_view text) {
+  const auto value = parse_json(text);
+  const auto number = value ? read_int(*value) : std::nullopt;
+  return number && *number > 0 ? static_cast<std::uint64_t>(*number) : 0;
+}
+
+}  // namespace
+
 ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys) {
   constexpr std::string_view members = "members/";
   ClusterView view;
@@ -258,23 +291,25 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
       view.sync = decode_sync(value);
       view.sync.mod_revision = kv.mod_revision;
     } else if (kv.key == "aurum_timeline") {
-      const auto number = parse_json(value);
-      const auto given = number ? read_int(*number) : std::nullopt;
-      if (given && *given > 0 && *given <= UINT32_MAX)
-        view.timeline_given = static_cast<Timeline>(*given);
+      if (const auto given = decode_positive(value); given <= UINT32_MAX)
+        view.timeline_given = static_cast<Timeline>(given);
       view.timeline_given_revision = kv.mod_revision;
     } else if (kv.key == "aurum_restore") {
       view.restore = decode_restore(value);
       view.restore_revision = kv.mod_revision;
     } else if (kv.key == "aurum_restore_progress") {
       view.restore_progress = kv.value;
+    } else if (kv.key == kSuccessionsKey) {
+      view.successions = value;
+      view.successions_revision = kv.mod_revision;
     } else if (kv.key == kMaintenanceKey) {
       view.maintenance = MaintenanceKey{kv.value, kv.mod_revision};
     } else if (kv.key == kReleasedKey) {
-      const auto number = parse_json(kv.value);
-      const auto epoch = number ? read_int(*number) : std::nullopt;
-      if (epoch && *epoch > 0) view.released = static_cast<std::uint64_t>(*epoch);
+      view.released = decode_positive(value);
       view.released_revision = kv.mod_revision;
+    } else if (kv.key == kHeartbeatKey) {
+      view.heartbeat = decode_heartbeat(value);
+      if (view.heartbeat) view.heartbeat->mod_revision = kv.mod_revision;
     } else if (kv.key == "failsafe") {
       view.failsafe = decode_failsafe(value);
       view.failsafe->mod_revision = kv.mod_revision;

@@ -13,6 +13,7 @@
 #include "model/lsn.h"
 #include "model/restore.h"
 #include "model/roles.h"
+#include "model/succession.h"
 #include "model/value.h"
 
 /// The cluster as the DCS holds it: every key of PATRONI_COMPAT §1.1, decoded tolerantly (§1.2),
@@ -164,6 +165,21 @@ struct MaintenanceKey {
 };
 inline constexpr std::string_view kMaintenanceKey = "aurum_maintenance";
 
+/// `aurum_heartbeat`, a key of ours that a Patroni ignores: the leader writes it anew all the time,
+/// by its epoch. Who has seen the same one for `takeover` may take the lock by a transaction that
+/// compares it (DESIGN §4 "Heartbeat"). It counts only for a `leader` key that is no newer.
+struct Heartbeat {
+  std::string leader;
+  Duration fence{};     ///< its leader writes no longer than this after it sent one
+  Duration takeover{};  ///< longer than `fence`
+  Revision mod_revision = 0;
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+inline constexpr std::string_view kHeartbeatKey = "aurum_heartbeat";
+std::string encode_heartbeat(const Heartbeat& beat);
+/// None: damaged, or one that nobody may take over by.
+std::optional<Heartbeat> decode_heartbeat(std::string_view text);
+
 /// A raw key of the store, relative to the cluster's base path ("leader", "members/node-1").
 struct KeyValue {
   std::string key;
@@ -192,13 +208,16 @@ struct ClusterView {
   std::uint64_t released = 0;  ///< kReleasedKey; 0: absent
   Revision released_revision = 0;
   std::optional<MaintenanceKey> maintenance;
+  std::optional<Heartbeat> heartbeat;
   /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion
   /// was given. Each takes the next one together with the lock, so no two branches share a number.
   Timeline timeline_given = 0;
   Revision timeline_given_revision = 0;
   std::optional<Restore> restore;  ///< `aurum_restore`: one is on
   Revision restore_revision = 0;   ///< 0: the key is absent
-  std::string restore_progress;    ///< `aurum_restore_progress`, for people; lease of the member
+  std::string successions;         ///< kSuccessionsKey, as it is: few read it
+  Revision successions_revision = 0;
+  std::string restore_progress;  ///< `aurum_restore_progress`, for people; lease of the member
 
   const Member* member(std::string_view name) const;
   const Member* leader_member() const;

@@ -219,6 +219,20 @@ struct BackupConfig {
   friend bool operator==(const BackupConfig&, const BackupConfig&) = default;
 };
 
+/// `aurum.routing`: who is told of a new leader before they find out themselves.
+struct RoutingConfig {
+  std::vector<std::string> haproxy;    ///< runtime sockets, as host:port
+  std::string backend = "read-write";  ///< whose servers have the members' names
+  std::vector<std::string> pgbouncer;  ///< their ordinary ports, as host:port
+  std::string pgbouncer_user = "pgbouncer", pgbouncer_password;  ///< one of admin_users
+  /// For both, where it is set: the authority of their certificates, and ours for HAProxy.
+  std::string ca_file, cert_file, key_file;
+  /// How long a handover waits for the transactions that are under way in PgBouncer.
+  int pause_ms = 300;
+  bool empty() const { return haproxy.empty() && pgbouncer.empty(); }
+  friend bool operator==(const RoutingConfig&, const RoutingConfig&) = default;
+};
+
 /// The `aurum:` section; unknown keys in it are errors.
 struct AurumConfig {
   std::string profile;  ///< "", fast | default | patroni
@@ -226,6 +240,7 @@ struct AurumConfig {
       run_dir;  ///< lease page and guard socket; must be on a tmpfs. "" = chosen by the agent
   FenceConfig fence;
   std::optional<BackupConfig> backup;
+  RoutingConfig routing;
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 

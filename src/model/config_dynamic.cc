@@ -164,6 +164,8 @@ DynamicConfig read_dynamic_config(const Value& tree) {
   if (Value ignored = reader.value("ignore_slots"); ignored.is_array())
     config.ignore_slots = std::move(ignored);
   config.standby_cluster = read_standby_cluster(reader);
+  // Of its replicas nobody is waited for (PATRONI_COMPAT §8.11).
+  if (config.standby_cluster) config.synchronous_mode = SyncMode::off;
   if (Value postgresql = reader.value("postgresql"); postgresql.is_object())
     config.postgresql = std::move(postgresql);
   return config;

@@ -75,7 +75,7 @@ TEST(DynamicConfig, EveryKeyIsRead) {
   EXPECT_EQ(c.primary_start_timeout_s, 0);
   EXPECT_TRUE(c.primary_start_timeout_set);
   EXPECT_EQ(c.primary_stop_timeout_s, 60);
-  EXPECT_EQ(c.synchronous_mode, SyncMode::quorum);
+  EXPECT_EQ(c.synchronous_mode, SyncMode::off);
   EXPECT_TRUE(c.synchronous_mode_strict);
   EXPECT_EQ(c.synchronous_node_count, 2);
   EXPECT_TRUE(c.failsafe_mode);

@@ -25,6 +25,9 @@ constexpr auto kKnown = std::to_array<Known>({{"config", Shape::object},
                                               {"sync", Shape::object},
                                               {"failsafe", Shape::object},
                                               {"aurum_timeline", Shape::number},
+                                              {kReleasedKey, Shape::number},
+                                              {kHeartbeatKey, Shape::object},
+                                              {kSuccessionsKey, Shape::list},
                                               {"aurum_restore", Shape::object}});
 
 bool fits(const Value& value, Shape shape) {

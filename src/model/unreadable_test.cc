@@ -40,7 +40,7 @@ TEST(Unreadable, TheReasonNamesTheKeyAndWhatItShouldBe) {
   EXPECT_TRUE(why("config", R"({"ttl":3)").starts_with("config is not a JSON object: "));
   EXPECT_TRUE(why("config", R"({"ttl":3)").ends_with(" (8 bytes)"));
   for (const auto* key : {"config", "members/a", "status", "optime/leader", "history", "failover",
-                          "sync", "failsafe", "aurum_timeline", "aurum_restore"})
+                          "sync", "failsafe", "aurum_timeline", "aurum_released", "aurum_restore"})
     EXPECT_NE(why(key, "\x01\xff{["), "") << key;
 }
 

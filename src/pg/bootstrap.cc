@@ -170,9 +170,7 @@ Task<Status> Postgres::run_custom_bootstrap() {
        method_options(*section, {"command", "no_params", "keep_existing_recovery_conf",
                                  "recovery_conf", "scope", "datadir"}))
     more.push_back(std::move(option));
-  co_await runtime::in_pool(pool_, [dir, name] {
-    return write_file(outer_marker(dir), "bootstrap." + name + "\n", 0600);
-  });
+  co_await runtime::in_pool(pool_, [dir, name] { return begin_custom_founding(dir, name); });
   auto done = co_await run_hook("bootstrap." + name, command->text(), std::move(more), {},
                                 kBootstrapTimeout);
   if (!done) co_return done;

@@ -55,8 +55,9 @@ bool flag(const model::Value* section, std::string_view name) {
 }  // namespace
 
 Task<Result<Postgres::CloneReport>> Postgres::clone(std::vector<model::Upstream> sources,
-                                                    bool only_basebackup, Progress progress) {
-  auto methods = config_->pg.create_replica_methods;
+                                                    bool only_basebackup, Progress progress,
+                                                    std::vector<std::string> methods) {
+  if (methods.empty()) methods = config_->pg.create_replica_methods;
   if (only_basebackup || methods.empty()) methods = {"basebackup"};
   Error last{Code::unavailable, "there is no method to create a replica with", {}};
   for (const auto& method : methods) {

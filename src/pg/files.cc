@@ -136,6 +136,22 @@ fs::path outer_marker(const fs::path& data_dir) {
   return plain.parent_path() / ("." + plain.filename().string() + ".aurum-incomplete");
 }
 
+namespace {
+constexpr std::string_view kMethodPrefix = "bootstrap.";
+}  // namespace
+
+Status begin_custom_founding(const fs::path& data_dir, const std::string& method) {
+  auto written =
+      write_file(outer_marker(data_dir), std::string(kMethodPrefix) + method + "\n", 0600);
+  if (!written) return fail(written.error());
+  return {};
+}
+
+bool is_custom_founding(const fs::path& data_dir) {
+  const auto text = read_file(outer_marker(data_dir));
+  return text && text->starts_with(kMethodPrefix);
+}
+
 model::DataDir inspect_data_dir(const fs::path& data_dir) {
   auto entries = entries_of(data_dir);
   if (!entries)

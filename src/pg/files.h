@@ -57,6 +57,10 @@ bool is_founding(const fs::path& data_dir);
 
 /// For programs that insist on an empty directory of their own, the marker stands beside it.
 fs::path outer_marker(const fs::path& data_dir);
+/// Marks a directory that a custom bootstrap method is about to fill.
+Status begin_custom_founding(const fs::path& data_dir, const std::string& method);
+/// Whether an agent has asked for that just now, or was killed behind it.
+bool is_custom_founding(const fs::path& data_dir);
 
 /// Moves what stands in data_dir/aurum.new into data_dir, or the other way. Symbolic links that are
 /// relative would point elsewhere after it: then Code::invalid and nothing was moved.

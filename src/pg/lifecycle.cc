@@ -275,6 +275,7 @@ Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpo
     auto done = co_await checkpoint(timeout);
     if (!done)
       log_.warn("stop.checkpoint", "the checkpoint before the stop failed: " + done.error().text());
+    if (before_clean_stop_) co_await before_clean_stop_();
   }
   auto told = launcher_.signal(pid, signal_of(mode));
   bool ended = false;

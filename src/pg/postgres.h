@@ -54,6 +54,8 @@ class Postgres {
   void reconfigure(const model::LocalConfig& config) { config_ = &config; }
   /// Servers are started with the commit fence, where it is installed, reading this lease page.
   void use_lease_page(const std::filesystem::path& page) { lease_page_ = page.string(); }
+  /// Awaited behind the checkpoint of a stop that is not hurried: bounded by itself.
+  void before_clean_stop(std::function<Task<void>()> what) { before_clean_stop_ = std::move(what); }
 
   /// One observation, never longer than `timeout`. Keeps one connection ('Patroni heartbeat'), also
   /// to a server that hangs. On a primary an insert position that is not flushed counts as a hang
@@ -77,8 +79,9 @@ class Postgres {
   /// with the right it needs: a cluster that was adopted and not made here may lack them.
   Task<Result<std::vector<std::string>>> missing_roles();
   /// Fills the directory by create_replica_methods from one of `sources` (in order of preference).
+  /// `methods`: in place of those of the configuration.
   Task<Result<CloneReport>> clone(std::vector<model::Upstream> sources, bool only_basebackup,
-                                  Progress progress);
+                                  Progress progress, std::vector<std::string> methods = {});
 
   /// Writes the configuration and starts; ends when the server accepts connections. Code::timeout:
   /// it is still starting. Code::exists: it runs already.
@@ -115,6 +118,11 @@ class Postgres {
   /// no room for that (aside.h), or it can not be moved, as clear_data().
   Task<Status> set_aside(std::string why);
   Task<Status> change_slots(SlotChanges changes);
+  /// Gives this standby the leader's logical slots, by a restart; false: the leader does not hold
+  /// what they need for us yet, or has none of them, and nothing was done.
+  Task<Result<bool>> copy_slots(model::Upstream leader, std::vector<model::SlotConfig> slots,
+                                model::PgTarget target, model::DynamicConfig dynamic,
+                                Duration timeout);
   Task<Result<model::History>> read_history(model::Timeline timeline);
 
   Task<Result<model::ControlData>> control_data(Duration timeout = seconds(10));
@@ -197,6 +205,8 @@ class Postgres {
                              Progress progress);
   Task<Status> finish_copy(bool founding = false);
   Task<Status> ready_source_for_rewind(model::Upstream source);
+  Task<Status> ready_standby_for_rewind(model::Upstream source, Session& session,
+                                        bool may_checkpoint);
 
   runtime::asio::any_io_executor executor_;
   runtime::Pool& pool_;
@@ -220,11 +230,12 @@ class Postgres {
   std::optional<WantedSettings>
       wanted_;  ///< of the last configuration written, without the raised limits
   model::Value pending_restart_;
-  Instant pending_checked_{};         ///< when pending_restart_ was last compared; 0 = do it now
-  Instant reloaded_{};                ///< when the server was told to reload
-  Settings checked_;                  ///< what the users set, as check_settings() saw it last
-  std::string refused_hba_;           ///< text of a pg_hba.conf that the server does not take
-  std::string lease_page_;            ///< "" = no fence
+  Instant pending_checked_{};  ///< when pending_restart_ was last compared; 0 = do it now
+  Instant reloaded_{};         ///< when the server was told to reload
+  Settings checked_;           ///< what the users set, as check_settings() saw it last
+  std::string refused_hba_;    ///< text of a pg_hba.conf that the server does not take
+  std::string lease_page_;     ///< "" = no fence
+  std::function<Task<void>()> before_clean_stop_;
   std::string fence_missing_;         ///< why, as it was told last
   std::string libraries_of_;          ///< the files' state that libraries_ is of
   std::string libraries_;             ///< what the user's files preload

@@ -73,7 +73,7 @@ Settings recovery_settings(const model::LocalConfig& config, const model::Dynami
   if (!target.recovery)
     for (const char* name : kRecoveryTargets) out[name] = "";
   out["recovery_target_timeline"] = "latest";
-  if (!target.primary && target.upstream) {
+  if (!target.primary && target.upstream && !target.upstream->host.empty()) {
     auto keywords = primary_conninfo(config, *target.upstream, passfile, major);
     // A comma list of hosts names several remotes of which only one can be written.
     if (target.upstream->host.find(',') != std::string::npos)

@@ -145,7 +145,11 @@ Task<Status> Postgres::ready_source_for_rewind(model::Upstream source) {
       "pg_catalog.pg_has_role(oid, 'USAGE'))",
       seconds(5));
   if (!asked) co_return fail(asked.error());
-  if (asked->text(0, std::size_t{0}) == "t") co_return Status{};
+  if (asked->text(0, std::size_t{0}) == "t") {
+    const bool may_checkpoint = asked->text(0, std::size_t{1}) == "t";
+    auto ready = co_await ready_standby_for_rewind(source, **session, may_checkpoint);
+    co_return ready;
+  }
   if (asked->text(0, std::size_t{1}) == "t") {
     auto done = co_await (*session)->query("SET statement_timeout TO 0; CHECKPOINT",
                                            std::chrono::minutes(10));
@@ -169,6 +173,33 @@ Task<Status> Postgres::ready_source_for_rewind(model::Upstream source) {
   }
   co_return fail(Code::unavailable, "the source has made no checkpoint since its promotion",
                  "It makes one by itself soon; or let role " + login.username + " run CHECKPOINT.");
+}
+
+/// A standby says in its pg_control what its last restart point says, and makes one only behind a
+/// checkpoint that it has replayed. Before that it seems to be on its former timeline, and
+/// pg_rewind finds nothing to do.
+Task<Status> Postgres::ready_standby_for_rewind(model::Upstream source, Session& session,
+                                                bool may_checkpoint) {
+  auto state = co_await inspect(source);
+  if (!state) co_return fail(state.error());
+  asio::steady_timer timer(executor_);
+  const Instant deadline = runtime::now() + kOwnCheckpoint;
+  for (;;) {
+    if (may_checkpoint) {
+      auto done = co_await session.query("SET statement_timeout TO 0; CHECKPOINT",
+                                         std::chrono::minutes(10));
+      if (!done) co_return fail(done.error().within("CHECKPOINT on the source"));
+    }
+    auto rows =
+        co_await session.query("SELECT timeline_id FROM pg_control_checkpoint()", seconds(5));
+    if (!rows) co_return fail(rows.error());
+    if (rows->text(0, std::size_t{0}) == std::to_string(state->timeline)) co_return Status{};
+    if (runtime::now() >= deadline) break;
+    timer.expires_after(std::chrono::milliseconds(300));
+    auto [ec] = co_await timer.async_wait(runtime::use_task);
+    static_cast<void>(ec);
+  }
+  co_return fail(Code::unavailable, "the source has made no restart point on its timeline yet");
 }
 
 Task<Status> Postgres::rewind(model::Upstream source) {

@@ -39,10 +39,25 @@ Task<Status> Postgres::change_slots(SlotChanges changes) {
     keep_first(out, status_of(done, Code::exists), name);
   }
   for (const auto& [name, lsn] : changes.advance) {
-    auto done = co_await session->query("SELECT pg_catalog.pg_replication_slot_advance(" +
-                                            quote_literal(name) + ", " +
-                                            quote_literal(to_string(lsn)) + ")",
-                                        kAdvanceTimeout);
+    // One that is logical can be moved in its own database only.
+    auto where = co_await session->query(
+        "SELECT database FROM pg_catalog.pg_replication_slots WHERE slot_name = " +
+            quote_literal(name) + " AND database IS NOT NULL",
+        kCreateTimeout);
+    std::unique_ptr<Session> there;
+    if (where && !where->rows.empty()) {
+      auto connected = co_await open_local(seconds(5), where->text(0, std::size_t{0}));
+      if (!connected) {
+        keep_first(out, fail(connected.error()), name);
+        continue;
+      }
+      there = std::move(*connected);
+    }
+    Session& by = there ? *there : *session;
+    auto done =
+        co_await by.query("SELECT pg_catalog.pg_replication_slot_advance(" + quote_literal(name) +
+                              ", " + quote_literal(to_string(lsn)) + ")",
+                          kAdvanceTimeout);
     keep_first(out, status_of(done, Code::not_found), name);
   }
   for (const auto& slot : changes.create_logical) {

@@ -76,7 +76,8 @@ TEST_F(Archive, a_standby_that_is_served_what_it_can_not_replay_is_rewound) {
     ASSERT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(60)));
     Node& leader = *w().writer();
     Node& standby = &leader == &replica(0) ? replica(1) : replica(0);
-    ASSERT_TRUE(w().run_until([&] { return standby.pg.streaming; }, seconds(60)));
+    const auto follows = [&] { return standby.pg.streaming && standby.pg.wal.path.size() == 2; };
+    ASSERT_TRUE(w().run_until(follows, seconds(60)));
     w().run_for(seconds(seed % 3));
     w().power_off(standby);
     auto& wal = standby.pg.wal;

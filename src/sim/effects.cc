@@ -107,6 +107,7 @@ void World::grant_lease(Node& n) {
         if (!answered) return at_agent(n, milliseconds(200), [this, &n] { grant_lease(n); });
         n.lease = *lease;
         n.lease_ttl = ttl;
+        n.lease_kept[n.lease] = sent;
         step(n, LeaseGranted{n.lease, sent, ttl});
         keep_lease(n, n.lease, lease_beat(n));
       });
@@ -126,6 +127,7 @@ void World::keep_lease(Node& n, model::LeaseId lease, Duration in) {
             step(n, LeaseGone{lease});
             return grant_lease(n);
           }
+          if (answered) n.lease_kept[lease] = std::max(n.lease_kept[lease], sent);
           if (answered) step(n, LeaseKept{lease, sent});
           keep_lease(n, lease, lease_beat(n));
         });
@@ -133,8 +135,13 @@ void World::keep_lease(Node& n, model::LeaseId lease, Duration in) {
 }
 
 void World::run(Node& n, const StartRenewing& what) {
-  const bool same = n.renewing.epoch == what.epoch && n.renewing.lease == what.lease;
+  const bool same = n.renewing.epoch == what.epoch && n.renewing.lease == what.lease &&
+                    n.renewing.beat == what.beat;
   n.renewing = what;
+  if (what.at_most) {
+    n.page.deadline = std::min(n.page.deadline, *what.at_most);
+    at(until(n, n.page.deadline), [] {});
+  }
   if (!same) renew(n, ++n.renewal);
 }
 
@@ -145,11 +152,13 @@ void World::run(Node& n, const StopRenewing&) {
 
 void World::renew(Node& n, int renewal) {
   if (n.renewal != renewal) return;
-  at_lease_thread(n, n.renewing.interval, [this, &n, renewal] { renew(n, renewal); });
   const StartRenewing what = n.renewing;
+  const Duration next = what.beat ? what.beat->interval : what.interval;
+  at_lease_thread(n, next, [this, &n, renewal] { renew(n, renewal); });
   const bool proven =
       what.proof_max_age == Duration{0} || clock(n) - n.proof_at <= what.proof_max_age;
   if (!proven) return;
+  if (what.beat) return beat(n, renewal);
   auto ours = std::make_shared<bool>(false);
   call_store(
       n, Queue::Process::lease_thread,
@@ -163,10 +172,58 @@ void World::renew(Node& n, int renewal) {
         if (!*ours)
           return post(n, LeaderLost{what.epoch, "the leader key is not ours any more"},
                       Duration{0});
-        n.page.deadline = std::max(n.page.deadline, sent + n.renewing.valid_for);
-        at(until(n, n.page.deadline), [] {});  // for the guard to look
-        post(n, LeaderRenewed{what.epoch, sent}, Duration{0});
+        renewed(n, {what.epoch, sent, sent + n.renewing.valid_for, false});
       });
+}
+
+void World::renewed(Node& n, const LeaderRenewed& e) {
+  n.page.deadline = std::max(n.page.deadline, e.until);
+  at(until(n, n.page.deadline), [] {});  // for the guard to look
+  post(n, e, Duration{0});
+}
+
+/// The lease is kept alive now and then beside the heartbeats, and each may be lost alone.
+void World::beat(Node& n, int renewal) {
+  const StartRenewing what = n.renewing;
+  const Instant sent = clock(n);
+  const auto lost = [this, &n, what, renewal](const char* why) {
+    if (n.renewal == renewal) post(n, LeaderLost{what.epoch, why}, Duration{0});
+  };
+  if (sent - n.lease_asked >= what.interval) {
+    n.lease_asked = sent;
+    auto kept = std::make_shared<bool>(false);
+    call_store(
+        n, Queue::Process::lease_thread,
+        [this, &n, kept, what] { *kept = store.keep_alive(what.lease, now_) || n.keepalive_lies; },
+        [&n, kept, what, lost, sent](bool answered) {
+          if (answered && *kept)
+            n.lease_kept[what.lease] = std::max(n.lease_kept[what.lease], sent);
+          else if (answered)
+            lost("the lease of the lock is gone");
+        });
+  }
+  auto ours = std::make_shared<bool>(false);
+  const auto at_store = [this, &n, ours, what] {
+    const auto* leader = store.find("leader");
+    *ours = leader != nullptr && leader->lease == what.lease &&
+            leader->mod_revision == static_cast<model::Revision>(what.epoch);
+    const std::string key(model::kHeartbeatKey);
+    if (*ours)
+      store.put(key, model::encode_heartbeat({n.name, what.beat->fence, what.beat->takeover}));
+  };
+  // The faults of requests are for other writes as well.
+  const auto suffers = [this](int& times) { return times > 0 && random(2) == 0 && times-- > 0; };
+  if (suffers(n.double_requests)) at(jitter(milliseconds(5), seconds(6)), at_store);
+  if (store_reached(n) && suffers(n.delay_requests)) return at(seconds(4), at_store);
+  if (store_reached(n) && suffers(n.lose_replies)) return at(milliseconds(1), at_store);
+  const Instant until =
+      std::min(n.lease_kept[what.lease] + what.valid_for, sent + what.beat->fence);
+  call_store(n, Queue::Process::lease_thread, at_store,
+             [this, &n, ours, what, renewal, lost, sent, until](bool answered) {
+               if (!answered || n.renewal != renewal) return;
+               if (!*ours) return lost("the leader key is not ours any more");
+               renewed(n, {what.epoch, sent, until, true});
+             });
 }
 
 void World::run(Node& n, const SetLeasePage& page) {
@@ -192,7 +249,20 @@ void World::run(Node& n, const ExtendLeasePage& what) {
   at(until(n, n.page.deadline), [] {});
 }
 
+void World::run(Node& n, const ArmWatchdog& what) {
+  if (what.timeout != Duration{0}) n.watchdog_armed = false;
+  at_agent(n, n.watchdog_takes, [this, &n, what] {
+    const bool armed = what.timeout > Duration{0} && !n.watchdog_broken;
+    if (what.timeout != Duration{0}) n.watchdog_armed = armed;
+    step(n, WatchdogAnswered{!n.watchdog_broken, armed, n.watchdog_broken ? "no such device" : ""});
+  });
+}
+
 // ---------------------------------------------------------------------------------------- others
+
+void World::run(Node& n, const ProbePg&) {
+  at_agent(n, jitter(milliseconds(1), milliseconds(10)), [this, &n] { probe(n); });
+}
 
 void World::run(Node& n, const AskPeers& ask) {
   for (const PeerUrl& url : ask.peers) {

@@ -173,11 +173,13 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
           archive(n, n.pg.wal.end);  // its last segment too
         }
         n.pg.shut_down_cleanly();
-        // Its walsenders go last: who streams from it has all of it, the last record too.
+        // Its walsenders go last: who streams from it has all of it on disk, the last record too.
         for (Node* s : nodes()) {
           if (s->pg.streaming && s->pg.streams_from == n.name && linked(*s, n) &&
-              s->pg.wal.is_prefix_of(n.pg.wal))
+              s->pg.wal.is_prefix_of(n.pg.wal)) {
             s->pg.copy_wal(n.pg);
+            s->pg.flush_copied(n.pg);
+          }
         }
       } else {
         n.pg.crash();
@@ -220,7 +222,8 @@ void World::job(Node& n, JobId id, const Promote& promote) {
     const bool there = n.pg.alive && n.pg.accepting && n.pg.pid == pid && !n.pg.hung;
     if (there && n.pg.late_promotions > 0) {
       --n.pg.late_promotions;
-      at_server(n, jitter(milliseconds(1), seconds(1)), [this, &n, pid, promote] {
+      at_server(n, jitter(milliseconds(1), seconds(1)), [this, &n, pid, promote, life] {
+        if (n.life == life) check_promotion(n);
         if (n.pg.alive && n.pg.accepting && n.pg.pid == pid) promote_server(n, promote);
       });
       return end_job(n, life, id, fail(Code::timeout, "no answer to the promotion in time"));
@@ -229,6 +232,7 @@ void World::job(Node& n, JobId id, const Promote& promote) {
       if (there) --n.pg.failing_promotions;
       return end_job(n, life, id, fail(Code::io, "promotion did not happen"));
     }
+    if (n.life == life) check_promotion(n);
     promote_server(n, promote);
     end_job(n, life, id, JobResult{});
   });
@@ -319,6 +323,23 @@ void World::job(Node& n, JobId id, const ChangeSlots& change) {
       }
     }
     end_job(n, n.life, id, JobResult{});
+  });
+}
+
+void World::job(Node& n, JobId id, const CopySlots& copy) {
+  halt(n, model::StopMode::fast, copy.timeout, [this, &n, id, life = n.life, copy] {
+    if (n.life != life || !n.jobs.contains(id)) return;
+    for (const auto& wanted : copy.slots) {
+      model::Slot slot;
+      slot.name = wanted.name;
+      slot.logical = true;
+      slot.restart_lsn = slot.confirmed_flush_lsn = n.pg.wal.end;
+      n.pg.slots.push_back(slot);
+    }
+    launch(n, copy.target, [this, &n, id, life](Status status) {
+      end_job(n, life, id,
+              status ? Result<JobResult>(JobResult{SlotsCopied{true}}) : fail(status.error()));
+    });
   });
 }
 

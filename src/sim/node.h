@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -64,8 +65,10 @@ struct Node {
   model::LeaseId lease = 0;
   int lease_turn = 0;  ///< tells looks after it apart: the last one asked for counts
   Duration lease_ttl{};
-  StartRenewing renewing;  ///< epoch 0: not
-  int renewal = 0;         ///< tells renewals apart: an answer to a former one moves nothing
+  StartRenewing renewing;                        ///< epoch 0: not
+  std::map<model::LeaseId, Instant> lease_kept;  ///< when the last answered keepalive was sent
+  Instant lease_asked;                           ///< when the last one of the lock's was
+  int renewal = 0;  ///< tells renewals apart: an answer to a former one moves nothing
   Instant proof_at;
   Instant wake_at = kNever;      ///< as asked for last
   Instant wake_queued = kNever;  ///< when it is looked at
@@ -79,6 +82,10 @@ struct Node {
   std::size_t stale = 0;        ///< what it reads is so many revisions old
   bool watch_stalled = false;   ///< the watch says nothing, and does not end
   bool keepalive_lies = false;  ///< a lease that is gone is said to be kept (F5)
+
+  bool watchdog_broken = false;
+  bool watchdog_armed = false;
+  Duration watchdog_takes = milliseconds(1);
 
   // What it said.
   std::vector<Note> notes;

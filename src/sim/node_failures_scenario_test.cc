@@ -115,6 +115,17 @@ TEST_F(NodeFailures, F29_a_race_of_equals_ends_with_the_highest_priority) {
   }
 }
 
+TEST_F(NodeFailures, who_may_be_ahead_is_waited_for) {
+  begin();
+  Node &behind = replica(0), &ahead = replica(1);
+  w().cut_between(old_primary(), behind);
+  w().run_for(seconds(2));
+  w().power_off(old_primary());
+  ahead.delay = milliseconds(600);
+  ASSERT_TRUE(w().run_until([&] { return moved(); }, seconds(30))) << w().describe();
+  EXPECT_EQ(w().writer(), &ahead) << w().describe();
+}
+
 TEST_F(NodeFailures, F30_a_promotion_soon_after_another_gets_its_own_checkpoint) {
   begin();
   for (Node* n : w().nodes()) n->pg.slow_calls = seconds(2);  // longer than a leadership lasts here

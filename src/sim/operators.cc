@@ -92,6 +92,9 @@ bool World::change_sync_mode(SyncMode mode, bool strict) {
 }
 
 bool World::sync_mode_on() const {
+  if (const model::Value* remote = store.view().config.find("standby_cluster");
+      remote != nullptr && !remote->is_null())
+    return false;
   const model::Value* mode = store.view().config.find("synchronous_mode");
   return mode != nullptr && (mode->is_string() || (mode->is_bool() && mode->as_bool()));
 }

@@ -168,6 +168,17 @@ void World::check_fit_to_lead(const Node& n) {
                           model::to_string(end), lag, model::to_string(*view.status.optime)));
 }
 
+/// Who took the lock when the configuration named a remote already was told that nobody writes.
+void World::check_promotion(const Node& n) {
+  const auto* config = store.find("config");
+  const auto* lock = store.find("leader");
+  if (config == nullptr || lock == nullptr || lock->value != n.name) return;  // other rules' matter
+  const bool standby = model::read_dynamic_config(store.view().config).standby_cluster.has_value();
+  if (standby && lock->mod_revision > config->mod_revision)
+    violation(Rule::standby_cluster,
+              n.name + " is promoted, and the cluster is a standby of another one");
+}
+
 /// (e) The key promises no more than the server waits for.
 void World::check_sync(const Node& n) {
   if (sync_checked_ == store.revision() && sync_names_checked_ == n.pg.sync_names) return;

@@ -16,7 +16,7 @@ const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
           "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
-          "patroni; 1 to 7 nodes; archive; fence; failsafe. As in sync-fast-3"};
+          "patroni; 1 to 7 nodes; archive; fence; failsafe; heartbeat. As in sync-fast-3"};
 }
 
 /// Of the words behind the first one, which stands for what was not named yet.
@@ -33,6 +33,7 @@ bool take_part(Profile& profile, std::string_view part) {
   if (part == "archive" && !profile.archive) return profile.archive = true;
   if (part == "fence" && !profile.fence) return profile.fence = true;
   if (part == "failsafe" && !profile.failsafe) return profile.failsafe = true;
+  if (part == "heartbeat" && !profile.heartbeat) return profile.heartbeat = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
   if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
   return number;
@@ -54,10 +55,11 @@ Result<Profile> parse_profile(std::string_view text) {
 }
 
 std::string Shape::text() const {
-  return fmt::format("{} node{}, {}, {}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
+  return fmt::format("{} node{}, {}, {}{}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
                      kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
                      use_pg_rewind ? ", pg_rewind" : "", archive ? ", archive" : "",
-                     fence ? ", fence" : "", failsafe ? ", failsafe" : "");
+                     fence ? ", fence" : "", failsafe ? ", failsafe" : "",
+                     heartbeat.empty() ? "" : ", heartbeat");
 }
 
 model::Value Shape::dcs() const {
@@ -98,6 +100,7 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   shape.archive = profile.archive;
   shape.fence = profile.fence;
   shape.failsafe = profile.failsafe;
+  if (profile.heartbeat) shape.heartbeat = shape.pace == Profile::Pace::fast ? "fast" : "default";
   shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
   return shape;
 }

@@ -16,14 +16,15 @@ struct Profile {
   std::string name = "mixed";
   Mode mode = Mode::drawn;
   Pace pace = Pace::drawn;
-  int nodes = 0;          ///< 0: drawn, 1 to 5
-  bool archive = false;   ///< primaries archive their WAL, and standbys restore it
-  bool fence = false;     ///< servers have the commit fence
-  bool failsafe = false;  ///< leaders ask the members when the store is away
+  int nodes = 0;           ///< 0: drawn, 1 to 5
+  bool archive = false;    ///< primaries archive their WAL, and standbys restore it
+  bool fence = false;      ///< servers have the commit fence
+  bool failsafe = false;   ///< leaders ask the members when the store is away
+  bool heartbeat = false;  ///< leaders beat: fast, or as by default at another pace
 };
 
 /// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
-/// number of nodes, archive, fence, failsafe: "sync-fast", "patroni", "async-default-5".
+/// number of nodes, archive, fence, failsafe, heartbeat: "sync-fast", "patroni", "async-default-5".
 Result<Profile> parse_profile(std::string_view text);
 
 /// One cluster of a profile.
@@ -36,6 +37,7 @@ struct Shape {
   bool archive = false;
   bool fence = false;
   bool failsafe = false;
+  std::string heartbeat;  ///< aurum.profile
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with

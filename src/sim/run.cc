@@ -100,6 +100,7 @@ RunResult run(const RunOptions& options) {
   result.plan = plan_faults(options.faults, result.shape.nodes, options.faulty, options.seed);
   World w({.nodes = result.shape.nodes,
            .seed = options.seed,
+           .profile = result.shape.heartbeat,
            .dcs = result.shape.dcs(),
            .trace = options.trace,
            .fence = result.shape.fence,

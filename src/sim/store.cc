@@ -143,6 +143,11 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
   } else if (key == model::kReleasedKey) {
     view.released = alone.released;
     view.released_revision = alone.released_revision;
+  } else if (key == model::kSuccessionsKey) {
+    view.successions = std::move(alone.successions);
+    view.successions_revision = alone.successions_revision;
+  } else if (key == model::kHeartbeatKey) {
+    view.heartbeat = std::move(alone.heartbeat);
   } else if (key == "failsafe") {
     view.failsafe = std::move(alone.failsafe);
   } else if (key == model::kMaintenanceKey) {

@@ -265,7 +265,7 @@ TEST_F(Sync, a_server_started_as_a_standby_while_the_lock_came_back_claims_the_k
 
 TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
   int tried = 0;
-  for (std::size_t revisions = 1; revisions < 20; ++revisions) {
+  for (std::size_t revisions = 1; revisions < 40; ++revisions) {
     begin_sync(2);
     Node& next = w().node(sync().members.front());
     w().power_off(old_primary());

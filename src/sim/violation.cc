@@ -30,6 +30,8 @@ const char* name_of(Rule rule) {
       return "fit_to_lead";
     case Rule::calm:
       return "calm";
+    case Rule::standby_cluster:
+      return "standby_cluster";
   }
   return "?";
 }

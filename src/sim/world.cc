@@ -39,6 +39,8 @@ World::World(WorldOptions options)
     n->config.scope = "world";
     n->config.pg.connect_address = fmt::format("10.0.0.{}:5432", i);
     n->config.rest.connect_address = fmt::format("10.0.0.{}:8008", i);
+    n->config.aurum.profile = options.profile;
+    n->config.watchdog.mode = "off";
     n->config.bootstrap.present = true;
     model::Value& dcs = n->config.bootstrap.dcs = options.dcs;
     if (dcs.find("ttl") == nullptr) dcs.set("ttl", 10);
@@ -196,6 +198,9 @@ void World::set_config(const std::string& key, model::Value value) {
   if (store.leaderless()) {  // the operator tries again
     return at(seconds(1), [this, key, value = std::move(value)] { set_config(key, value); });
   }
+  // What the remote has of our rows, the operator looks after.
+  if (key == "standby_cluster" && !value.is_null())
+    for (Acknowledged& row : acknowledged) row.guarded = false;
   model::Value config = store.view().config;
   config.set(key, std::move(value));
   store.put("config", model::to_json(config));
@@ -237,10 +242,10 @@ void World::note_step(const Node& n, const Event& event, std::size_t effects) {
 
 std::string World::last_event() const {
   static constexpr const char* kNames[] = {
-      "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten",   "LeaseGranted",
-      "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost",   "KeptConfig",
-      "PgProbed",  "PgExited",       "JobProgress",   "JobDone",      "PeerAnswered",
-      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented"};
+      "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten",    "LeaseGranted",
+      "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost",    "KeptConfig",
+      "PgProbed",  "PgExited",       "JobProgress",   "JobDone",       "PeerAnswered",
+      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented", "WatchdogAnswered"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   if (last_event_.node == nullptr) return "none";
   return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),
@@ -352,7 +357,34 @@ void World::server_ended(Node& n, const std::string& how) {
 
 // ---------------------------------------------------------------------------------------- who
 
-Node& World::node(const std::string& name) { return *nodes_.at(name); }
+Node& World::node(const std::string& name) {
+  return name.empty() && remote_ ? *remote_ : *nodes_.at(name);
+}
+
+Node& World::add_remote() {
+  remote_ = std::make_unique<Node>();
+  remote_->name = "remote";
+  remote_->index = 31;
+  Postgres& pg = remote_->pg;
+  pg.data = model::DataDir::ready;
+  pg.roles = true;
+  pg.system_identifier = "6999999999";
+  pg.wal = {{{next_branch_++, 1, model::Lsn{0}}}, model::Lsn{0x1000000}};
+  model::PgTarget target;
+  target.primary = true;
+  pg.start(target, next_pid_++, "0");
+  return *remote_;
+}
+
+void World::fail_over_remote(std::uint64_t lost_bytes) {
+  Postgres& pg = remote_->pg;
+  pg.wal.end.value -= std::min(lost_bytes, pg.wal.end.value - pg.wal.path.back().begin.value);
+  // Two clusters that give the same number to different timelines can not be told apart, so it
+  // takes one that nobody here comes to.
+  model::Timeline last = std::max(pg.wal.timeline(), store.view().timeline_given);
+  for (const Node* n : order_) last = std::max(last, n->pg.wal.timeline());
+  pg.promote(next_branch_++, last + 10);
+}
 
 Node* World::writer() {
   for (auto& [name, n] : nodes_) {

@@ -37,6 +37,7 @@ struct Acknowledged {
 struct WorldOptions {
   int nodes = 3;
   std::uint64_t seed = 1;
+  std::string profile;   ///< aurum.profile of every node
   model::Value dcs;      ///< bootstrap.dcs; ttl 10 and use_pg_rewind when null
   bool trace = false;    ///< fill World::trace
   bool fence = false;    ///< servers compare the lease page with the clock at every commit
@@ -84,6 +85,10 @@ class World {
   void deliver(Node& n, Event event) { post(n, std::move(event), Duration{0}); }
   void cut_between(Node& a, Node& b, bool cut = true);
   void expire_lease(Node& n);  ///< the store forgets it before its time
+  /// The primary of another cluster, which a standby cluster follows: a server without an agent.
+  Node& add_remote();
+  /// It is lost, and one of its standbys, which missed the last so many bytes, is promoted.
+  void fail_over_remote(std::uint64_t lost_bytes);
 
   // Random runs (inject.cc).
   void inject(const Fault& fault);
@@ -154,6 +159,7 @@ class World {
   void traffic();
   void replicate(Node& n);
   void write(Node& n);
+  void write_remote();
   void acknowledge();
   model::Lsn confirmed(const Node& primary) const;
   SyncWait wait_of(const Node& primary) const;
@@ -183,6 +189,8 @@ class World {
   void run(Node& n, const StartJob&);
   void run(Node& n, const CancelJob&);
   void run(Node& n, const ExtendLeasePage&);
+  void run(Node& n, const ArmWatchdog&);
+  void run(Node& n, const ProbePg&);
   void run(Node& n, const AskPeers&);
   void run(Node& n, const AskConsent&);
   void hear_consent_asked(Node& n, Node& peer, const AskConsent& ask, Duration back);
@@ -196,6 +204,8 @@ class World {
   void grant_lease(Node& n);
   void keep_lease(Node& n, model::LeaseId lease, Duration in);
   void renew(Node& n, int renewal);
+  void renewed(Node& n, const LeaderRenewed& e);
+  void beat(Node& n, int renewal);
 
   // jobs.cc: each begins at once and ends later; what PostgreSQL does goes on without the agent.
   void end_job(Node& n, int life, JobId id, Result<JobResult> result);
@@ -213,6 +223,7 @@ class World {
   void job(Node& n, JobId id, const Rewind&);
   void job(Node& n, JobId id, const ClearData&);
   void job(Node& n, JobId id, const ChangeSlots&);
+  void job(Node& n, JobId id, const CopySlots&);
   void job(Node& n, JobId id, const ReadHistory&);
   void job(Node& n, JobId id, const RestoreWork&);  ///< restore.cc
   void replay(Node& n, int pid, const model::PgRecovery& recovery);
@@ -228,6 +239,7 @@ class World {
   void check_lock(Node& n);
   void check_fit_to_lead(const Node& n);
   void check_sync(const Node& n);
+  void check_promotion(const Node& n);
   void check_rows(Node& new_writer);
   void check_acknowledged(const Node& n);
   bool page_allows(const Node& n) const;
@@ -274,6 +286,7 @@ class World {
   std::mt19937_64 random_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;
   std::vector<Node*> order_;  ///< of their names
+  std::unique_ptr<Node> remote_;
   std::vector<Commit> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;

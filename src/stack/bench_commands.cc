@@ -33,6 +33,7 @@ struct Options {
   std::vector<std::string> agents;
   int ttl = 0;
   bool sync = false;
+  bool failsafe = false;
   std::string through = "libpq";
   std::string json_file;
 };
@@ -176,8 +177,11 @@ Status start_arm(Arm& arm, const Options& options) {
   if (!scratch) return fail(scratch.error());
   arm.scratch = std::move(*scratch);
   Plan& plan = arm.scratch->plan();
-  plan.agent = agent_words(arm.label);
-  set_ttl(plan, options.ttl > 0 ? options.ttl : plan.own_agent() ? 5 : 20);
+  if (auto known = set_agent(plan, arm.label); !known) return known;
+  // Heartbeats tell sooner than the shortest lease would.
+  const int own_ttl = plan.overrides.empty() ? 5 : 30;
+  set_ttl(plan, options.ttl > 0 ? options.ttl : plan.own_agent() ? own_ttl : 20);
+  plan.failsafe = options.failsafe;
   plan.sync = options.sync ? "on" : "off";
   const Instant began = runtime::now();
   auto started = arm.scratch->start(seconds(90));
@@ -270,7 +274,7 @@ void print_results(const std::vector<Arm>& arms, const std::vector<Fault>& fault
       if (s.runs == 0) continue;
       const auto [low, high] = std::minmax_element(s.outage.begin(), s.outage.end());
       rows.push_back(
-          {std::string(to_string(fault)), arm.label.substr(arm.label.rfind('/') + 1).substr(0, 10),
+          {std::string(to_string(fault)), arm.label.substr(arm.label.rfind('/') + 1).substr(0, 13),
            std::to_string(s.runs), number(*low), number(median(s.outage)), number(*high),
            number(median(s.detect)), number(median(s.acquire)), number(median(s.promote)),
            number(median(s.write)), std::to_string(s.lost), std::to_string(s.second_writer)});
@@ -279,9 +283,9 @@ void print_results(const std::vector<Arm>& arms, const std::vector<Fault>& fault
   std::printf("\n%s\n", table(rows, "").c_str());
   std::printf(
       "MIN MED MAX: write outage, seconds. DETECT ACQ PROM WRITE: median seconds from\n"
-      "the event to the old leader's key gone, a new key, its owner primary, first\n"
-      "write. LOST: acknowledged rows not there at the end. 2ND: rows acknowledged by\n"
-      "a primary after a later one had begun to.\n\n");
+      "the event to the old leader's key gone or replaced, a new key, its owner\n"
+      "primary, first write. LOST: acknowledged rows not there at the end. 2ND: rows\n"
+      "acknowledged by a primary after a later one had begun to.\n\n");
   rows = {
       {"AGENT", "ZERO TO HEALTHY", "PSS OF AN AGENT", "IDLE CPU", "ACKNOWLEDGED", "LOST", "2ND"}};
   for (const Arm& arm : arms) {
@@ -307,11 +311,8 @@ void print_results(const std::vector<Arm>& arms, const std::vector<Fault>& fault
 }
 
 json results_json(const std::vector<Arm>& arms, const Options& options) {
-  json doc = {{"bench", "failover"},
-              {"clients", options.clients},
-              {"rate", options.rate},
-              {"sync", options.sync},
-              {"through", options.through}};
+  json doc = {{"bench", "failover"},  {"clients", options.clients},   {"rate", options.rate},
+              {"sync", options.sync}, {"failsafe", options.failsafe}, {"through", options.through}};
   for (const Arm& arm : arms) {
     json one = {{"agent", arm.label},
                 {"ttl_s", arm.scratch->plan().ttl},
@@ -410,6 +411,7 @@ int bench_main(int argc, char** argv) {
       "  aurum bench failover --sync --json numbers.json\n"
       "  aurum bench failover --through haproxy\n"
       "  aurum bench failover --agent aurum --agent patroni    both, in turn\n"
+      "  aurum bench failover --agent aurum@fast --failsafe    with heartbeats\n"
       "  aurum bench rest --agent aurum --agent patroni        REST and etcd\n"
       "  aurum bench rest --tls                                what an agent weighs");
   auto* failover = app.add_subcommand("failover", "how long writes stop, and whether any is lost");
@@ -421,12 +423,13 @@ int bench_main(int argc, char** argv) {
   failover->add_option("--clients", o.clients, "writing clients (4)")->check(CLI::Range(1, 64));
   failover->add_option("--rate", o.rate, "rows a second of all clients (200)")
       ->check(CLI::Range(1, 10000));
-  failover->add_option(
-      "--agent", o.agents,
-      "agent command, e.g. patroni; may be given twice:\nboth run interleaved (aurum)");
-  failover->add_option("--ttl", o.ttl, "seconds (5; 20 for other agents)")
+  failover->add_option("--agent", o.agents,
+                       "aurum, aurum@fast, aurum@default (aurum.profile), or\nanother's command, "
+                       "e.g. patroni; given several times,\nthey run interleaved (aurum)");
+  failover->add_option("--ttl", o.ttl, "seconds (5; 30 with a profile, 20 for other agents)")
       ->check(CLI::Range(2, 3600));
   failover->add_flag("--sync", o.sync, "synchronous mode");
+  failover->add_flag("--failsafe", o.failsafe, "failsafe mode");
   failover
       ->add_option("--through", o.through,
                    "how clients come to the primary: libpq,\nhaproxy or pgbouncer (libpq)")

@@ -168,7 +168,7 @@ Status start_arm(Arm& arm, const RestBenchOptions& options, int ttl) {
   if (!scratch) return fail(scratch.error());
   arm.scratch = std::move(*scratch);
   Plan& plan = arm.scratch->plan();
-  plan.agent = agent_words(arm.label);
+  if (auto known = set_agent(plan, arm.label); !known) return known;
   plan.tls = options.tls;
   set_ttl(plan, ttl);
   auto started = arm.scratch->start(seconds(90));

@@ -89,6 +89,7 @@ json dynamic_config(const Plan& plan) {
               {"loop_wait", plan.loop_wait},
               {"retry_timeout", plan.retry_timeout},
               {"maximum_lag_on_failover", 1048576}};
+  if (plan.failsafe) dcs["failsafe_mode"] = true;
   if (plan.sync == "quorum") {
     dcs["synchronous_mode"] = "quorum";
   } else if (plan.sync != "off") {

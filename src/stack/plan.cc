@@ -122,6 +122,20 @@ std::vector<std::string> agent_words(const std::string& command) {
   return words;
 }
 
+Status set_agent(Plan& plan, const std::string& name) {
+  constexpr std::string_view ours = "aurum@";
+  plan.agent = agent_words(name.starts_with(ours) ? "aurum" : name);
+  if (!name.starts_with(ours)) return {};
+  const std::string profile = name.substr(ours.size());
+  if (profile != "fast" && profile != "default" && profile != "patroni")
+    return fail(Code::invalid, fmt::format("{}: there is no profile \"{}\"", name, profile),
+                "fast, default or patroni");
+  json overrides = plan.overrides.empty() ? json::object() : json::parse(plan.overrides);
+  overrides["aurum"]["profile"] = profile;
+  plan.overrides = overrides.dump();
+  return {};
+}
+
 std::string to_json(const Plan& plan) {
   json doc = {{"aurum_stack", 1},
               {"scope", plan.scope},
@@ -130,6 +144,7 @@ std::string to_json(const Plan& plan) {
               {"loop_wait", plan.loop_wait},
               {"retry_timeout", plan.retry_timeout},
               {"sync", plan.sync},
+              {"failsafe", plan.failsafe},
               {"postgres_bin_dir", plan.postgres_bin_dir},
               {"etcd_bin_dir", plan.etcd_bin_dir},
               {"client_network", plan.client_network},
@@ -171,6 +186,7 @@ Result<Plan> plan_from_json(std::string_view text, fs::path dir) {
     plan.etcd_bin_dir = doc.at("etcd_bin_dir");
     plan.client_network = doc.at("client_network");
     plan.overrides = doc.at("overrides");
+    plan.failsafe = doc.value("failsafe", false);
     plan.tls = doc.value("tls", false);
     plan.backup = doc.value("backup", false);
     for (const auto& n : doc.at("nodes")) {

@@ -50,6 +50,7 @@ struct Plan {
   /// A JSON object merged into every agent's configuration (RFC 7396): {"aurum": {"profile":
   /// "fast"}}.
   std::string overrides;
+  bool failsafe = false;
   bool tls = false;     ///< on every link, with certificates of its own in <dir>/certs
   bool backup = false;  ///< a pgBackRest repository in <dir>/backups
 
@@ -65,6 +66,9 @@ struct Plan {
 
 /// The words of an agent's command as `Plan::agent` has them; "aurum" is our own program.
 std::vector<std::string> agent_words(const std::string& command);
+
+/// As benches name it: a command, "aurum", or "aurum@PROFILE" for our own with that aurum.profile.
+Status set_agent(Plan& plan, const std::string& name);
 
 /// /var/lib/aurum-stack for root, else $XDG_DATA_HOME or ~/.local/share, below it aurum-stack.
 /// $AURUM_STACK_DIR goes first.

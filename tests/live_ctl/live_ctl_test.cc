@@ -328,16 +328,5 @@ TEST_F(LiveCtl, tags_of_the_file_are_taken_over_by_sighup) {
   })) << ctl("list").text;
 }
 
-TEST_F(LiveCtl, what_is_not_supported_is_said) {
-  patch(R"({"standby_cluster": {"host": "192.0.2.1"}})");
-  const auto said = [](const std::string& text) {
-    return eventually(
-        [&] { return slurp(cluster().log_of(name(0)).string()).find(text) != std::string::npos; });
-  };
-  EXPECT_TRUE(said("standby_cluster is not supported yet"));
-  patch(R"({"standby_cluster": null})");
-  EXPECT_TRUE(cluster().wait_healthy(seconds(30)));
-}
-
 }  // namespace
 }  // namespace aurum::live

@@ -25,11 +25,15 @@ std::string backup_overrides(const stack::Plan& plan) {
       (plan.dir / "run").string(), plan.scope, repository_of(plan));
 }
 
-Said aurum(const stack::Cluster& cluster, std::size_t node, const std::string& command,
-           const std::string& more) {
-  const std::string program = need(stack::own_program());
-  const std::string line = fmt::format("{} {} -c {} {} 2>&1 </dev/null", program, command,
-                                       cluster.config_of(node).string(), more);
+namespace {
+
+std::string command_line(const stack::Cluster& cluster, std::size_t node,
+                         const std::string& command, const std::string& more) {
+  return fmt::format("{} {} -c {} {}", need(stack::own_program()), command,
+                     cluster.config_of(node).string(), more);
+}
+
+Said run_to_end(const std::string& line) {
   Said said;
   std::FILE* pipe = ::popen(line.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot run " + line);
@@ -39,6 +43,19 @@ Said aurum(const stack::Cluster& cluster, std::size_t node, const std::string& c
   const int status = ::pclose(pipe);
   said.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
   return said;
+}
+
+}  // namespace
+
+Said aurum(const stack::Cluster& cluster, std::size_t node, const std::string& command,
+           const std::string& more) {
+  return run_to_end(command_line(cluster, node, command, more) + " 2>&1 </dev/null");
+}
+
+Said aurum_on_terminal(const stack::Cluster& cluster, std::size_t node, const std::string& command,
+                       const std::string& more) {
+  return run_to_end(fmt::format("script -qec '{}' /dev/null </dev/null",
+                                command_line(cluster, node, command, more)));
 }
 
 std::string BackupTest::back_up(const std::string& type) {

@@ -20,6 +20,10 @@ struct Said {
 Said aurum(const stack::Cluster& cluster, std::size_t node, const std::string& command,
            const std::string& more);
 
+/// The same on a terminal; what is written anew on a line is all there, with its '\r'.
+Said aurum_on_terminal(const stack::Cluster& cluster, std::size_t node, const std::string& command,
+                       const std::string& more);
+
 /// A cluster test in which backups can be taken and the cluster be restored.
 class BackupTest : public ClusterTest {
  protected:

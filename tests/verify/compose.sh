@@ -78,3 +78,20 @@ TARGETS=0
 [[ $COMPOSE_PROFILES != *monitoring* ]] || TARGETS=11
 # shellcheck source=tests/verify/containers.sh
 . tests/verify/containers.sh
+# It has the repository and nothing else, and gives a database back also when no node runs.
+check_backup_container() {
+  compose run --rm pgbackrest info >"$WORK/by-hand" 2>&1 && grep -q 'stanza: postgres-cluster' "$WORK/by-hand" ||
+    { why "info: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"; return; }
+  [ "$(id -u)" = 0 ] || return 0  # a folder of the container's user is needed
+  install -d -o 1000 -g 1000 -m 700 "$WORK/restored"
+  compose run --rm --volume "$WORK/restored:/restored" pgbackrest --stanza=postgres-cluster --pg1-path=/restored restore >"$WORK/by-hand" 2>&1 &&
+    [ -s "$WORK/restored/PG_VERSION" ] || why "restore: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"
+}
+# It warns of each that it could not tell; a minute ago all of them were there.
+check_told() {
+  local first
+  first=$(leader)
+  compose logs --since 60s "$first" >"$WORK/said" 2>&1
+  grep -q 'promoted self to leader' "$WORK/said" || { why "$first has no word of its promotion in its log"; return; }
+  ! grep -E 'was not told of this leader|PgBouncer: ' "$WORK/said" >"$WORK/wrong" || why "$(tail -n 1 "$WORK/wrong" | cut -c1-200)"
+}

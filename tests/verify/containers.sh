@@ -17,6 +17,11 @@ doors() {
 health() { in_node "$1" aurum health "$2" 2>/dev/null; }
 metrics_of() { :; }
 backup() { in_node "$1" aurum backup "${@:2}"; }
+by_hand() { in_node "$@"; }
+STANZA=postgres-cluster
+BY_HAND=/var/lib/postgresql/data/by-hand
+check_backup_container() { :; }
+check_told() { :; }
 
 # Writes rows one after the other from a node's container until told to stop; each acknowledged one is noted.
 start_writing() {  # NODE

@@ -113,6 +113,28 @@ check_backup() {
   grep -q '"full"' "$WORK/backup" || why "the backup is not listed"
 }
 
+# pgBackRest as it is called without Aurum, by by_hand NODE COMMAND...: it backs up, tells, and gives a database back.
+# Its lock is known to the node's own runs: then once more.
+taken_by_hand() { by_hand "$1" pgbackrest --stanza="$STANZA" backup --type=full >"$WORK/by-hand" 2>&1 || ! grep -q '\[050\]' "$WORK/by-hand"; }
+check_pgbackrest() {
+  local first fulls
+  first=$(leader)
+  until_so 60 taken_by_hand "$first" && ! grep -q ERROR "$WORK/by-hand" || { why "backup: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"; return; }
+  by_hand "$first" pgbackrest info >"$WORK/by-hand" 2>&1 || { why "info: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"; return; }
+  fulls=$(grep -c 'full backup: ' "$WORK/by-hand")
+  [ "$fulls" -ge 2 ] || { why "info: $fulls full backups: $(tr '\n' ' ' <"$WORK/by-hand")"; return; }
+  # Its server sees the rows of the stack, and is no part of it: it listens on a socket only.
+  # shellcheck disable=SC2016 # expanded there
+  by_hand "$first" bash -c 'set -e; mkdir -m 700 "$1" "$1/data"; trap "rm -rf $1" EXIT
+    pgbackrest --stanza="$2" --pg1-path="$1/data" restore
+    pg_ctl start -s -w -D "$1/data" -l "$1/log" -o "-p 5999 -c listen_addresses= -c unix_socket_directories=$1 -c archive_mode=off -c shared_preload_libraries= -c ssl=off"
+    psql -XAtq "host=$1 port=5999 user=postgres dbname=postgres" -c "SELECT count(*) FROM verify_marks"
+    pg_ctl stop -s -w -m fast -D "$1/data"' - "$BY_HAND" "$STANZA" >"$WORK/by-hand" 2>&1 ||
+    { why "restore: $(tail -n 3 "$WORK/by-hand" | tr '\n' ' ')"; return; }
+  grep -qx 1 "$WORK/by-hand" || { why "restore: the copy has not the stack's rows: $(tail -n 3 "$WORK/by-hand" | tr '\n' ' ')"; return; }
+  check_backup_container
+}
+
 # What aurum doctor finds is what this stack is known to lack (DOCTOR_FAILS); it knows all, and the rest is well, but for
 # what depends on this machine.
 check_doctor() {
@@ -143,8 +165,10 @@ run_steps() {
   step "a new image for one member" check_upgrade
   step "failover: the leader is killed while writes go on" check_failover
   sed 's/^/           /' "$WORK/failover"
+  step "HAProxy and PgBouncer were told of the new leader" check_told
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
   step "a backup, its archive and its list" check_backup
+  step "pgBackRest's own commands" check_pgbackrest
   step "dashboards: what they ask for is there" check_dashboards
   step "aurum doctor: the production checklist" check_doctor
 }

@@ -47,6 +47,7 @@ class FakeNode final : public Node {
     view_.role = Role::primary;
     view_.is_leader = true;
     view_.lease_remaining_s = 21.5;
+    view_.lease_span_s = 28.7;
     view_.facts.in_recovery = false;
     view_.facts.flush_lsn = model::Lsn{1000};
   }
@@ -83,6 +84,10 @@ class FakeNode final : public Node {
     requests.push_back(std::move(r));
     co_return reply;
   }
+  Task<void> look() override {
+    ++looks;
+    co_return;
+  }
   Task<std::optional<model::PeerStatus>> ask_peer(std::string api_url) override {
     asked.push_back(api_url);
     auto found = peers.find(api_url);
@@ -106,7 +111,7 @@ class FakeNode final : public Node {
   std::vector<model::Txn> written;
   std::vector<core::Request> requests;
   std::vector<std::string> asked;
-  int reads = 0, reloads = 0, wakes = 0;
+  int reads = 0, reloads = 0, wakes = 0, looks = 0;
 
  private:
   void fill_view() {

@@ -127,6 +127,17 @@ class Backup : public pg::testing::PostgresSystem {
                                   pg::postmaster_environment(), "/"));
     ASSERT_TRUE(launched) << launched.error().text();
   }
+  /// Of the table t, as soon as the server is there.
+  void expect_count(pg::testing::Node& node, const std::string& rows) {
+    const Instant until = runtime::now() + seconds(30);
+    std::string found;
+    while (found != rows && runtime::now() < until) {
+      io_.restart();
+      io_.run_for(std::chrono::milliseconds(50));
+      found = sql(node, "SELECT count(*) FROM t");
+    }
+    EXPECT_EQ(found, rows);
+  }
 };
 
 }  // namespace aurum::backup::testing

@@ -1,6 +1,6 @@
-// The checker can fail: every known-wrong core of mutants.txt breaks a rule within its number of
-// seeds, and the true one none in the same runs. Mutants that only a fault without end shows, or
-// one at a certain moment, break a named scenario instead.
+// The checker can fail: every known-wrong core of the lists beside this breaks a rule within its
+// number of seeds, and the true one none in the same runs. Mutants that only a fault without end
+// shows, or one at a certain moment, break a named scenario instead.
 
 #include "sim/mutants/mutants.h"
 

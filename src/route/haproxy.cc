@@ -1,0 +1,74 @@
+#include "route/haproxy.h"
+
+#include <algorithm>
+#include <array>
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "model/config.h"
+#include "net/connect.h"
+#include "net/resolve.h"
+#include "net/stream.h"
+#include "runtime/clock.h"
+
+namespace aurum::route {
+
+namespace {
+
+constexpr std::size_t kMostAnswer = 64 * 1024;
+
+}  // namespace
+
+std::string leader_command(const std::string& backend, const std::string& leader,
+                           const std::vector<std::string>& others) {
+  // First the way that opens: in between there are two, never none.
+  std::string out = fmt::format("set server {}/{} health up", backend, leader);
+  for (const auto& other : others)
+    out += fmt::format("; set server {}/{} health down", backend, other);
+  return out + "\n";
+}
+
+std::string complaint(std::string_view answer) {
+  std::string out;
+  while (!answer.empty()) {
+    auto line = answer.substr(0, answer.find('\n'));
+    answer.remove_prefix(std::min(line.size() + 1, answer.size()));
+    line = line.substr(0, line.find_last_not_of(" \r") + 1);
+    if (line.empty()) continue;
+    if (!out.empty()) out += "; ";
+    out += line;
+  }
+  return out;
+}
+
+Task<Result<std::string>> ask_haproxy(std::string where, net::TlsContextPtr tls,
+                                      std::string command, Duration timeout) {
+  const Instant end = runtime::now() + timeout;
+  const auto address = model::parse_listen(where, 0);
+  if (!address) co_return fail(address.error());
+  auto endpoints =
+      co_await net::resolve(address->hosts, static_cast<std::uint16_t>(address->port), timeout);
+  if (!endpoints) co_return fail(endpoints.error());
+  auto socket = co_await net::connect_any(where, *endpoints, end - runtime::now());
+  if (!socket) co_return fail(socket.error());
+  auto stream = tls ? net::tls_stream(std::move(*socket), tls, address->hosts)
+                    : net::plain_stream(std::move(*socket));
+  net::Deadline deadline(co_await boost::asio::this_coro::executor, *stream);
+  deadline.set(end - runtime::now());
+  auto failed = co_await stream->handshake();
+  if (!failed) failed = co_await stream->write(command);
+  if (failed) co_return fail(Code::unavailable, fmt::format("{}: {}", where, failed.message()));
+  // It closes behind the answer.
+  std::string answer;
+  std::array<char, 4096> part{};
+  while (answer.size() < kMostAnswer) {
+    auto got = co_await stream->read_some(part);
+    answer.append(part.data(), got.n);
+    if (got.ec) break;
+  }
+  if (deadline.expired()) co_return fail(Code::timeout, where + " does not answer in time");
+  co_return answer;
+}
+
+}  // namespace aurum::route

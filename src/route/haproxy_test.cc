@@ -1,0 +1,25 @@
+#include "route/haproxy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace aurum::route {
+namespace {
+
+TEST(Haproxy, is_told_by_health_which_the_next_check_can_put_right) {
+  EXPECT_EQ(leader_command("read-write", "n2", {"n1", "n3"}),
+            "set server read-write/n2 health up; set server read-write/n1 health down; set server "
+            "read-write/n3 health down\n");
+  EXPECT_EQ(leader_command("pg", "alone", {}), "set server pg/alone health up\n");
+}
+
+TEST(Haproxy, answers_nothing_when_it_did_as_it_was_told) {
+  EXPECT_EQ(complaint("\n\n\n"), "");
+  EXPECT_EQ(complaint(""), "");
+  EXPECT_EQ(complaint("No such server.\n\n"), "No such server.");
+  EXPECT_EQ(complaint("\nNo such server.\n\nPermission denied\r\n"),
+            "No such server.; Permission denied");
+}
+
+}  // namespace
+}  // namespace aurum::route

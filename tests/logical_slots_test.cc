@@ -1,0 +1,92 @@
+// A permanent logical slot is on every member, and its consumer goes on after a failover.
+#include <memory>
+#include <set>
+#include <string>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include "support/cluster_test.h"
+
+namespace aurum::tests {
+namespace {
+
+class LogicalSlots : public ClusterTest {
+ protected:
+  void plan(stack::Plan& plan) override {
+    plan.overrides = R"({"bootstrap": {"dcs": {
+        "slots": {"cdc": {"type": "logical", "database": "postgres", "plugin": "test_decoding"}},
+        "postgresql": {"parameters": {"wal_level": "logical"}}}}})";
+  }
+  bool writes() const override { return false; }
+  /// Takes all there is off the slot, as a consumer that confirms it, and notes the rows.
+  void consume(std::size_t node) {
+    std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
+        PQconnectdb((cluster().conninfo(node) + " connect_timeout=5").c_str()), PQfinish);
+    std::unique_ptr<PGresult, decltype(&PQclear)> result(
+        PQexec(connection.get(), "SELECT data FROM pg_logical_slot_get_changes('cdc', NULL, NULL)"),
+        PQclear);
+    ASSERT_EQ(PQresultStatus(result.get()), PGRES_TUPLES_OK) << PQerrorMessage(connection.get());
+    for (int i = 0; i < PQntuples(result.get()); ++i) {
+      const std::string row = PQgetvalue(result.get(), i, 0);
+      if (const auto at = row.find("n[integer]:"); at != std::string::npos)
+        seen_.insert(std::stoi(row.substr(at + 11)));
+    }
+  }
+  void insert(std::size_t node, int from, int to) {
+    need(sql(cluster(), node,
+             fmt::format("INSERT INTO changes SELECT generate_series({}, {})", from, to)));
+  }
+  std::string position(std::size_t node) {
+    return sql(cluster(), node,
+               "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'cdc'")
+        .value_or("");
+  }
+  bool has_seen(int last) {
+    return seen_.size() == static_cast<std::size_t>(last) && *seen_.rbegin() == last;
+  }
+  std::set<int> seen_;
+};
+
+TEST_F(LogicalSlots, are_copied_to_replicas_moved_on_and_lose_nothing_at_a_failover) {
+  const std::size_t lead = leader();
+  wait_for("the slot on every member", [&] {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (position(i).empty()) return false;
+    return true;
+  });
+  need(sql(cluster(), lead, "CREATE TABLE changes(n int)"));
+  insert(lead, 1, 100);
+  consume(lead);
+  EXPECT_TRUE(has_seen(100)) << seen_.size();
+  const std::string there = position(lead);
+  wait_for("replicas that move it on", [&] {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (sql(cluster(), i,
+              fmt::format("SELECT confirmed_flush_lsn >= '{}' FROM pg_replication_slots WHERE "
+                          "slot_name = 'cdc'",
+                          there))
+              .value_or("") != "t")
+        return false;
+    return true;
+  });
+  insert(lead, 101, 150);
+  wait_for("the rows on the replicas", [&] {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (sql(cluster(), i, "SELECT count(*) FROM changes").value_or("") != "150") return false;
+    return true;
+  });
+
+  ASSERT_TRUE(cluster().kill(lead, Part::node));
+  const std::size_t next = other_leader(lead);
+  insert(next, 151, 160);
+  consume(next);
+  EXPECT_TRUE(has_seen(160)) << seen_.size() << " rows";
+
+  need(cluster().start_node(lead));
+  wait_healthy();
+  wait_for("the slot on the member that is back", [&] { return !position(lead).empty(); });
+}
+
+}  // namespace
+}  // namespace aurum::tests
