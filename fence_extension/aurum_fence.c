@@ -1,8 +1,10 @@
 /* aurum_fence: a primary whose lease is over acknowledges nothing (README.md).
  *
- * Each commit looks at the lease page twice: before it does anything (a lease that is over: wait,
- * then an error, and the transaction is rolled back), and when it is durable and replicated, before
- * the client hears of it (a lease that is over: nobody hears of it until there is one again). */
+ * Each commit looks at the lease page three times: before it does anything (a lease that is over:
+ * wait, then an error, and the transaction is rolled back); when it is durable and replicated; and
+ * when the answer is handed to the kernel, since files of dropped tables are removed between the
+ * two, other libraries are told, and a backend can be frozen there (a lease that is over: nobody
+ * hears of it until there is one again). */
 #include "postgres.h"
 
 #include <unistd.h>
@@ -25,6 +27,11 @@
 #include "utils/wait_event.h"
 #endif
 
+/* The connection's own structures are not looked at here: no headers of Kerberos and OpenSSL. */
+#undef ENABLE_GSS
+#undef USE_OPENSSL
+#include "libpq/libpq.h"
+
 #include "counters.h"
 #include "lease.h"
 
@@ -34,6 +41,9 @@ void _PG_init(void);
 
 /* The page is looked at this often by those who wait for it. */
 #define POLL_MS 20L
+/* An answer on its way out waits so long: what sends it may be the end of this backend itself. */
+#define WAY_OUT_MS 5000
+#define FOREVER PG_INT64_MAX
 
 bool fence_enabled = true;
 static char* lease_page = NULL;
@@ -42,10 +52,14 @@ static bool fence_reads = false;
 
 static ExecutorRun_hook_type next_run = NULL;
 static ProcessUtility_hook_type next_utility = NULL;
+static const PQcommMethods* next_channel = NULL;
+static PQcommMethods channel;
 
-/* What the transaction under way was allowed by, when it was about to commit. */
+/* What the transaction under way was allowed by, when it was about to commit; epoch 0: nothing. */
 static Lease allowed;
-static bool was_allowed = false;
+/* A commit whose answer has not left yet, and what it may leave by. */
+static Lease answering;
+static bool owes_answer = false;
 /* COMMIT PREPARED and ROLLBACK PREPARED are done inside a transaction that writes nothing itself.
  */
 static bool owes_acknowledgement = false;
@@ -132,14 +146,13 @@ static void refuse_if_late(const char* what) {
                      "none, see to the agent of aurum on this machine.")));
   }
   allowed = lease;
-  was_allowed = true;
 }
 
 /* ---- behind: durable, but not acknowledged; from here no error can be raised any more ---- */
 
-static bool may_acknowledge(Lease* lease) {
+static bool may_acknowledge(const Lease* under, Lease* lease) {
   *lease = lease_look();
-  return lease->valid && !(was_allowed && another_leadership(&allowed, lease));
+  return lease->valid && !another_leadership(under, lease);
 }
 
 /* The client loses its connection and cannot know the outcome. What is still sent goes nowhere: it
@@ -153,19 +166,25 @@ static void cut_off_client(void) {
 
 /* An interrupt is no answer: a cancel waits, and the end of this backend (pg_terminate_backend, a
  * fast stop) costs the client its connection. Where nothing can be cut only an immediate stop
- * helps; that, and SIGKILL, end every backend here. */
-static void withhold(Lease lease) {
+ * helps; that, and SIGKILL, end every backend here. False when the client is cut off. */
+static bool withhold(Lease* under, Lease* lease, int64 at_most_ms) {
+  const int64 began = lease_clock();
   bool woken = false;
+  bool acknowledged = true;
 
   /* Also one that was given up before its deadline: what we knew of it counts no more. */
-  allowed.until_ns = Min(allowed.until_ns, lease_clock());
+  under->until_ns = Min(under->until_ns, began);
   COUNT(withheld, 1);
   COUNT(withheld_now, 1);
   ereport(LOG_SERVER_ONLY, (errmsg("acknowledgement of a commit withheld"),
-                            errdetail_internal("%s", lease_text(&lease))));
-  while (!may_acknowledge(&lease)) {
-    if (answers_client() && (ProcDiePending || lease.valid)) {
+                            errdetail_internal("%s", lease_text(lease))));
+  while (!may_acknowledge(under, lease)) {
+    const bool late =
+        at_most_ms != FOREVER && lease_clock() - began >= at_most_ms * INT64CONST(1000000);
+
+    if (answers_client() && (ProcDiePending || lease->valid || late)) {
       cut_off_client();
+      acknowledged = false;
       break;
     }
     pause_a_moment(POLL_MS);
@@ -173,12 +192,56 @@ static void withhold(Lease lease) {
   }
   if (woken) SetLatch(MyLatch); /* what woke us may have been meant for somebody else */
   COUNT(withheld_now, -1);
+  return acknowledged;
 }
 
 static void withhold_if_late(void) {
   Lease lease;
 
-  if (unlikely(!may_acknowledge(&lease))) withhold(lease);
+  if (unlikely(!may_acknowledge(&allowed, &lease)) && !withhold(&allowed, &lease, FOREVER)) return;
+  /* An older answer that still waits for its turn leaves by what it was given under. */
+  if (!owes_answer || !another_leadership(&answering, &lease)) answering = lease;
+  owes_answer = answers_client();
+}
+
+/* ---- the way out: what is put into the send buffer can leave by the next byte, or the flush. Only
+ * a system call lies between the look and the network, which may be late as well. ---- */
+
+/* False when nothing may leave any more. */
+static bool may_leave(void) {
+  Lease lease;
+
+  if (likely(!owes_answer)) return true;
+  if (whereToSendOutput != DestRemote) return false;
+  return likely(may_acknowledge(&answering, &lease)) || withhold(&answering, &lease, WAY_OUT_MS);
+}
+
+/* A client that is cut off is told nothing, and the process goes on to its end as if it had been. */
+static int on_put(char type, const char* message, size_t length) {
+  return may_leave() ? next_channel->putmessage(type, message, length) : 0;
+}
+
+static int send_if_allowed(int (*flush)(void)) {
+  int failed;
+
+  if (!may_leave()) return 0;
+  failed = flush();
+  if (failed == 0 && !next_channel->is_send_pending()) owes_answer = false;
+  return failed;
+}
+
+static int on_flush(void) { return send_if_allowed(next_channel->flush); }
+
+static int on_flush_if_writable(void) { return send_if_allowed(next_channel->flush_if_writable); }
+
+/* In the postmaster, before anybody has a connection: all backends inherit it. */
+static void stand_in_the_way_out(void) {
+  next_channel = PqCommMethods;
+  channel = *next_channel;
+  channel.putmessage = on_put;
+  channel.flush = on_flush;
+  channel.flush_if_writable = on_flush_if_writable;
+  PqCommMethods = &channel;
 }
 
 /* ---- hooks ---- */
@@ -186,7 +249,7 @@ static void withhold_if_late(void) {
 static bool writes(void) { return TransactionIdIsValid(GetTopTransactionIdIfAny()); }
 
 static void forget_transaction(void) {
-  was_allowed = false;
+  allowed.epoch = 0;
   owes_acknowledgement = false;
 }
 
@@ -306,4 +369,5 @@ void _PG_init(void) {
   ProcessUtility_hook = on_utility;
   next_run = ExecutorRun_hook;
   ExecutorRun_hook = on_run;
+  stand_in_the_way_out();
 }

@@ -13,7 +13,6 @@ class Heartbeats : public ClusterTest {
  protected:
   void plan(stack::Plan& p) override {
     need(stack::set_agent(p, "aurum@default"));
-    stack::set_ttl(p, 30);
     p.failsafe = true;
   }
   std::string heartbeat() { return get_key(cluster(), "aurum_heartbeat").value_or(""); }

@@ -178,9 +178,7 @@ Status start_arm(Arm& arm, const Options& options) {
   arm.scratch = std::move(*scratch);
   Plan& plan = arm.scratch->plan();
   if (auto known = set_agent(plan, arm.label); !known) return known;
-  // Heartbeats tell sooner than the shortest lease would.
-  const int own_ttl = plan.overrides.empty() ? 5 : 30;
-  set_ttl(plan, options.ttl > 0 ? options.ttl : plan.own_agent() ? own_ttl : 20);
+  if (options.ttl > 0) set_ttl(plan, options.ttl);
   plan.failsafe = options.failsafe;
   plan.sync = options.sync ? "on" : "off";
   const Instant began = runtime::now();
@@ -425,8 +423,9 @@ int bench_main(int argc, char** argv) {
       ->check(CLI::Range(1, 10000));
   failover->add_option("--agent", o.agents,
                        "aurum, aurum@fast, aurum@default (aurum.profile), or\nanother's command, "
-                       "e.g. patroni; given several times,\nthey run interleaved (aurum)");
-  failover->add_option("--ttl", o.ttl, "seconds (5; 30 with a profile, 20 for other agents)")
+                       "e.g. patroni, with its shortest times, or\npatroni@default; given several "
+                       "times, they run\ninterleaved (aurum)");
+  failover->add_option("--ttl", o.ttl, "seconds (5; 30 with @..., 20 for other agents)")
       ->check(CLI::Range(2, 3600));
   failover->add_flag("--sync", o.sync, "synchronous mode");
   failover->add_flag("--failsafe", o.failsafe, "failsafe mode");

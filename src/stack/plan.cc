@@ -123,8 +123,13 @@ std::vector<std::string> agent_words(const std::string& command) {
 }
 
 Status set_agent(Plan& plan, const std::string& name) {
-  constexpr std::string_view ours = "aurum@";
-  plan.agent = agent_words(name.starts_with(ours) ? "aurum" : name);
+  constexpr std::string_view ours = "aurum@", untouched = "@default";
+  const bool as_shipped = name.ends_with(untouched) && !name.starts_with(ours);
+  plan.agent = agent_words(name.starts_with(ours) ? "aurum"
+                           : as_shipped ? name.substr(0, name.size() - untouched.size())
+                                        : name);
+  // Heartbeats tell sooner than the shortest lease would.
+  set_ttl(plan, name.starts_with(ours) || as_shipped ? 30 : plan.own_agent() ? 5 : 20);
   if (!name.starts_with(ours)) return {};
   const std::string profile = name.substr(ours.size());
   if (profile != "fast" && profile != "default" && profile != "patroni")

@@ -67,7 +67,9 @@ struct Plan {
 /// The words of an agent's command as `Plan::agent` has them; "aurum" is our own program.
 std::vector<std::string> agent_words(const std::string& command);
 
-/// As benches name it: a command, "aurum", or "aurum@PROFILE" for our own with that aurum.profile.
+/// As benches name it: "aurum", "aurum@PROFILE" for our own with that aurum.profile, another's
+/// command, which gets the shortest times Patroni allows, or "COMMAND@default" with its default
+/// times. Sets ttl, loop_wait and retry_timeout too.
 Status set_agent(Plan& plan, const std::string& name);
 
 /// /var/lib/aurum-stack for root, else $XDG_DATA_HOME or ~/.local/share, below it aurum-stack.

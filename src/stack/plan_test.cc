@@ -68,6 +68,25 @@ TEST(Plan, timing_keeps_the_rule_of_the_time_to_live) {
   }
 }
 
+TEST(Plan, an_agent_brings_its_times) {
+  const auto named = [](const std::string& name) {
+    Plan plan;
+    EXPECT_TRUE(set_agent(plan, name)) << name;
+    return plan;
+  };
+  const Plan fastest = named("patroni"), shipped = named("patroni@default");
+  EXPECT_EQ(fastest.agent, shipped.agent);
+  EXPECT_EQ(fastest.ttl, 20);
+  EXPECT_EQ(shipped.ttl, 30);
+  EXPECT_EQ(shipped.loop_wait, 10);
+  EXPECT_EQ(shipped.retry_timeout, 10);
+  EXPECT_TRUE(shipped.overrides.empty());
+  EXPECT_EQ(named("aurum").ttl, 5);
+  EXPECT_EQ(named("aurum@fast").ttl, 30);
+  Plan plan;
+  EXPECT_FALSE(set_agent(plan, "aurum@quickest"));
+}
+
 TEST(Plan, free_ports_are_all_different) {
   const auto ports = free_ports(40);
   ASSERT_TRUE(ports);
