@@ -87,6 +87,7 @@ class StackUpgrade : public ClusterTest {
   }
   std::vector<int> postmasters() {
     std::vector<int> pids;
+    pids.reserve(cluster().plan().nodes.size());
     for (std::size_t i = 0; i < cluster().plan().nodes.size(); ++i)
       pids.push_back(cluster().postmaster(i).value_or(stack::ProcessId{}).pid);
     return pids;
