@@ -107,7 +107,8 @@ bootstrap:
   initdb: [data-checksums, {encoding: UTF8}]
 watchdog: {mode: off, safety_margin: -1}
 tags: {nofailover: false, own: '1'}
-aurum: {profile: fast, run_dir: /run/aurum, fence: {reads: on, wait: 2s, library: /f.so}}
+aurum: {profile: fast, run_dir: /run/aurum, fence: {reads: on, wait: 2s, library: /f.so},
+        disk: {low: 5%, critical: 1GB, ballast: 0, hand_over: off}}
 )",
                                      {});
   ASSERT_TRUE(loaded.config) << errors(loaded);
@@ -136,6 +137,10 @@ aurum: {profile: fast, run_dir: /run/aurum, fence: {reads: on, wait: 2s, library
   EXPECT_TRUE(c.aurum.fence.reads);
   EXPECT_EQ(c.aurum.fence.wait_s, 2);
   EXPECT_EQ(c.aurum.fence.library, "/f.so");
+  EXPECT_EQ(c.aurum.disk.low, (DiskLimit{.percent = 5}));
+  EXPECT_EQ(c.aurum.disk.critical, (DiskLimit{.bytes = 1 << 30}));
+  EXPECT_EQ(c.aurum.disk.ballast, 0U);
+  EXPECT_FALSE(c.aurum.disk.hand_over);
   EXPECT_EQ(to_json(c.tags), R"({"nofailover":false,"own":"1"})");
 }
 
@@ -179,7 +184,7 @@ TEST(Config, IllTypedKeysAreErrors) {
            Case{"aurum: {fence: {library: fence.so}}", "aurum.fence.library: must be"},
            Case{"aurum: {disk: {low: 20}}", "aurum.disk.low: \"20\" is no size"},
            Case{"aurum: {disk: {critical: 110%}}", "Write it as 10% or 20GB."},
-           Case{"aurum: {disk: {ballast: 3%}}", "aurum.disk.ballast: is a share"},
+           Case{"aurum: {disk: {ballast: 3%}}", "aurum.disk.ballast is a share"},
            Case{"consul: {host: x}", "consul is not supported yet"},
            Case{"citus: {group: 0, database: d}", "citus is not supported yet"},
            Case{"name: a/b", "name: must not contain \"/\""},

@@ -6,6 +6,7 @@
 #include "pg/control_data.h"
 #include "pg/files.h"
 #include "pg/programs.h"
+#include "pg/volumes.h"
 #include "runtime/process.h"
 
 /// Observing: the probe, the disk probe, pg_controldata.
