@@ -42,6 +42,7 @@ std::optional<model::Upstream> Core::followed() const {
 }
 
 std::string Core::followed_text() const {
+  if (!s_.lead.standby && lock_is_spoiled()) return "a leader: that key is spoiled";
   if (!s_.lead.standby) return s_.view ? s_.view->leader_name() : "";
   const model::Upstream from = remote();
   return from.host.empty() ? "the archive" : fmt::format("remote {}:{}", from.host, from.port);
