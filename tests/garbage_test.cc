@@ -83,9 +83,8 @@ TEST_F(Garbage, in_every_key_costs_nothing_and_is_said_once) {
 TEST_F(Garbage, in_the_lock_is_written_over_by_its_holder_and_said_once) {
   const std::size_t lead = leader();
   const Pids before = pids();
-  for (const std::string& value :
-       {std::string("\x01\xff{["), name(lead).substr(0, 3), std::string(),
-        std::string(1'200'000, 'x')}) {
+  for (const std::string& value : {std::string("\x01\xff{["), name(lead).substr(0, 3),
+                                   std::string(), std::string(1'200'000, 'x')}) {
     std::vector<std::size_t> log;
     for (std::size_t i = 0; i < 3; ++i) log.push_back(log_end(i));
     need(put_key(cluster(), "leader", value));

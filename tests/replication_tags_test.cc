@@ -74,9 +74,8 @@ TEST_F(ReplicationTags, nostream_ends_the_stream_and_its_slot) {
   wait_for("a stream", [&] { return streams_from(standby) == port_of(lead); });
   set_tags(standby, "  nostream: true\n");
   wait_for("the end of the stream", [&] { return streams_from(standby).empty(); });
-  wait_for("the end of its slot", [&] {
-    return ask_sql(lead, "SELECT count(*) FROM pg_replication_slots") == "1";
-  });
+  wait_for("the end of its slot",
+           [&] { return ask_sql(lead, "SELECT count(*) FROM pg_replication_slots") == "1"; });
   EXPECT_EQ(ask_sql(standby, "SHOW primary_conninfo"), "");
   EXPECT_EQ(ask_sql(standby, "SELECT pg_is_in_recovery()"), "t");
   wait_for_writes();
@@ -92,8 +91,8 @@ TEST_F(ReplicationTags, a_synchronous_standby_that_lags_too_far_gives_way) {
     return text;
   };
   const std::size_t lead = leader(), one = (lead + 1) % 3, other = (lead + 2) % 3;
-  ask(lead, "PATCH", "/config",
-      R"({"synchronous_mode": true, "maximum_lag_on_syncnode": 1048576})", 200);
+  ask(lead, "PATCH", "/config", R"({"synchronous_mode": true, "maximum_lag_on_syncnode": 1048576})",
+      200);
   const auto named = [&](std::size_t node) {
     return key().find(fmt::format("\"sync_standby\":\"{}\"", name(node))) != std::string::npos;
   };
@@ -104,14 +103,15 @@ TEST_F(ReplicationTags, a_synchronous_standby_that_lags_too_far_gives_way) {
   ASSERT_GT(pid, 1) << receiver;
   ASSERT_EQ(::kill(pid, SIGSTOP), 0);
   // Outside of a transaction, so that nobody waits for a commit.
-  EXPECT_EQ(ask_sql(lead, "SELECT count(pg_logical_emit_message(false, 'lag', repeat('x', 100000)))"
-                          " FROM generate_series(1, 40)"),
+  EXPECT_EQ(ask_sql(lead,
+                    "SELECT count(pg_logical_emit_message(false, 'lag', repeat('x', 100000)))"
+                    " FROM generate_series(1, 40)"),
             "40");
   wait_for("another synchronous standby", [&] { return named(next); });
   ::kill(pid, SIGCONT);
   wait_for_writes();
-  ask(lead, "PATCH", "/config",
-      R"({"synchronous_mode": null, "maximum_lag_on_syncnode": null})", 200);
+  ask(lead, "PATCH", "/config", R"({"synchronous_mode": null, "maximum_lag_on_syncnode": null})",
+      200);
   settle_and_judge();
 }
 

@@ -26,10 +26,11 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// spoiled_lock.cc rubbish in the lock's key; heartbeat.cc how others know that it is there; demote.cc every way of giving up leadership;
-/// failsafe.cc leading without the store; pause.cc maintenance mode; restore.cc the restore of the
-/// cluster from a backup; standby_cluster.cc a cluster that follows another one; watchdog.cc the
-/// machine's watchdog; requests.cc operators; member_key.cc what others see of us.
+/// spoiled_lock.cc rubbish in the lock's key; heartbeat.cc how others know that it is there;
+/// demote.cc every way of giving up leadership; failsafe.cc leading without the store; pause.cc
+/// maintenance mode; restore.cc the restore of the cluster from a backup; standby_cluster.cc a
+/// cluster that follows another one; watchdog.cc the machine's watchdog; requests.cc operators;
+/// member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);

@@ -97,8 +97,9 @@ void Core::on(const DcsSnapshot& e) {
   if (s_.lead.held && static_cast<std::uint64_t>(e.view->revision) >= s_.lead.epoch &&
       !leader_key_is_mine() && !may_mend_lock() &&
       !(leader.empty() && fall_back_to_consent("the leader key is gone"))) {
-    lose_leadership(leader.empty() ? "the leader key is gone" : lock_is_spoiled() ? "the leader key is spoiled"
-                                     : leader + " holds the leader key");
+    lose_leadership(leader.empty()      ? "the leader key is gone"
+                    : lock_is_spoiled() ? "the leader key is spoiled"
+                                        : leader + " holds the leader key");
   }
 }
 

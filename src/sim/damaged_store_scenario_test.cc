@@ -139,8 +139,7 @@ TEST_P(SpoiledLock, of_a_leader_with_a_longer_lease_is_not_taken_sooner) {
 TEST_P(SpoiledLock, of_another_ones_lease_ends_the_leadership) {
   begin({.profile = GetParam()});
   spoil_lock("rubbish", w().store.view().members.at(replica().name).lease);
-  EXPECT_TRUE(w().run_until([&] { return w().writer() == nullptr; }, seconds(5)))
-      << w().describe();
+  EXPECT_TRUE(w().run_until([&] { return w().writer() == nullptr; }, seconds(5))) << w().describe();
   w().run_for(seconds(60));
   EXPECT_EQ(w().writer(), nullptr);
   w().store.put_off("leader");
@@ -152,8 +151,7 @@ TEST_P(SpoiledLock, that_was_created_anew_ends_the_leadership) {
   begin({.profile = GetParam()});
   w().store.txn({.when = {}, .then = {{.what = model::Write::What::erase, .key = "leader"}}});
   spoil_lock("rubbish");
-  EXPECT_TRUE(w().run_until([&] { return w().writer() == nullptr; }, seconds(5)))
-      << w().describe();
+  EXPECT_TRUE(w().run_until([&] { return w().writer() == nullptr; }, seconds(5))) << w().describe();
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
@@ -170,7 +168,8 @@ TEST_P(SpoiledLock, in_a_pause_is_written_anew) {
 
 INSTANTIATE_TEST_SUITE_P(profiles, SpoiledLock, ::testing::Values("", "default", "fast"));
 
-// The former leader hears of the rubbish alone: it must not take it for what became of its own lock.
+// The former leader hears of the rubbish alone: it must not take it for what became of its own
+// lock.
 TEST_F(DamagedStore, a_lock_that_was_taken_over_before_it_was_spoiled_is_the_new_leaders) {
   begin({.profile = "fast"});
   old_primary().reaches_store = false;

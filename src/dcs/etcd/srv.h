@@ -36,16 +36,16 @@ Result<std::vector<Endpoint>> parse_srv(std::string_view message);
 Result<SrvAnswer> find_srv(const std::string& domain, const std::string& suffix,
                            const SrvLookup& lookup);
 
-/// Where clients are served, as etcd's members tell it on the ports for each other ("GET /members"):
-/// of `https` only or of none. Code::protocol when it is no such answer.
+/// Where clients are served, as etcd's members tell it on the ports for each other ("GET
+/// /members"): of `https` only or of none. Code::protocol when it is no such answer.
 Result<std::vector<Endpoint>> parse_members(std::string_view body, bool https);
 
 /// Asks `peers`, one after the other, for the endpoints of clients. The last one's error, if none
 /// answers.
 Task<Result<SrvAnswer>> find_members(SrvAnswer peers, net::ClientTls tls);
 
-/// The same as find_srv() in a thread of its own, which may hang for longer than anybody waits for it.
-/// Code::timeout then.
+/// The same as find_srv() in a thread of its own, which may hang for longer than anybody waits for
+/// it. Code::timeout then.
 Task<Result<SrvAnswer>> find_srv_within(std::string domain, std::string suffix, Duration patience,
                                         SrvLookup lookup);
 
