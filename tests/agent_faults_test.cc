@@ -108,6 +108,22 @@ TEST_F(AgentFaults, a_killed_guard_is_revived_and_adopts_the_server) {
   settle_and_judge(Loss::before_takeover);
 }
 
+// The guard is the second of three: its sleep alone is nobody's business.
+TEST_F(AgentFaults, a_frozen_guard_costs_nothing_while_the_agent_renews) {
+  const std::size_t lead = leader();
+  const auto server = cluster().postmaster(lead);
+  const auto guard = guard_of(cluster(), lead);
+  ASSERT_TRUE(guard);
+  ASSERT_TRUE(stack::send_signal(*guard, SIGSTOP));
+  const auto revision = get_key(cluster(), "status").value_or("");
+  wait_for("work of the leader", [&] { return get_key(cluster(), "status").value_or("") != revision; });
+  wait_for_writes();
+  ASSERT_TRUE(stack::send_signal(*guard, SIGCONT));
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(cluster().postmaster(lead), server);
+  EXPECT_EQ(verdict.reigns.size(), 1U);
+}
+
 // As a service manager sees it: it waits for every process of the unit, and gives up some time.
 TEST_F(AgentFaults, told_to_end_an_agent_leaves_nothing_behind) {
   const std::size_t node = replica();

@@ -74,6 +74,31 @@ TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it
   EXPECT_NE(leader(), old);
 }
 
+// Nobody is left who could end the server: it runs on, and acknowledges nothing.
+TEST_F(CommitFence, a_primary_whose_agent_and_guard_are_frozen_acknowledges_nothing_past_its_lease) {
+  const std::size_t old = leader();
+  if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  need(InsistentClient::make_table(cluster().conninfo(old)));
+  InsistentClient client(cluster().conninfo(old));
+  wait_for("a row", [&] { return client.last_acked().has_value(); });
+  const auto server = cluster().postmaster(old);
+  const auto guard = guard_of(cluster(), old);
+  ASSERT_TRUE(guard);
+  ASSERT_TRUE(stack::send_signal(*guard, SIGSTOP));
+  ASSERT_TRUE(cluster().freeze(old, Part::agent));
+  other_leader(old);
+  const Instant another_leads = runtime::now();
+  wait_for_writes();
+  wait_for("refusals", [&] { return client.refusals("57P03") >= 3; });
+  EXPECT_EQ(cluster().postmaster(old), server) << "the guard was to sleep";
+  EXPECT_LT(*client.last_acked(), another_leads);
+  ASSERT_TRUE(stack::send_signal(*guard, SIGCONT));
+  wait_for("the end of the old server", [&] { return cluster().postmaster(old) != server; });
+  ASSERT_TRUE(cluster().thaw(old, Part::agent));
+  settle_and_judge(Loss::before_takeover);
+  EXPECT_NE(leader(), old);
+}
+
 // The promoted standby was the one whose answer the commit waited for.
 TEST_F(CommitFenceInSyncMode,
        a_commit_that_waits_for_the_standby_that_took_over_is_not_acknowledged) {

@@ -127,6 +127,7 @@ Task<void> Agent::start() {
     log_->warn("config.kept", kept.error().text());
   asio::co_spawn(io_, probe_loop(), asio::detached);
   asio::co_spawn(io_, certificate_loop(), asio::detached);
+  asio::co_spawn(io_, room_loop(), asio::detached);
   co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
   keeper_->hold(core_.state().timing.ttl);
   asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
@@ -384,6 +385,8 @@ api::NodeView Agent::view() const {
   v.epoch = s.lead.epoch;
   v.phases = s.phases;
   v.certificates = certificates_.views();
+  v.disk = s.disk;
+  v.disk_level = s.disk_level;
   if (v.is_leader) {
     v.lease_remaining_s = to_seconds(s.lead.deadline - now);
     v.lease_span_s = to_seconds(s.lead.beat ? s.lead.beat->fence : s.lead.valid_for);

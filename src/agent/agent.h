@@ -109,6 +109,7 @@ class Agent : public api::Node {
   void run(const core::ShortenLeasePage&);
   void run(const core::ExtendLeasePage&);
   void run(const core::ArmWatchdog&);
+  void run(const core::HoldBallast&);
   void run(const core::ProbePg&);
   void run(const core::StartJob&);
   void run(const core::CancelJob&);
@@ -138,6 +139,11 @@ class Agent : public api::Node {
   runtime::Task<void> revive_guard();
   runtime::Task<void> certificate_loop();
 
+  // The disks (room.cc).
+  runtime::Task<void> look_at_room();
+  runtime::Task<void> room_loop();
+  runtime::Task<void> hold_ballast(core::HoldBallast what);
+
   // What systemd is told (service.cc).
   runtime::Task<void> service_loop();
   void tell_service_manager();
@@ -147,7 +153,7 @@ class Agent : public api::Node {
   AgentOptions options_;
   std::unique_ptr<runtime::Logger> log_;
   boost::asio::io_context io_{1};
-  runtime::Pool pool_{2};
+  runtime::Pool pool_{3};
   model::LocalConfig config_;
   core::Core core_;
 

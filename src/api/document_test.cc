@@ -155,6 +155,15 @@ patroni_postgres_state{scope="demo",name="node-0"} 5
               HasSubstr("aurum_lease_remaining_seconds{scope=\"demo\",name=\"node-0\"} 21.5\n"));
   EXPECT_THAT(page, HasSubstr("aurum_lease_span_seconds{scope=\"demo\",name=\"node-0\"} 28.7\n"));
   EXPECT_THAT(page, HasSubstr("aurum_leader_epoch{scope=\"demo\",name=\"node-0\"} 7\n"));
+  const auto volume = [](const char* name, const char* which, int value) {
+    return fmt::format("aurum_disk_{}{{scope=\"demo\",name=\"node-0\",volume=\"{}\"}} {}\n", name,
+                       which, value);
+  };
+  EXPECT_THAT(page, HasSubstr(volume("available_bytes", "data", 1000)));
+  EXPECT_THAT(page, HasSubstr(volume("available_bytes", "wal", 5)));
+  EXPECT_THAT(page, HasSubstr(volume("capacity_bytes", "data", 2000)));
+  EXPECT_THAT(page, HasSubstr(volume("ballast_bytes", "data", 30)));
+  EXPECT_THAT(page, HasSubstr("aurum_disk_level{scope=\"demo\",name=\"node-0\"} 2\n"));
 }
 
 TEST(Metrics, HowLongEachPartOfAFailoverTook) {

@@ -162,6 +162,23 @@ void write_certificates(Page& page, const NodeView& view) {
                 fmt::format(",use=\"{}\"", escaped(certificate.use)), certificate.not_after_s);
 }
 
+void write_disks(Page& page, const NodeView& view) {
+  if (view.disk.data.capacity == 0) return;
+  const auto volumes = [&](std::string_view name, std::string_view help,
+                           std::uint64_t model::Volume::* what) {
+    page.head(name, "gauge", help);
+    page.series(name, ",volume=\"data\"", view.disk.data.*what);
+    if (view.disk.wal) page.series(name, ",volume=\"wal\"", *view.disk.wal.*what);
+  };
+  volumes("aurum_disk_available_bytes", "Bytes that are left on a volume of PostgreSQL's.",
+          &model::Volume::available);
+  volumes("aurum_disk_capacity_bytes", "Size of the volume.", &model::Volume::capacity);
+  volumes("aurum_disk_ballast_bytes", "Bytes held back on the volume, given up when it is full.",
+          &model::Volume::ballast);
+  page.gauge("aurum_disk_level", "0: room enough, 1: low, 2: PostgreSQL will stop soon.",
+             static_cast<int>(view.disk_level));
+}
+
 /// Buckets count all that is not above their bound (Prometheus exposition format).
 void write_phases(Page& page, const core::PhaseTimes& times) {
   using Times = core::PhaseTimes;
@@ -194,6 +211,7 @@ void write_own(Page& page, const NodeView& view, const core::Identity& identity)
   page.gauge("aurum_leader_epoch", "Epoch of the leadership this node holds or last held.",
              view.epoch);
   write_certificates(page, view);
+  write_disks(page, view);
   write_phases(page, view.phases);
 }
 

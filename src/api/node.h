@@ -51,6 +51,8 @@ struct NodeView {
   std::uint64_t epoch = 0;
   core::PhaseTimes phases;  ///< of the times that this node followed another leader
   std::vector<CertificateView> certificates;
+  model::DiskFacts disk;  ///< capacity 0: not looked at yet
+  model::DiskLevel disk_level = model::DiskLevel::ok;
 };
 
 /// The agent as the REST surface sees it. Calls run on the agent's executor.

@@ -104,6 +104,7 @@ void Core::decide() {
   }
   if (!check_identity()) return;
   look_at_watchdog();
+  decide_ballast();
   leave_maintenance();
   decide_hung();
   if (s_.job) return interrupt_for_restore();  // its end will bring us back

@@ -67,6 +67,7 @@ class Core {
   void on(const PeerAnswered&);
   void on(const PeerConsented&);
   void on(const WatchdogAnswered&);
+  void on(const DiskSeen&);
   void on(const Request&);
   void on(const ConfigReloaded&);
   void on(const StopRequested&);
@@ -200,6 +201,9 @@ class Core {
   void arm_watchdog();
   void look_at_watchdog();
   bool watched();
+  void decide_ballast();  ///< disk.cc
+  const model::Member* member_with_room() const;
+  void hand_over_to_room();
   void decide_paused();  ///< pause.cc
   void lead_paused();
   void enter_maintenance();

@@ -81,6 +81,12 @@ struct ArmWatchdog {
   Duration timeout{};
   Duration tail{};
 };
+/// The ballast files become so large, in bytes: room that is held back, to be given up when it is
+/// needed. 0 = removed. DiskSeen tells.
+struct HoldBallast {
+  std::uint64_t data = 0;
+  std::uint64_t wal = 0;
+};
 struct StartJob {
   JobId id = 0;
   Job job;
@@ -141,7 +147,7 @@ struct Exit {
 
 using Effect =
     std::variant<ReadDcs, WriteDcs, HoldLease, StartRenewing, StopRenewing, SetLeasePage,
-                 ShortenLeasePage, ExtendLeasePage, ArmWatchdog, ProbePg, StartJob, CancelJob,
-                 AskPeers, AskConsent, Reply, Callback, KillPg, Note, WakeAt, Exit>;
+                 ShortenLeasePage, ExtendLeasePage, ArmWatchdog, ProbePg, HoldBallast, StartJob,
+                 CancelJob, AskPeers, AskConsent, Reply, Callback, KillPg, Note, WakeAt, Exit>;
 
 }  // namespace aurum::core

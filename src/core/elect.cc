@@ -22,6 +22,7 @@ RaceView Core::race_view() const {
   view.timeline = s_.facts->timeline;
   view.paused = s_.dynamic.pause;
   view.watchdog_trouble = watchdog_trouble();
+  view.disk = s_.disk_level;
   if (s_.leaderless_since) view.leaderless = now_ - *s_.leaderless_since;
   if (heartbeat_of_leader() != nullptr && now_ > may_take_over_at())
     view.leaderless = now_ - may_take_over_at();

@@ -106,6 +106,11 @@ struct WatchdogAnswered {
   std::string why = {};  ///< it is not usable
 };
 
+/// How much room this node's volumes have; now and then, and soon after HoldBallast.
+struct DiskSeen {
+  model::DiskFacts facts;
+};
+
 /// Operator requests, checked for form by api/ already.
 struct RestartRequest {
   std::string role;              ///< "" = any
@@ -145,7 +150,7 @@ struct Tick {
 using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept,
                            LeaseGone, LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited,
                            JobProgress, JobDone, PeerAnswered, Request, ConfigReloaded,
-                           StopRequested, PeerConsented, WatchdogAnswered>;
+                           StopRequested, PeerConsented, WatchdogAnswered, DiskSeen>;
 
 struct Input {
   Instant now;

@@ -105,6 +105,7 @@ void Core::decide_lead() {
   lead_failsafe_map();
   lead_sync();
   if (s_.job) return;
+  hand_over_to_room();
   lead_failover_request();
   if (s_.job) return;
   lead_slots();

@@ -13,7 +13,7 @@ auto told_at_once(const model::Member& m) {
   return std::tie(m.name, m.conn_url, m.api_url, m.proxy_url, m.state, m.role, m.version,
                   m.aurum_version, m.checkpoint_after_promote_pending, m.tags, m.pending_restart,
                   m.pending_restart_reason, m.replication_state, m.timeline, m.scheduled_restart,
-                  m.pause);
+                  m.pause, m.disk);
 }
 
 }  // namespace
@@ -40,6 +40,7 @@ const model::Member& Core::member_now() {
   m.role = s_.role;
   m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
   // Of a leader it is in force when its page says so: `ctl pause --wait` waits for that.
+  m.disk = s_.disk_level;
   m.pause =
       s_.dynamic.pause && (!s_.lead.held || s_.lead.standby || s_.page == PageState::maintenance);
   m.pending_restart = false;

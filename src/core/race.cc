@@ -146,6 +146,8 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
   model::Member self;
   self.tags = view.tags;
   const int my_priority = model::tag_failover_priority(self);
+  const bool yields = view.disk == model::DiskLevel::critical && !recorded_leader && !wanted &&
+                      view.leaderless <= kRoomPatience;
 
   for (const auto& [name, status] : answers) {
     if (!status || name == view.self) continue;
@@ -163,6 +165,10 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
       return no(
           fmt::format("{}: Wal position of {} is ahead of my wal position", kUnhealthy, name));
     }
+    const model::Member* known = view.cluster->member(name);
+    if (fresh == 0 && yields && known != nullptr && has_room(*known)) {
+      return no(fmt::format("{} has as much WAL, and room on its disk", name));
+    }
     const int priority = model::tag_failover_priority(peer);
     if (fresh == 0 && priority > my_priority && !recorded_leader && !wanted) {
       return no(fmt::format(
@@ -179,6 +185,10 @@ RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers) {
                           view.cluster->failover->candidate));
   }
   return {true, {}};
+}
+
+bool has_room(const model::Member& member) {
+  return !member.aurum_version.empty() && member.disk != model::DiskLevel::critical;
 }
 
 bool waits_for_candidate(const RaceView& view, const PeerAnswers& answers) {

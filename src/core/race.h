@@ -25,10 +25,14 @@ struct RaceView {
   bool paused = false;
   std::string watchdog_trouble = {};  ///< it is required, and can not be used
   Duration leaderless{};              ///< how long nobody has held the lock
+  model::DiskLevel disk = model::DiskLevel::ok;
 };
 
 /// A reachable candidate of a manual request is waited for no longer than this.
 inline constexpr Duration kCandidatePatience = seconds(5);
+
+/// Who is short of room waits no longer than this for a member that is not, and has as much WAL.
+inline constexpr Duration kRoomPatience = seconds(5);
 
 /// Why a node does or does not stand. `text` is the log's sentence.
 struct RaceVerdict {
@@ -44,6 +48,9 @@ using PeerAnswers = std::map<std::string, std::optional<model::PeerStatus>>;
 
 /// The rest, with the peers' answers. Only called when may_stand() said yes.
 RaceVerdict judge_race(const RaceView& view, const PeerAnswers& answers);
+
+/// Whether its agent tells that its disk is not about to be full. A Patroni tells nothing.
+bool has_room(const model::Member& member);
 
 /// Whether a manual request names somebody else who should win while he can (§8.1, §2.6.2).
 bool waits_for_candidate(const RaceView& view, const PeerAnswers& answers);

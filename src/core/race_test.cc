@@ -47,6 +47,15 @@ struct World {
     cluster.failsafe = model::FailsafeMap{.mod_revision = 5};
     for (const auto& name : names) cluster.failsafe->members[name] = "http://" + name;
   }
+  /// This node; and how it stands with the others.
+  void short_of_room(model::DiskLevel others) {
+    view.disk = model::DiskLevel::critical;
+    for (const char* name : {"b", "c"}) {
+      model::Member& member = cluster.members[name];
+      member.aurum_version = "1";
+      member.disk = others;
+    }
+  }
   void request(const char* candidate) {
     cluster.failover = model::FailoverRequest{"x", candidate, "", 1};
   }
@@ -205,6 +214,41 @@ TEST(JudgeRace, table) {
        true},
       {"equal, with a higher priority (F29)",
        [](World& w) { w.peer("c").tags = tag("failover_priority", 2); }, false},
+      {"short of room, and an equal one has some",
+       [](World& w) { w.short_of_room(model::DiskLevel::ok); }, false},
+      {"short of room, and so are the others",
+       [](World& w) { w.short_of_room(model::DiskLevel::critical); }, true},
+      {"short of room, and the others are Patronis, which tell nothing",
+       [](World& w) {
+         w.short_of_room(model::DiskLevel::ok);
+         w.cluster.members["b"].aurum_version.clear();
+         w.cluster.members["c"].aurum_version.clear();
+       },
+       true},
+      {"short of room, and with more than the others have",
+       [](World& w) {
+         w.short_of_room(model::DiskLevel::ok);
+         w.view.position = Lsn{1001};
+       },
+       true},
+      {"short of room, and nobody who has some took the lock for long",
+       [](World& w) {
+         w.short_of_room(model::DiskLevel::ok);
+         w.view.leaderless = kRoomPatience + milliseconds(1);
+       },
+       true},
+      {"short of room, and asked for by an operator",
+       [](World& w) {
+         w.short_of_room(model::DiskLevel::ok);
+         w.request("a");
+       },
+       true},
+      {"with room, and the others are short of it",
+       [](World& w) {
+         w.short_of_room(model::DiskLevel::critical);
+         w.view.disk = model::DiskLevel::low;
+       },
+       true},
       {"behind, with a higher priority",
        [](World& w) {
          w.peer("c").tags = tag("failover_priority", 2);

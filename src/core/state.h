@@ -229,6 +229,12 @@ struct State {
   };
   Watchdog watchdog;
 
+  // Room on the disk (disk.cc).
+  model::DiskFacts disk;
+  model::DiskLevel disk_level = model::DiskLevel::ok;
+  Instant ballast_at;    ///< the next change of the ballast, at the earliest
+  Instant hand_over_at;  ///< likewise of an attempt to hand over
+
   // Operator.
   std::optional<ScheduledRestart> scheduled_restart;
   struct Waiting {

@@ -43,7 +43,12 @@ std::vector<std::string> possible_successors(const RaceView& leader, const PeerA
   for (const auto& [name, status] : answers) {
     if (!status || name == leader.self || !status->running || !status->in_recovery) continue;
     if (status->watchdog_failed) continue;
-    if (request && !request->candidate.empty() && name != request->candidate) continue;
+    const bool named = request && !request->candidate.empty();
+    if (named && name != request->candidate) continue;
+    // Nobody but an operator hands over to less room.
+    const model::Member* known = leader.cluster->member(name);
+    const bool short_of_room = known != nullptr && known->disk == model::DiskLevel::critical;
+    if (!named && short_of_room && leader.disk != model::DiskLevel::critical) continue;
     model::Member member;
     member.tags = status->tags;
     if (model::tag_nofailover(member)) continue;

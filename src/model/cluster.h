@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/disk.h"
 #include "model/lsn.h"
 #include "model/restore.h"
 #include "model/roles.h"
@@ -45,6 +46,7 @@ struct Member {
   std::optional<Timeline> timeline;
   Value scheduled_restart;  ///< null when none
   bool pause = false;
+  DiskLevel disk = DiskLevel::ok;  ///< ours: key `aurum_disk`, absent while ok
 
   LeaseId lease = 0;
   Revision mod_revision = 0;

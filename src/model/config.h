@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/cron.h"
+#include "model/disk.h"
 #include "model/roles.h"
 #include "model/value.h"
 
@@ -241,6 +242,7 @@ struct AurumConfig {
   FenceConfig fence;
   std::optional<BackupConfig> backup;
   RoutingConfig routing;
+  DiskConfig disk;
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 

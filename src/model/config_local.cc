@@ -399,6 +399,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
       word(reader, "aurum.profile", {"", "fast", "default", "patroni"}, findings);
   config.aurum.run_dir = reader.text("aurum.run_dir");
   config.aurum.fence = read_fence(reader, findings);
+  config.aurum.disk = read_disk(reader, findings);
   if (use == ConfigUse::agent) config.aurum.routing = read_routing(reader, findings);
   if (use == ConfigUse::agent) config.aurum.backup = read_backup(reader, config, findings);
   config.tags = reader.value("tags");

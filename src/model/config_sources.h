@@ -41,6 +41,7 @@ std::vector<std::string> text_items(const Value& value);
 /// Values of the tree as the program uses them. Ill-typed ones were reported by check_keys(): they
 /// read as absent.
 RoutingConfig read_routing(const Reader& reader, Findings& findings);
+DiskConfig read_disk(const Reader& reader, Findings& findings);
 /// `aurum.backup`; reads name, scope and data_dir of `config`.
 std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig& config,
                                         Findings& findings);

@@ -99,6 +99,7 @@ std::string encode_member(const Member& m) {
   if (m.timeline) out.set("timeline", std::int64_t{*m.timeline});
   if (!m.scheduled_restart.empty()) out.set("scheduled_restart", m.scheduled_restart);
   if (m.pause) out.set("pause", true);
+  if (m.disk != DiskLevel::ok) out.set("aurum_disk", to_string(m.disk));
   return to_json(out);
 }
 
@@ -128,6 +129,7 @@ Member decode_member(std::string_view name, std::string_view text) {
   m.replay_lsn = lsn_of(document.find("replay_lsn"));
   m.receive_lsn = lsn_of(document.find("receive_lsn"));
   m.replication_state = string_at(document, "replication_state");
+  m.disk = parse_disk_level(string_at(document, "aurum_disk"));
   m.timeline = timeline_of(document.find("timeline"));
   m.scheduled_restart = object_or_null(document, "scheduled_restart");
   m.pause = flag(document, "pause");

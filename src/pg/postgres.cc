@@ -39,7 +39,8 @@ Postgres::Postgres(asio::any_io_executor executor, runtime::Pool& pool,
       log_(log),
       names_(executor, pool),
       looks_(executor),
-      disk_probes_(executor) {}
+      disk_probes_(executor),
+      volume_looks_(executor) {}
 
 Task<model::PgFacts> Postgres::probe(Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
@@ -201,6 +202,21 @@ Task<Status> Postgres::disk_probe(Duration timeout) {
     co_return fail(Code::timeout, "the disk of " + dir.string() + " did not take a write in " +
                                       std::to_string(to_ms(timeout)) + " ms");
   co_return *written;
+}
+
+Task<Result<model::DiskFacts>> Postgres::volumes(Duration timeout) {
+  const auto dir = config_->pg.data_dir;
+  auto seen = co_await volume_looks_.run(
+      pool_, [dir] { return look_at_volumes(dir); }, runtime::now() + timeout);
+  if (!seen) co_return fail(Code::timeout, "the disk of " + dir.string() + " does not answer");
+  co_return *seen;
+}
+
+Task<Status> Postgres::hold_ballast(std::uint64_t data, std::uint64_t wal) {
+  const auto dir = config_->pg.data_dir;
+  auto held = co_await runtime::in_pool(
+      pool_, [dir, data, wal] { return pg::hold_ballast(dir, data, wal); });
+  co_return held;
 }
 
 Task<model::DataDir> Postgres::data_dir() {

@@ -64,6 +64,10 @@ class Postgres {
   /// Writes and fsyncs a small file in the data directory: the disk takes writes. Writes no WAL.
   /// While a former one hangs no other is begun.
   Task<Status> disk_probe(Duration timeout);
+  /// How much room its volumes have. Code::timeout: their disk hangs.
+  Task<Result<model::DiskFacts>> volumes(Duration timeout);
+  /// See pg/volumes.h.
+  Task<Status> hold_ballast(std::uint64_t data, std::uint64_t wal);
 
   /// Makes a new cluster by bootstrap.initdb or bootstrap.method, and its pg_hba.conf. Code::exists
   /// unless the directory is empty or incomplete. Gives the system identifier. A failure leaves an
@@ -217,6 +221,7 @@ class Postgres {
   Names names_;
   Bounded<Look> looks_;
   Bounded<Status> disk_probes_;
+  Bounded<Result<model::DiskFacts>> volume_looks_;
   /// The heartbeat connection while nobody uses it. A user moves it out and puts it back: it is
   /// never closed under a coroutine that waits on it.
   SessionPtr heartbeat_;

@@ -260,6 +260,19 @@ void World::run(Node& n, const ArmWatchdog& what) {
   });
 }
 
+void World::run(Node& n, const HoldBallast& what) {
+  const auto hold = [](model::Volume& volume, std::uint64_t size) {
+    volume.available += volume.ballast;
+    volume.ballast = std::min(size, volume.available);
+    volume.available -= volume.ballast;
+  };
+  at_agent(n, milliseconds(2), [this, &n, what, hold] {
+    hold(n.disk.data, what.data);
+    if (n.disk.wal) hold(*n.disk.wal, what.wal);
+    step(n, DiskSeen{n.disk});
+  });
+}
+
 // ---------------------------------------------------------------------------------------- others
 
 void World::run(Node& n, const ProbePg&) {

@@ -67,6 +67,7 @@ constexpr Row kRows[] = {
     {K::change_timing, "change_timing", "operators", 2, false},
     {K::change_sync_mode, "change_sync_mode", "operators", 2, false},
     {K::remove_member, "remove_member", "operators", 1, true},
+    {K::fill_disk, "fill_disk", "room", 15, true},
 };
 static_assert(std::size(kRows) == kFaultKinds);
 
@@ -90,13 +91,14 @@ Result<FaultMix> parse_faults(std::string_view name) {
   mix.name = name;
   if (name == "none") return mix;
   for (const Row& r : kRows) {
-    const bool in = name == "default" || name == "storm" || name == r.group;
+    const bool broad = name == "default" || name == "storm" || name == "room";
+    const bool in = name == r.group || (broad && std::string_view(r.group) != "room");
     if (in) mix.weights.emplace_back(r.kind, r.weight);
   }
   if (name == "storm") mix.mean_gap = milliseconds(500);
   if (mix.weights.empty()) {
     return fail(Code::invalid, fmt::format("unknown fault mix '{}'", name),
-                "none, default, network, store, processes, disk, operators or storm");
+                "none, default, network, store, processes, disk, operators, storm or room");
   }
   return mix;
 }

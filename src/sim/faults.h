@@ -60,8 +60,9 @@ enum class FaultKind : std::uint8_t {
   change_timing,
   change_sync_mode,
   remove_member,
+  fill_disk,
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::remove_member) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::fill_disk) + 1;
 std::string_view name_of(FaultKind kind);
 
 /// Whom a fault hits; found out when it begins.
@@ -87,7 +88,8 @@ struct FaultMix {
   std::vector<std::pair<FaultKind, int>> weights;
 };
 
-/// none, default, network, store, processes, disk, operators, storm.
+/// none, default, network, store, processes, disk, operators, storm, room (default, and disks that
+/// fill).
 Result<FaultMix> parse_faults(std::string_view name);
 
 /// All faults of one run, in order of time.

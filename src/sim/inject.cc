@@ -276,6 +276,10 @@ bool World::begin_disk(const Fault& fault, Node& n) {
       n.pg.disk_full = true;
       undo_later(fault, [&n] { n.pg.disk_full = false; });
       return true;
+    case FaultKind::fill_disk:
+      fill_disk(n, fault.detail % 3 == 0 ? 6 : 1);
+      undo_later(fault, [this, &n] { fill_disk(n, 50); });
+      return true;
     case FaultKind::slow_promotion:
       slow(&Postgres::slow_promotion);
       return true;
@@ -291,6 +295,12 @@ bool World::begin_disk(const Fault& fault, Node& n) {
     default:
       return lying_disk(fault, n);
   }
+}
+
+/// So many of a hundred parts of it are left; what the ballast holds comes on top.
+void World::fill_disk(Node& n, unsigned left) {
+  n.disk.data.capacity = std::uint64_t{100} << 30;
+  n.disk.data.available = n.disk.data.capacity / 100 * left;
 }
 
 /// Until the power fails, which tells.
@@ -319,6 +329,7 @@ void World::heal_node(Node& n) {
   pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
   pg.late_promotions = 0;
   pg.slow_promotion = pg.slow_start = pg.slow_stop = {};
+  if (n.disk.data.capacity != 0) fill_disk(n, 50);
   if (n.up) pg.lied_since.reset();
   if (pg.frozen) thaw(n);
   n.paused_until.fill(now_);

@@ -83,6 +83,8 @@ struct Node {
   bool watch_stalled = false;   ///< the watch says nothing, and does not end
   bool keepalive_lies = false;  ///< a lease that is gone is said to be kept (F5)
 
+  model::DiskFacts disk;  ///< capacity 0: it tells nothing of it
+
   bool watchdog_broken = false;
   bool watchdog_armed = false;
   Duration watchdog_takes = milliseconds(1);

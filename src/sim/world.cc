@@ -245,7 +245,8 @@ std::string World::last_event() const {
       "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten",    "LeaseGranted",
       "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost",    "KeptConfig",
       "PgProbed",  "PgExited",       "JobProgress",   "JobDone",       "PeerAnswered",
-      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented", "WatchdogAnswered"};
+      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented", "WatchdogAnswered",
+      "DiskSeen"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   if (last_event_.node == nullptr) return "none";
   return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),
@@ -336,6 +337,7 @@ void World::probe(Node& n) {
   PgProbed probed{observe(n)};
   if (probed.facts.accepting) n.proof_at = clock(n);
   step(n, std::move(probed));
+  if (n.core && !(n.core->state().disk == n.disk)) step(n, DiskSeen{n.disk});
 }
 
 void World::probe_loop(Node& n) {

@@ -76,6 +76,7 @@ class World {
   void kill_agent(Node& n);  ///< SIGKILL: server, guard and page stay
   void stop_agent(Node& n);  ///< SIGTERM
   void kill_server(Node& n);
+  void fill_disk(Node& n, unsigned left);  ///< percent of its 100 GB that are left
   void power_off(Node& n);
   void power_on(Node& n);  ///< with its agent
   void cut_store(bool cut) { store_cut_ = cut; }
@@ -190,6 +191,7 @@ class World {
   void run(Node& n, const CancelJob&);
   void run(Node& n, const ExtendLeasePage&);
   void run(Node& n, const ArmWatchdog&);
+  void run(Node& n, const HoldBallast&);
   void run(Node& n, const ProbePg&);
   void run(Node& n, const AskPeers&);
   void run(Node& n, const AskConsent&);

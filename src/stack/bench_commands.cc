@@ -375,23 +375,25 @@ int run_bench(const Options& options) {
         progress.bar(
             done++, total,
             fmt::format("{} {}", arm.label.substr(arm.label.rfind('/') + 1), to_string(fault)));
-        arm.runs.push_back(run_fault(arm, fault, interrupts));
+        Run run = run_fault(arm, fault, interrupts);
+        if (!interrupts.came()) arm.runs.push_back(std::move(run));
       }
     }
   }
-  if (interrupts.came()) {
+  const bool cut_short = interrupts.came();
+  if (cut_short && arms.front().runs.empty()) {
     progress.broken();
     std::printf("Interrupted; the clusters are stopped and removed.\n");
     return 130;
   }
-  progress.step("reading all rows back");
+  progress.step(cut_short ? "interrupted; reading all rows back" : "reading all rows back");
   for (Arm& arm : arms) judge_arm(arm);
   progress.finish();
   print_results(arms, faults);
   if (out.is_open() && !(out << results_json(arms, options).dump(2) << '\n').flush()) {
     return report({Code::io, fmt::format("cannot write {}", options.json_file), {}});
   }
-  return 0;
+  return cut_short ? 130 : 0;
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ void read_status(const json& doc, NodeView& view) {
   if (auto rows = doc.find("replication"); rows != doc.end() && rows->is_array()) {
     for (const auto& row : *rows) view.senders += streaming(row) ? 1U : 0U;
   }
-  if (doc.value("pause", false)) view.tag = "paused";
   if (doc.value("pending_restart", false)) view.tag = "pending restart";
+  if (doc.value("pause", false)) view.tag = "paused";
 }
 
 std::string trouble_of(const View& view) {

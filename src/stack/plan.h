@@ -106,7 +106,9 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan);
 /// aurum_fence.so of the build that own_program() is of, for these programs of PostgreSQL; "" =
 /// there is none.
 std::string find_fence(const std::string& postgres_bin_dir);
-/// First line of `program --version` as "3.5.30", "15.20"; "" if it does not say.
+/// First line of `program --version`; "" if it does not say.
+std::string version_line(const std::string& program);
+/// The number in it, as "3.5.30", "15.20"; "" if there is none.
 std::string program_version(const std::string& program);
 
 }  // namespace aurum::stack

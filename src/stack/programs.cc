@@ -153,7 +153,7 @@ std::string find_fence(const std::string& postgres_bin_dir) {
   return !major.empty() && fs::is_regular_file(library, ec) ? library.string() : std::string();
 }
 
-std::string program_version(const std::string& program) {
+std::string version_line(const std::string& program) {
   // The path comes from our own search, but may hold blanks.
   std::string quoted = "'";
   for (const char c : program) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -162,8 +162,13 @@ std::string program_version(const std::string& program) {
   std::array<char, 512> line{};
   const bool got = std::fgets(line.data(), line.size(), out) != nullptr;
   ::pclose(out);
-  if (!got) return {};
-  std::istringstream words(line.data());
+  std::string said = got ? line.data() : "";
+  if (said.ends_with('\n')) said.pop_back();
+  return said;
+}
+
+std::string program_version(const std::string& program) {
+  std::istringstream words(version_line(program));
   for (std::string word; words >> word;) {
     if (!word.empty() && word.front() >= '0' && word.front() <= '9') return word;
   }

@@ -325,6 +325,21 @@ std::string status_json(const Cluster& cluster, const View& view) {
   return doc.dump(2);
 }
 
+void describe_upgrade(CLI::App& command, StackOptions& options) {
+  command.add_flag("--force", options.force, "also the nodes that run them already");
+  command.add_flag("--json", options.json, "for programs: what was done, at the end");
+  command.add_option("--timeout", options.timeout, "seconds for each to stream again (120)")
+      ->check(CLI::Range(1, 3600));
+  command.footer(
+      "A minor release of PostgreSQL, or a newer aurum: replicas first, one after\n"
+      "the other; then a switchover; then the former leader. It stops at the first\n"
+      "trouble, and when called again goes on where it stopped. etcd stays as it is.\n"
+      "\n"
+      "Examples\n"
+      "  apt-get install --only-upgrade postgresql-15 && aurum stack upgrade\n"
+      "  aurum stack upgrade --force    restart all, as for a newer OpenSSL");
+}
+
 int run_status(const StackOptions& options) {
   auto cluster = Cluster::open(options.dir);
   if (!cluster) return report(cluster.error());
@@ -367,6 +382,7 @@ int stack_main(int argc, char** argv) {
       "  aurum stack kill etcd-1                   an etcd member\n"
       "  aurum stack stop node-2                   in order, without a failure\n"
       "  aurum stack scale 5                       two replicas more\n"
+      "  aurum stack upgrade                       onto what is installed now\n"
       "  aurum stack start node-2 --agent patroni  and on under another agent\n"
       "  aurum stack up --dir /tmp/s2 --port-base 15432    a second stack");
   auto dir_option = [&](CLI::App* sub) {
@@ -410,6 +426,9 @@ int stack_main(int argc, char** argv) {
       ->check(CLI::Range(1, 7));
   scale->add_option("--timeout", o.timeout, "seconds for each to stream (120)")
       ->check(CLI::Range(1, 3600));
+  auto* upgrade =
+      dir_option(app.add_subcommand("upgrade", "restart, node by node, what runs former programs"));
+  describe_upgrade(*upgrade, o);
   auto* destroy = dir_option(app.add_subcommand("destroy", "stop it and remove all it made"));
   destroy->add_flag("--yes", o.yes, "do not ask");
   try {
@@ -425,6 +444,7 @@ int stack_main(int argc, char** argv) {
   if (stop->parsed()) return run_stop(o);
   if (start->parsed()) return run_start(o);
   if (scale->parsed()) return run_scale(o);
+  if (upgrade->parsed()) return run_upgrade(o);
   return run_status(o);
 }
 

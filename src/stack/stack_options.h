@@ -26,6 +26,7 @@ struct StackOptions {
   bool backup = false;
   bool yes = false;
   bool json = false;
+  bool force = false;
 };
 
 /// Somebody else has the Lock.
@@ -53,6 +54,8 @@ int run_stop(const StackOptions& options);
 int run_start(const StackOptions& options);
 /// `aurum stack scale N`.
 int run_scale(const StackOptions& options);
+/// `aurum stack upgrade`.
+int run_upgrade(const StackOptions& options);
 /// With the stack of the folder, which nobody else works on meanwhile.
 int on_stack(const StackOptions& options, int (*work)(Cluster&, const StackOptions&));
 

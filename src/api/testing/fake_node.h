@@ -48,6 +48,9 @@ class FakeNode final : public Node {
     view_.is_leader = true;
     view_.lease_remaining_s = 21.5;
     view_.lease_span_s = 28.7;
+    view_.disk.data = {.available = 1000, .capacity = 2000, .ballast = 30};
+    view_.disk.wal = model::Volume{.available = 5, .capacity = 600, .ballast = 0};
+    view_.disk_level = model::DiskLevel::critical;
     view_.facts.in_recovery = false;
     view_.facts.flush_lsn = model::Lsn{1000};
   }
