@@ -9,7 +9,7 @@
 namespace aurum::tests {
 namespace {
 
-/// Every key but the lock: another value there is another leader, whoever wrote it.
+/// Every key but the lock, which has tests of its own.
 const std::vector<std::string> kKeys = {"initialize",     "config",         "status",
                                         "optime/leader",  "history",        "failover",
                                         "sync",           "failsafe",       "aurum_timeline",
@@ -78,6 +78,39 @@ TEST_F(Garbage, in_every_key_costs_nothing_and_is_said_once) {
   const std::string huge(1'200'000, 'x');
   spoil([&](const std::string&) { return R"({"a":")" + huge; });
   EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
+}
+
+TEST_F(Garbage, in_the_lock_is_written_over_by_its_holder_and_said_once) {
+  const std::size_t lead = leader();
+  const Pids before = pids();
+  for (const std::string& value : {std::string("\x01\xff{["), name(lead).substr(0, 3),
+                                   std::string(), std::string(1'200'000, 'x')}) {
+    std::vector<std::size_t> log;
+    for (std::size_t i = 0; i < 3; ++i) log.push_back(log_end(i));
+    need(put_key(cluster(), "leader", value));
+    wait_for("the lock to be written anew",
+             [&] { return get_key(cluster(), "leader").value_or("") == name(lead); });
+    wait_for_writes();
+    wait_healthy();
+    EXPECT_EQ(leader(), lead);
+    EXPECT_EQ(pids(), before) << "an agent or a server ended";
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_LE(lines(i, log[i], "leader names no member"), 1) << log_since(i, log[i]);
+      EXPECT_EQ(lines(i, log[i], "demoted self"), 0) << log_since(i, log[i]);
+    }
+    EXPECT_EQ(lines(lead, log[lead], "leader names no member"), 1) << log_since(lead, log[lead]);
+  }
+  EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
+}
+
+TEST_F(Garbage, in_the_lock_of_a_lost_leader_does_not_keep_others_from_leading) {
+  const std::size_t old = leader();
+  ASSERT_TRUE(cluster().kill(old, Part::node));
+  need(put_key(cluster(), "leader", "rubbish"));
+  other_leader(old);
+  wait_for_writes();
+  need(cluster().start_node(old));
+  settle_and_judge(Loss::before_takeover);
 }
 
 }  // namespace

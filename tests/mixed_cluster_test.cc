@@ -1,5 +1,9 @@
 // A cluster of Debian's Patroni moves to aurum node after node, and back, while clients write.
+#include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstdio>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -122,6 +126,146 @@ TEST_F(FullMixedCluster,
   need(cluster().stop_node(ours));
   start_with(ours, {"patroni"});
   for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(is_ours(i)) << name(i);
+  settle_and_judge();
+}
+
+/// A live cluster of Debian's Patroni, handled by `aurum ctl` and by its own `patronictl`.
+class PatroniByCtl : public MixedCluster {
+ protected:
+  struct Said {
+    int exit_code = -1;
+    std::vector<std::string> lines;  ///< all but tables and moments, which differ from run to run
+    std::vector<std::string> rows;   ///< of tables: member, host, role, state, timeline
+  };
+  /// The columns that Patroni has had in all its versions.
+  static std::string first_cells(const std::string& row) {
+    std::string cells;
+    std::size_t from = 1;
+    for (int i = 0; i < 5; ++i) {
+      const auto to = row.find('|', from);
+      if (to == std::string::npos) break;
+      const std::string cell = row.substr(from, to - from);
+      const auto first = cell.find_first_not_of(' ');
+      if (first != std::string::npos)
+        cells += cell.substr(first, cell.find_last_not_of(' ') - first + 1);
+      cells += '|';
+      from = to + 1;
+    }
+    return cells;
+  }
+  Said run(const std::string& program, const std::string& words) {
+    const std::string command = fmt::format("PGPASSFILE={} timeout 90 {} -c {} {} 2>&1 </dev/null",
+                                            (cluster().plan().dir / "pgpass").string(), program,
+                                            cluster().config_of(0).string(), words);
+    Said said;
+    FILE* pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) return said;
+    std::string text;
+    std::array<char, 4096> piece;
+    for (std::size_t n = 0; (n = std::fread(piece.data(), 1, piece.size(), pipe)) > 0;)
+      text.append(piece.data(), n);
+    const int status = ::pclose(pipe);
+    said.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) {
+      if (line.starts_with("+") || line.starts_with("hint:")) continue;
+      if (line.starts_with("Usage:") || line.starts_with("Try '")) continue;  // the programs' names
+      if (line.starts_with("|"))
+        said.rows.push_back(first_cells(line));
+      else if (!line.starts_with("20"))  // "2026-11-23 19:26:59.19974 Switchover scheduled"
+        said.lines.push_back(line);
+    }
+    std::ranges::sort(said.lines);  // in which order members are asked is each one's own
+    return said;
+  }
+  Said theirs(const std::string& words) { return run("patronictl", words); }
+  Said ours(const std::string& words) {
+    return run(fmt::format("{} ctl", ::getenv("AURUM_PROGRAM")), words);
+  }
+  void expect_same(const std::string& words, const std::string& undone_by = {}) {
+    const Said first = theirs(words);
+    if (!undone_by.empty()) theirs(undone_by);
+    wait_healthy();
+    const Said second = ours(words);
+    if (!undone_by.empty()) theirs(undone_by);
+    wait_healthy();
+    EXPECT_EQ(second.lines, first.lines) << words;
+    EXPECT_EQ(second.rows, first.rows) << words;
+    EXPECT_EQ(second.exit_code, first.exit_code) << words;
+  }
+};
+
+TEST_F(PatroniByCtl, answers_and_does_what_debians_patronictl_does) {
+  const std::string scope = cluster().plan().scope;
+  const std::size_t lead = leader(), standby = (lead + 1) % 3;
+  const std::string query = "query " + scope + " -U postgres ";
+  for (const std::string& words :
+       {std::string("list"),
+        "list " + scope,
+        std::string("list nosuch"),
+        std::string("topology"),
+        std::string("show-config"),
+        std::string("history -f json"),
+        std::string("history -f tsv"),
+        std::string("history -f yaml"),
+        std::string("dsn"),
+        std::string("dsn -r replica"),
+        "dsn -m " + name(standby),
+        "dsn -r replica -m " + name(lead),
+        query + "-c 'SELECT 1 AS a'",
+        query + "-r replica -c 'SELECT pg_is_in_recovery()'",
+        query + "-f /nonexistent",
+        "flush " + scope + " switchover",
+        "flush " + scope + " restart --force",
+        "reload " + scope + " --force",
+        "reload " + scope + " " + name(standby) + " --force",
+        "restart " + scope + " --pending --force",
+        "restart " + scope + " " + name(standby) + " --pg-version 15.0 --force",
+        std::string("resume"),
+        std::string("remove nosuch"),
+        "remove " + scope,
+        "reinit " + scope + " " + name(lead) + " --force",
+        "reinit " + scope + " node-9 --force",
+        std::string("switchover --leader node-9 --force"),
+        std::string("failover --force"),
+        std::string("edit-config --set ttl=20 --quiet --force"),
+        std::string("edit-config --set ttl=20 --force"),
+        std::string("edit-config --set a --force")})
+    expect_same(words);
+}
+
+TEST_F(PatroniByCtl, changes_what_debians_patronictl_changes) {
+  const std::string scope = cluster().plan().scope;
+  const std::size_t lead = leader(), standby = (lead + 1) % 3;
+  const std::string pair =
+      fmt::format("switchover --leader {} --candidate {}", name(lead), name(standby));
+  const std::string back =
+      fmt::format("switchover --leader {} --candidate {} --force", name(standby), name(lead));
+  expect_same("pause --wait", "resume --wait");
+  theirs("pause --wait");
+  expect_same("pause");
+  expect_same("resume --wait", "pause --wait");
+  theirs("resume --wait");
+  expect_same("edit-config -p work_mem=5MB --force", "edit-config -p work_mem=null --force");
+  expect_same("restart " + scope + " " + name(standby) + " --force");
+  expect_same(
+      "restart " + scope + " " + name(standby) + " --force --scheduled 2099-01-01T00:00+00:00",
+      "flush " + scope + " restart --force");
+  expect_same(pair + " --scheduled 2099-01-01T00:00+00:00 --force",
+              "flush " + scope + " switchover --force");
+  expect_same("reinit " + scope + " " + name(standby) + " --force");
+
+  // There with theirs, and back with ours. The tables show moments of a switchover.
+  const auto lead_is = [this](std::size_t node) {
+    wait_for(name(node) + " to lead", [&] { return cluster().leader() == node; });
+    wait_healthy();
+  };
+  const Said there = theirs(pair + " --force");
+  lead_is(standby);
+  const Said home = ours(back);
+  lead_is(lead);
+  EXPECT_EQ(home.lines, there.lines);
+  EXPECT_EQ(home.exit_code, there.exit_code);
   settle_and_judge();
 }
 

@@ -17,6 +17,8 @@ using runtime::use_task;
 
 namespace {
 
+constexpr Duration kWatchAhead = milliseconds(100);
+
 Duration call_timeout(Duration ttl) {
   return std::clamp<Duration>(ttl / 4, milliseconds(300), seconds(3));
 }
@@ -224,6 +226,10 @@ Task<bool> LeaseKeeper::confirm(Renewing what, Duration timeout) {
   auto ours = co_await store_->txn(std::move(check), timeout);
   if (!ours) co_return false;
   if (!ours->succeeded) {
+    // What the key says now comes by the watch, and may be rubbish that can be mended.
+    asio::steady_timer wait(io_, kWatchAhead);
+    auto [ec] = co_await wait.async_wait(use_task);
+    (void)ec;
     if (renewing().is_same(what))
       post_(core::LeaderLost{what.epoch, "the leader key is not ours any more"});
   } else if (take_confirmed(what, until)) {

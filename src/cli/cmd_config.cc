@@ -99,7 +99,7 @@ Done run_edit_config(Session& session) {
   if (!config) return fail(config.error());
   const std::string diff = unified_diff(editable(current->config), editable(*config));
   if (diff.empty()) {
-    session.console.out << "Not changed\n";
+    if (!session.options.quiet) session.console.out << "Not changed\n";
     return 0;
   }
   const Options& o = session.options;

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -87,6 +90,14 @@ std::string bad_number(const Options& options) {
   return {};
 }
 
+/// "" when it can be read. click opens it while it reads the arguments.
+std::string bad_file(const Options& options) {
+  const std::string& file = options.sql_file;
+  if (file.empty() || file == "-" || ::access(file.c_str(), R_OK) == 0) return {};
+  return fmt::format("Invalid value for '--file' / '-f': '{}': {}", file,
+                     std::generic_category().message(errno));
+}
+
 /// "" when the number of names fits.
 std::string bad_names(const CommandSpec& command, const Options& options) {
   if (options.names.empty() && command.names_min > 0) return "Missing argument 'CLUSTER_NAME'.";
@@ -155,8 +166,8 @@ Parsed parse_command_line(int argc, const char* const* argv, std::string_view pr
   if (command == nullptr || !app.remaining(true).empty())
     return usage_error(command, program, unknown_token(app));
   options.command = command->name;
-  for (const auto& problem :
-       {bad_names(*command, options), bad_choice(*command, options), bad_number(options)})
+  for (const auto& problem : {bad_names(*command, options), bad_choice(*command, options),
+                              bad_number(options), bad_file(options)})
     if (!problem.empty()) return usage_error(command, program, problem);
   Parsed out;
   out.options = std::move(options);

@@ -41,6 +41,8 @@ TEST(ParseCommandLine, UsageErrorsExitWithTwo) {
       {{"list", "-f"}, "requires an argument.\n"},
       {{"flush", "demo"}, "Error: Missing argument '{restart|switchover}'.\n"},
       {{"pause", "a", "b"}, "Error: Got unexpected extra argument (b)\n"},
+      {{"query", "demo", "-f", "/nonexistent"},
+       "Error: Invalid value for '--file' / '-f': '/nonexistent': No such file or directory\n"},
       {{"list", "-w", "x"}, "is not a valid number of seconds.\n"},
       {{"restart", "demo", "-r", "bogus"},
        "Error: Invalid value for '--role' / '-r': 'bogus' is not one of 'leader', 'primary', "

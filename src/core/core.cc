@@ -64,6 +64,7 @@ Core::Core(model::LocalConfig config, Identity identity) : identity_(std::move(i
   s_.dynamic_tree = s_.config.bootstrap.dcs;
   s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
   s_.timing = make_timing(s_.dynamic, s_.config.aurum.profile);
+  s_.longest_ttl = s_.timing.ttl;
 }
 
 std::vector<Effect> Core::step(const Input& input) {
@@ -111,6 +112,7 @@ void Core::decide() {
   // killed by it.
   if (!running() && !s_.lead.held && s_.page != PageState::idle) set_page(PageState::idle);
   if (s_.view->restore && decide_restore()) return;
+  if (may_mend_lock()) return mend_lock();
   // The founding has ended, here or by somebody else: the store has it.
   const bool marked =
       s_.facts->founding && !s_.bootstrapping && s_.facts->data_dir == DataDir::ready;
@@ -187,7 +189,7 @@ bool Core::check_identity() {
 }
 
 bool Core::leader_is_other() const {
-  return s_.view && s_.view->leader && s_.view->leader->name != s_.name();
+  return s_.view && s_.view->leader && s_.view->leader->name != s_.name() && !lock_is_void();
 }
 
 bool Core::leader_key_is_mine() const {

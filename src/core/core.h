@@ -26,10 +26,11 @@ struct Identity {
 ///
 /// The files: core.cc takes events in and chooses who decides; bootstrap.cc an empty directory;
 /// recover.cc a server that does not run; follow.cc a replica; elect.cc a race; lead.cc the leader;
-/// heartbeat.cc how others know that it is there; demote.cc every way of giving up leadership;
-/// failsafe.cc leading without the store; pause.cc maintenance mode; restore.cc the restore of the
-/// cluster from a backup; standby_cluster.cc a cluster that follows another one; watchdog.cc the
-/// machine's watchdog; requests.cc operators; member_key.cc what others see of us.
+/// spoiled_lock.cc rubbish in the lock's key; heartbeat.cc how others know that it is there;
+/// demote.cc every way of giving up leadership; failsafe.cc leading without the store; pause.cc
+/// maintenance mode; restore.cc the restore of the cluster from a backup; standby_cluster.cc a
+/// cluster that follows another one; watchdog.cc the machine's watchdog; requests.cc operators;
+/// member_key.cc what others see of us.
 class Core {
  public:
   Core(model::LocalConfig config, Identity identity);
@@ -129,6 +130,12 @@ class Core {
   void claim_timeline(model::Txn& txn);
   void reclaim();
   void bind_leader_to_lease();
+  void look_at_lock();  ///< spoiled_lock.cc
+  bool lock_is_spoiled() const;
+  bool may_mend_lock() const;
+  void mend_lock();
+  Instant spoiled_lock_ends() const;
+  bool lock_is_void() const;
   bool may_take_anew() const;  ///< the lock, which is ours, in a write of now
   void move_to_new_lease();
   void become_leader(std::uint64_t epoch);

@@ -26,6 +26,7 @@ RaceView Core::race_view() const {
   if (s_.leaderless_since) view.leaderless = now_ - *s_.leaderless_since;
   if (heartbeat_of_leader() != nullptr && now_ > may_take_over_at())
     view.leaderless = now_ - may_take_over_at();
+  if (lock_is_void()) view.leaderless = now_ - spoiled_lock_ends();
   return view;
 }
 
@@ -157,11 +158,11 @@ void Core::acquire(const std::string& why, bool all_follow) {
   write("acquire leader", std::move(txn));
 }
 
-/// Nobody has it, or whoever has it is silent and still is when this arrives.
+/// Nobody has it, or it is nobody's, or whoever has it is silent and still is when this arrives.
 void Core::claim_lock(model::Txn& txn) const {
   const model::Heartbeat* last = heartbeat_of_leader();
-  txn.when.push_back(
-      model::unchanged("leader", last != nullptr ? s_.view->leader->mod_revision : 0));
+  const bool there = last != nullptr || lock_is_void();
+  txn.when.push_back(model::unchanged("leader", there ? s_.view->leader->mod_revision : 0));
   if (last != nullptr)
     txn.when.push_back(model::unchanged(std::string(model::kHeartbeatKey), last->mod_revision));
 }
@@ -250,11 +251,10 @@ void Core::reclaim() {
 
 void Core::bind_leader_to_lease() {
   leader_lease_asked_ = s_.lease;
-  model::Txn txn{.when = {{.key = "leader", .what = Compare::What::value, .text = s_.name()},
-                          {.key = "leader",
-                           .what = Compare::What::mod_revision,
-                           .number = s_.view->leader->mod_revision}},
+  model::Txn txn{.when = {model::unchanged("leader", s_.view->leader->mod_revision)},
                  .then = {{.key = "leader", .value = s_.name(), .lease = s_.lease}}};
+  if (!lock_is_spoiled())
+    txn.when.push_back({.key = "leader", .what = Compare::What::value, .text = s_.name()});
   require_same_restore(txn);
   claim_maintenance(txn);
   claim_config(txn);
@@ -305,6 +305,8 @@ void Core::become_leader(std::uint64_t epoch) {
             : s_.view && s_.view->failover && s_.view->failover->candidate == s_.name();
   s_.lead = Leadership{.held = true,
                        .epoch = epoch,
+                       .created = s_.view && s_.view->leader ? s_.view->leader->create_revision
+                                                             : static_cast<model::Revision>(epoch),
                        .lease = leader_lease_asked_,
                        .valid_for = span,
                        .renewed_until = lease_end(),

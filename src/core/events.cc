@@ -60,8 +60,9 @@ void Core::on(const DcsSnapshot& e) {
     s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
   }
   hear_heartbeat();
+  look_at_lock();
   const std::string leader = s_.view->leader_name();
-  if (!leader.empty()) s_.leader_before = leader;
+  if (!leader.empty() && !lock_is_spoiled()) s_.leader_before = leader;
   if (!leader.empty())
     s_.leaderless_since.reset();
   else if (!s_.leaderless_since)
@@ -74,7 +75,7 @@ void Core::on(const DcsSnapshot& e) {
   };
   if (in_standby_cluster() && timeline_led(s_.view) != timeline_led(former_view))
     s_.rejoin_checked = false;
-  if (identity(s_.view) != former) {
+  if (identity(s_.view) != former && !lock_is_spoiled()) {
     if (!leader.empty() && leader != s_.name())
       info("leader.new", fmt::format("the leader is {}", leader));
     else if (leader.empty() && !former.first.empty() && former.first != s_.name())
@@ -94,9 +95,11 @@ void Core::on(const DcsSnapshot& e) {
   }
   // The key is gone or bears another name: whatever our own clock says, this leadership is over.
   if (s_.lead.held && static_cast<std::uint64_t>(e.view->revision) >= s_.lead.epoch &&
-      !leader_key_is_mine() &&
+      !leader_key_is_mine() && !may_mend_lock() &&
       !(leader.empty() && fall_back_to_consent("the leader key is gone"))) {
-    lose_leadership(leader.empty() ? "the leader key is gone" : leader + " holds the leader key");
+    lose_leadership(leader.empty()      ? "the leader key is gone"
+                    : lock_is_spoiled() ? "the leader key is spoiled"
+                                        : leader + " holds the leader key");
   }
 }
 
@@ -113,6 +116,7 @@ void Core::take_dynamic(const model::Value& tree) {
   s_.dynamic = model::read_dynamic_config(s_.dynamic_tree);
   for (const auto& finding : s_.dynamic.findings) warn("config", finding.text());
   s_.timing = make_timing(s_.dynamic, s_.config.aurum.profile);
+  s_.longest_ttl = std::max(s_.longest_ttl, s_.timing.ttl);
 }
 
 void Core::on(const KeptConfig& e) {
@@ -229,7 +233,7 @@ void Core::on(const LeaderRenewed& e) {
 }
 
 void Core::on(const LeaderLost& e) {
-  if (s_.lead.held && e.epoch == s_.lead.epoch && !fall_back_to_consent(e.why))
+  if (s_.lead.held && e.epoch == s_.lead.epoch && !may_mend_lock() && !fall_back_to_consent(e.why))
     lose_leadership(e.why);
 }
 

@@ -17,7 +17,7 @@ void Core::decide_stopped() {
   if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
   if (leader_is_other()) {
     if (const auto upstream = wanted_upstream()) return decide_rejoin(*upstream);
-    return result("waiting for the address of " + s_.view->leader->name);
+    return result("waiting for the address of " + followed_text());
   }
   // A former leader that gave up on purpose waits for the new one: its own data needs no recovery,
   // and started as a standby now it would only have to be pointed elsewhere a moment later.

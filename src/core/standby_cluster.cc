@@ -42,6 +42,7 @@ std::optional<model::Upstream> Core::followed() const {
 }
 
 std::string Core::followed_text() const {
+  if (!s_.lead.standby && lock_is_spoiled()) return "a leader: that key is spoiled";
   if (!s_.lead.standby) return s_.view ? s_.view->leader_name() : "";
   const model::Upstream from = remote();
   return from.host.empty() ? "the archive" : fmt::format("remote {}:{}", from.host, from.port);
@@ -181,8 +182,7 @@ void Core::lead_standby_paused() {
 /// holder write; what is written then was compared with the configuration.
 void Core::promote_cluster() {
   keep_renewing();
-  if (!may_take_anew())
-    return result("waiting for the store to promote the standby cluster");
+  if (!may_take_anew()) return result("waiting for the store to promote the standby cluster");
   if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
   s_.race_backoff.failed(now_, milliseconds(100), seconds(2));
   info("promote.cluster", "promoting the standby cluster: standby_cluster was removed");

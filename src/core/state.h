@@ -60,10 +60,11 @@ struct Consent {
 /// Leadership as this node believes it; true only while `now < deadline`.
 struct Leadership {
   bool held = false;
-  std::uint64_t epoch = 0;   ///< mod_revision of the `leader` key when it became ours
-  model::LeaseId lease = 0;  ///< the key is bound to it
-  Duration valid_for{};      ///< of that lease, which may be older and shorter than the present ttl
-  Instant renewed_until;     ///< by lease and heartbeat; deadline also by consent
+  std::uint64_t epoch = 0;      ///< mod_revision of the `leader` key when it became ours
+  model::Revision created = 0;  ///< create_revision of that key
+  model::LeaseId lease = 0;     ///< the key is bound to it
+  Duration valid_for{};   ///< of that lease, which may be older and shorter than the present ttl
+  Instant renewed_until;  ///< by lease and heartbeat; deadline also by consent
   Instant deadline;
   Instant since;
   bool promoted = false;          ///< the server has been writable in this leadership
@@ -133,6 +134,12 @@ struct State {
     model::Revision revision = 0;
     Instant at;
   } heard;
+  /// `leader` as rubbish was written over it, and since when we see it; 0: it is a lock.
+  struct Spoiled {
+    model::Revision revision = 0;
+    Instant since;
+  } spoiled;
+  Duration longest_ttl{};  ///< that was in force here
   Promise promise;
   std::optional<Instant> begun;  ///< the first event; a former agent may have promised before
   bool before_cluster = false;   ///< unless there was no cluster yet

@@ -40,6 +40,28 @@ TEST(EtcdSrv, endpoints_come_from_dns_and_move_with_it) {
   io.poll();
 }
 
+// As Patroni does it: the ports of the members for each other say where clients are served.
+TEST(EtcdSrv, records_of_servers_lead_to_the_ports_of_clients) {
+  testing::EtcdCluster cluster({.members = 1});
+  cluster.start_all();
+  const std::string host = cluster.config().hosts.at(0);
+  boost::asio::io_context io;
+  testing::MemoryLog log;
+  model::EtcdConfig config;
+  config.srv = "example.org";
+  auto client = std::make_shared<etcd::Client>(
+      io.get_executor(), config, log, [&](const std::string& name) -> Result<std::string> {
+        if (name != "_etcd-server._tcp.example.org") return fail(Code::unavailable, "none");
+        return testing::dns_answer(name, {{1, 1, cluster.peer_port(0), "127.0.0.1"}});
+      });
+  auto connection = testing::run(io, client->connection(runtime::now() + seconds(15)));
+  ASSERT_NE(connection, nullptr) << client->unreachable().text() << "\n" << log.text();
+  EXPECT_EQ(connection->authority(), host);
+  client->close();
+  io.restart();
+  io.poll();
+}
+
 TEST(EtcdSrv, a_domain_without_records_is_one_clear_line) {
   boost::asio::io_context io;
   testing::MemoryLog log;

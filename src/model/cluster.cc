@@ -254,6 +254,8 @@ std::uint64_t decode_positive(std::string_view text) {
 
 }  // namespace
 
+constexpr std::size_t kLeaderBytesMax = 1024;
+
 ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys) {
   constexpr std::string_view members = "members/";
   ClusterView view;
@@ -266,7 +268,9 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
     if (kv.key == "initialize") {
       view.initialize = kv.value;
     } else if (kv.key == "leader") {
-      view.leader = Leader{kv.value, kv.lease, kv.create_revision, kv.mod_revision};
+      // No member has such a name; and it is told in logs.
+      std::string name = kv.value.substr(0, kLeaderBytesMax);
+      view.leader = Leader{std::move(name), kv.lease, kv.create_revision, kv.mod_revision};
     } else if (kv.key.starts_with(members) && kv.key.size() > members.size()) {
       Member member = decode_member(std::string_view(kv.key).substr(members.size()), value);
       member.lease = kv.lease;

@@ -16,6 +16,8 @@ constexpr Duration kCallTimeout = milliseconds(1500);
 /// etcd's password hash is slow on purpose.
 constexpr Duration kLoginLeast = milliseconds(60), kLoginMost = milliseconds(300);
 
+constexpr Duration kWatchAhead = milliseconds(100);  ///< as in agent/lease_keeper.cc
+
 Duration lease_beat(const Node& n) {
   return std::max<Duration>(n.lease_ttl / 4, milliseconds(300));
 }
@@ -171,7 +173,7 @@ void World::renew(Node& n, int renewal) {
         if (!answered || n.renewal != renewal) return;
         if (!*ours)
           return post(n, LeaderLost{what.epoch, "the leader key is not ours any more"},
-                      Duration{0});
+                      kWatchAhead);
         renewed(n, {what.epoch, sent, sent + n.renewing.valid_for, false});
       });
 }
@@ -186,8 +188,8 @@ void World::renewed(Node& n, const LeaderRenewed& e) {
 void World::beat(Node& n, int renewal) {
   const StartRenewing what = n.renewing;
   const Instant sent = clock(n);
-  const auto lost = [this, &n, what, renewal](const char* why) {
-    if (n.renewal == renewal) post(n, LeaderLost{what.epoch, why}, Duration{0});
+  const auto lost = [this, &n, what, renewal](const char* why, Duration after = Duration{0}) {
+    if (n.renewal == renewal) post(n, LeaderLost{what.epoch, why}, after);
   };
   if (sent - n.lease_asked >= what.interval) {
     n.lease_asked = sent;
@@ -221,7 +223,7 @@ void World::beat(Node& n, int renewal) {
   call_store(n, Queue::Process::lease_thread, at_store,
              [this, &n, ours, what, renewal, lost, sent, until](bool answered) {
                if (!answered || n.renewal != renewal) return;
-               if (!*ours) return lost("the leader key is not ours any more");
+               if (!*ours) return lost("the leader key is not ours any more", kWatchAhead);
                renewed(n, {what.epoch, sent, until, true});
              });
 }

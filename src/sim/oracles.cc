@@ -141,6 +141,9 @@ void World::check_lock(Node& n) {
     n.lied_until = {};
     return;
   }
+  // Rubbish is nobody's lock: that nobody else writes meanwhile is another rule.
+  const auto names = [this](const Node* one) { return one->name == leader(); };
+  if (store.find("leader") != nullptr && std::ranges::none_of(order_, names)) return;
   // By the members' promises: that nobody else writes meanwhile is another rule.
   if (clock(n) < n.page.by_consent + kGuardReaction) return;
   const bool refused = n.page.state == PageState::leased && n.page.deadline == Instant{};

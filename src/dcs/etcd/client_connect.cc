@@ -89,6 +89,9 @@ Task<void> Client::keep_connecting() {
 Task<void> Client::look_up_srv() {
   const auto self = shared_from_this();
   auto found = co_await find_srv_within(config_.srv, config_.srv_suffix, kSrvPatience, srv_lookup_);
+  if (found && found->peers)
+    found = co_await find_members(
+        *found, {.cafile = config_.cacert, .certfile = config_.cert, .keyfile = config_.key});
   if (!found) {
     config_problem_ = "etcd3.srv: " + found.error().message;
     srv_hint_ = found.error().hint;

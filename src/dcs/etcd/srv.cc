@@ -18,6 +18,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "model/value.h"
+#include "net/http_client.h"
 #include "runtime/clock.h"
 
 namespace aurum::dcs::etcd {
@@ -99,28 +101,50 @@ Result<std::vector<Endpoint>> parse_srv(std::string_view message) {
 Result<SrvAnswer> find_srv(const std::string& domain, const std::string& suffix,
                            const SrvLookup& lookup) {
   std::string why;
-  bool servers = false;
   for (const auto& name : srv_names(domain, suffix)) {
     const auto answer = lookup(name);
     auto endpoints = answer ? parse_srv(*answer) : fail(answer.error());
     if (!endpoints) why = endpoints.error().message;
     if (!endpoints || endpoints->empty()) continue;
-    if (is_of_servers(name)) {
-      servers = true;
-      continue;
-    }
-    return SrvAnswer{std::move(*endpoints), says_tls(name)};
+    return SrvAnswer{std::move(*endpoints), says_tls(name), is_of_servers(name)};
   }
-  if (servers)
-    return fail(Code::unavailable,
-                fmt::format("DNS has _etcd-server records of {} only, the ports of its members for "
-                            "each other",
-                            domain),
-                "Add _etcd-client._tcp records (_etcd-client-ssl for TLS) with the client ports.");
   return fail(
       Code::unavailable,
       fmt::format("DNS has no SRV records of etcd for {}{}", domain, why.empty() ? "" : ": " + why),
       fmt::format("host -t SRV {}", srv_names(domain, suffix)[1]));
+}
+
+Result<std::vector<Endpoint>> parse_members(std::string_view body, bool https) {
+  const auto document = model::parse_json(body);
+  if (!document || !document->is_array()) return fail(Code::protocol, "not a list of members");
+  const std::string_view scheme = https ? "https://" : "http://";
+  std::vector<Endpoint> endpoints;
+  for (const auto& member : document->as_array()) {
+    const model::Value* urls = member.is_object() ? member.find("clientURLs") : nullptr;
+    if (urls == nullptr || !urls->is_array()) continue;  // one that has not started yet
+    for (const auto& url : urls->as_array()) {
+      if (!url.is_string() || !url.as_string().starts_with(scheme)) continue;
+      if (auto endpoint = parse_endpoint(url.as_string()))
+        endpoints.push_back(std::move(*endpoint));
+    }
+  }
+  return endpoints;
+}
+
+Task<Result<SrvAnswer>> find_members(SrvAnswer peers, net::ClientTls tls) {
+  constexpr std::size_t kAskedMax = 5;
+  Error last{Code::unavailable, "no member is named", {}};
+  peers.endpoints.resize(std::min(peers.endpoints.size(), kAskedMax));
+  for (const Endpoint& peer : peers.endpoints) {
+    const std::string url =
+        fmt::format("{}://{}/members", peers.tls ? "https" : "http", peer.text());
+    const auto reply = co_await net::http_call({.url = url, .tls = tls});
+    auto found = reply ? parse_members(reply->body, peers.tls) : fail(reply.error());
+    if (found && !found->empty()) co_return SrvAnswer{std::move(*found), peers.tls};
+    last = found ? Error{Code::unavailable, url + " names no endpoint for clients", {}}
+                 : Error{found.error().code, url + ": " + found.error().message, {}};
+  }
+  co_return fail(last);
 }
 
 Task<Result<SrvAnswer>> find_srv_within(std::string domain, std::string suffix, Duration patience,

@@ -77,15 +77,35 @@ TEST(Srv, TheFirstNameThatHasEndpointsCounts) {
   EXPECT_TRUE(found->tls);
 }
 
-TEST(Srv, NoRecordsAndPeerPortsGetALineThatHelps) {
+TEST(Srv, NoRecordsGetALineThatHelps) {
   Zone zone;
   auto found = find_srv("x", "", zone.lookup());
   ASSERT_FALSE(found);
   EXPECT_THAT(found.error().message, HasSubstr("no SRV records of etcd for x: unknown host"));
+}
+
+TEST(Srv, PortsOfServersAreAskedForLastAndOnlyNameTheMembers) {
+  Zone zone;
   zone.names["_etcd-server._tcp.x"] = {{1, 1, 2380, "a.x"}};
-  found = find_srv("x", "", zone.lookup());
-  ASSERT_FALSE(found);
-  EXPECT_THAT(found.error().message, HasSubstr("_etcd-server records of x only"));
+  auto found = find_srv("x", "", zone.lookup());
+  ASSERT_TRUE(found) << found.error().text();
+  EXPECT_TRUE(found->peers);
+  EXPECT_FALSE(found->tls);
+  zone.names["_etcd-server-ssl._tcp.x"] = {{1, 1, 2380, "a.x"}};
+  EXPECT_TRUE(find_srv("x", "", zone.lookup())->tls);
+  zone.names["_etcd._tcp.x"] = {{1, 1, 2379, "a.x"}};
+  EXPECT_FALSE(find_srv("x", "", zone.lookup())->peers);
+}
+
+TEST(Srv, MembersTellWhereClientsAreServed) {
+  const char* body = R"([{"id":1,"peerURLs":["http://a:2380"],"name":"a",
+      "clientURLs":["http://a:2379","https://a:2378"]},
+      {"id":2,"peerURLs":["http://b:2380"],"name":""},
+      {"id":3,"clientURLs":["nonsense",5]}, 7])";
+  EXPECT_THAT(parse_members(body, false).value(), ElementsAre(Endpoint{"a", 2379}));
+  EXPECT_THAT(parse_members(body, true).value(), ElementsAre(Endpoint{"a", 2378}));
+  for (const auto* nonsense : {"", "{}", "404 page not found", "[", "5"})
+    EXPECT_FALSE(parse_members(nonsense, false)) << nonsense;
 }
 
 // FAILURES F45: a name server that hangs costs the time that was given, and no more.

@@ -105,6 +105,7 @@ class EtcdCluster {
   void thaw(std::size_t member) { members_[member].process.signal(SIGCONT); }
 
   /// What a node's configuration says about this cluster.
+  int peer_port(std::size_t member) const { return members_.at(member).peer_port; }
   model::EtcdConfig config() const {
     model::EtcdConfig config;
     for (const auto& member : members_) config.hosts.push_back(address(member.client_port));
