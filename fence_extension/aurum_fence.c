@@ -216,7 +216,8 @@ static bool may_leave(void) {
   return likely(may_acknowledge(&answering, &lease)) || withhold(&answering, &lease, WAY_OUT_MS);
 }
 
-/* A client that is cut off is told nothing, and the process goes on to its end as if it had been. */
+/* A client that is cut off is told nothing, and the process goes on to its end as if it had been.
+ */
 static int on_put(char type, const char* message, size_t length) {
   return may_leave() ? next_channel->putmessage(type, message, length) : 0;
 }

@@ -116,7 +116,8 @@ TEST_F(AgentFaults, a_frozen_guard_costs_nothing_while_the_agent_renews) {
   ASSERT_TRUE(guard);
   ASSERT_TRUE(stack::send_signal(*guard, SIGSTOP));
   const auto revision = get_key(cluster(), "status").value_or("");
-  wait_for("work of the leader", [&] { return get_key(cluster(), "status").value_or("") != revision; });
+  wait_for("work of the leader",
+           [&] { return get_key(cluster(), "status").value_or("") != revision; });
   wait_for_writes();
   ASSERT_TRUE(stack::send_signal(*guard, SIGCONT));
   const auto verdict = settle_and_judge();

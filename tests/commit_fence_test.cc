@@ -75,7 +75,8 @@ TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it
 }
 
 // Nobody is left who could end the server: it runs on, and acknowledges nothing.
-TEST_F(CommitFence, a_primary_whose_agent_and_guard_are_frozen_acknowledges_nothing_past_its_lease) {
+TEST_F(CommitFence,
+       a_primary_whose_agent_and_guard_are_frozen_acknowledges_nothing_past_its_lease) {
   const std::size_t old = leader();
   if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));

@@ -1,5 +1,5 @@
-/* Preloaded into a server: a file is emptied only when the file of AURUM_TEST_HOLD is gone, after 30 s at the latest.
- * <hold>.reached says that somebody waits. */
+/* Preloaded into a server: a file is emptied only when the file of AURUM_TEST_HOLD is gone, after
+ * 30 s at the latest. <hold>.reached says that somebody waits. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

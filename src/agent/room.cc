@@ -28,7 +28,8 @@ Task<void> Agent::room_loop() {
   for (;;) {
     co_await look_at_room();
     const bool roomy = core_.state().disk_level == model::DiskLevel::ok;
-    pause.expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(roomy ? kUsual : kShort));
+    pause.expires_after(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(roomy ? kUsual : kShort));
     auto [ec] = co_await pause.async_wait(use_task);
     (void)ec;
   }

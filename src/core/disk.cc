@@ -51,8 +51,8 @@ void Core::decide_ballast() {
   if (!gives_up && s_.job) return;
   s_.ballast_at = now_ + kBallastAgain;
   if (gives_up) {
-    warn("disk.ballast", fmt::format("{} that were held back on the disk are given up",
-                                     model::size_text(held)));
+    warn("disk.ballast",
+         fmt::format("{} that were held back on the disk are given up", model::size_text(held)));
   }
   emit(HoldBallast{data, wal});
 }
@@ -90,7 +90,8 @@ void Core::hand_over_to_room() {
   const model::Member* next = member_with_room();
   if (next == nullptr) return;
   s_.hand_over_at = now_ + kHandOverAgain;
-  warn("disk.hand_over", fmt::format("handing over to {}: {}", next->name, model::room_text(s_.disk)));
+  warn("disk.hand_over",
+       fmt::format("handing over to {}: {}", next->name, model::room_text(s_.disk)));
   write_failover_key({.leader = s_.name(), .candidate = next->name});
 }
 

@@ -78,8 +78,9 @@ bool Core::may_take_anew() const {
 }
 
 /// A new lease (the old one is too short or too long now), or other heartbeats: the lock is taken
-/// anew with it. Also where that was asked for and is not wanted any more: until the lock is written
-/// anew it may hang on either, and is not renewed (heartbeat_scenario_test: a_change_that_is_…).
+/// anew with it. Also where that was asked for and is not wanted any more: until the lock is
+/// written anew it may hang on either, and is not renewed (heartbeat_scenario_test:
+/// a_change_that_is_…).
 void Core::move_to_new_lease() {
   const bool wanted = s_.lease != s_.lead.lease || beats_otherwise();
   if ((wanted || s_.lead.moving) && may_take_anew()) bind_leader_to_lease();

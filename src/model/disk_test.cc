@@ -29,16 +29,12 @@ TEST(DiskLevel, of_small_and_large_volumes) {
     std::uint64_t available, capacity;
     DiskLevel level;
   };
-  for (const Case& c : {Case{50 * GB, 100 * GB, DiskLevel::ok},
-                        Case{9 * GB, 100 * GB, DiskLevel::low},
-                        Case{1 * GB, 100 * GB, DiskLevel::critical},
-                        Case{30 * GB, 10 * TB, DiskLevel::ok},
-                        Case{19 * GB, 10 * TB, DiskLevel::low},
-                        Case{3 * GB, 10 * TB, DiskLevel::critical},
-                        Case{60 * MB, 1 * GB, DiskLevel::low},
-                        Case{10 * MB, 1 * GB, DiskLevel::critical},
-                        Case{0, 1 * GB, DiskLevel::critical},
-                        Case{0, 0, DiskLevel::ok}})
+  for (const Case& c :
+       {Case{50 * GB, 100 * GB, DiskLevel::ok}, Case{9 * GB, 100 * GB, DiskLevel::low},
+        Case{1 * GB, 100 * GB, DiskLevel::critical}, Case{30 * GB, 10 * TB, DiskLevel::ok},
+        Case{19 * GB, 10 * TB, DiskLevel::low}, Case{3 * GB, 10 * TB, DiskLevel::critical},
+        Case{60 * MB, 1 * GB, DiskLevel::low}, Case{10 * MB, 1 * GB, DiskLevel::critical},
+        Case{0, 1 * GB, DiskLevel::critical}, Case{0, 0, DiskLevel::ok}})
     EXPECT_EQ(disk_level(left(c.available, c.capacity), config, DiskLevel::ok), c.level)
         << c.available << " of " << c.capacity;
 }

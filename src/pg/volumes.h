@@ -12,7 +12,8 @@ namespace aurum::pg {
 
 /// In base/ of the data directory, and in pg_wal where that lies on another volume. By this prefix
 /// pg_basebackup, pg_rewind, pg_checksums and pgBackRest take it for a temporary file and leave it
-/// out (basebackup protocol, "pgsql_tmp"); a starting server removes such only in pgsql_tmp folders.
+/// out (basebackup protocol, "pgsql_tmp"); a starting server removes such only in pgsql_tmp
+/// folders.
 inline constexpr const char* kBallastFile = "pgsql_tmp_aurum_ballast";
 
 /// By statvfs(3). Errors: io.

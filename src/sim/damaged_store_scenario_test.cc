@@ -122,8 +122,10 @@ TEST_P(SpoiledLock, of_a_leader_that_is_cut_off_is_taken_behind_its_deadline_onl
 
 // Its page is as long as the former ttl said, and agents that were started since know the new one.
 TEST_P(SpoiledLock, of_a_leader_with_a_longer_lease_is_not_taken_sooner) {
-  begin({.profile = GetParam(), .dcs = dcs({{"ttl", 60}, {"loop_wait", 10}})});
-  old_primary().reaches_store = false;
+  begin({.profile = GetParam()});
+  put("config", R"({"ttl":60,"loop_wait":2})");
+  w().run_for(seconds(10));
+  old_primary().reaches_store = old_primary().reaches_peers = false;
   put("config", R"({"ttl":10,"loop_wait":2})");
   w().run_for(seconds(1));
   for (int i = 0; i < 2; ++i) w().kill_agent(replica(i));

@@ -81,11 +81,9 @@ TEST_F(Disk, a_ballast_that_is_room_enough_keeps_the_leader) {
   w().deliver(old_primary(), ConfigReloaded{old_primary().config});
   w().fill_disk(old_primary(), kRoomy);
   w().fill_disk(replica(), kRoomy);
-  ASSERT_TRUE(
-      w().run_until([&] { return old_primary().disk.data.ballast != 0; }, seconds(15)));
+  ASSERT_TRUE(w().run_until([&] { return old_primary().disk.data.ballast != 0; }, seconds(15)));
   old_primary().disk.data.available = (std::uint64_t{2} << 30) - (std::uint64_t{100} << 20);
-  ASSERT_TRUE(
-      w().run_until([&] { return old_primary().disk.data.ballast == 0; }, seconds(15)));
+  ASSERT_TRUE(w().run_until([&] { return old_primary().disk.data.ballast == 0; }, seconds(15)));
   w().run_for(seconds(60));
   EXPECT_TRUE(leads(old_primary()));
   EXPECT_FALSE(old_primary().said("disk.hand_over"));

@@ -126,8 +126,8 @@ Status set_agent(Plan& plan, const std::string& name) {
   constexpr std::string_view ours = "aurum@", untouched = "@default";
   const bool as_shipped = name.ends_with(untouched) && !name.starts_with(ours);
   plan.agent = agent_words(name.starts_with(ours) ? "aurum"
-                           : as_shipped ? name.substr(0, name.size() - untouched.size())
-                                        : name);
+                           : as_shipped           ? name.substr(0, name.size() - untouched.size())
+                                                  : name);
   // Heartbeats tell sooner than the shortest lease would.
   set_ttl(plan, name.starts_with(ours) || as_shipped ? 30 : plan.own_agent() ? 5 : 20);
   if (!name.starts_with(ours)) return {};
