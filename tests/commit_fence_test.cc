@@ -15,6 +15,21 @@ constexpr char kMaintenance = 2;
 
 class CommitFence : public ClusterTest {
  protected:
+  using Clients = std::vector<std::unique_ptr<InsistentClient>>;
+
+  /// What was on its way when the lease ended is withheld, whatever comes later is refused.
+  void wait_for_silence(std::size_t node, const Clients& clients) {
+    wait_for("a refusal, or no answer, for each client", [&] {
+      const auto withheld =
+          sql(cluster(), node,
+              "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO insistent%' AND "
+              "wait_event_type = 'Extension' AND state_change < now() - interval '1 second'")
+              .value_or("0");
+      std::size_t count = std::stoul(withheld);
+      for (const auto& client : clients) count += client->refusals("57P03") > 0 ? 1 : 0;
+      return count >= clients.size();
+    });
+  }
   bool loaded(std::size_t node) {
     return sql(cluster(), node, "SHOW shared_preload_libraries")
         .value_or("")
@@ -32,7 +47,7 @@ TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it
   const std::size_t old = leader();
   if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));
-  std::vector<std::unique_ptr<InsistentClient>> clients;
+  Clients clients;
   for (int i = 0; i < 4; ++i)
     clients.push_back(std::make_unique<InsistentClient>(cluster().conninfo(old)));
   for (const auto& client : clients)
@@ -43,17 +58,7 @@ TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it
   wait_for_writes();
   const Instant another_leads = runtime::now();
   ASSERT_TRUE(cluster().thaw(old, Part::postgres));
-  // What was on its way when the node froze is withheld, whatever comes later is refused.
-  wait_for("a refusal, or no answer, for each client", [&] {
-    const auto withheld =
-        sql(cluster(), old,
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO insistent%' AND "
-            "wait_event_type = 'Extension' AND state_change < now() - interval '1 second'")
-            .value_or("0");
-    std::size_t count = std::stoul(withheld);
-    for (const auto& client : clients) count += client->refusals("57P03") > 0 ? 1 : 0;
-    return count >= clients.size();
-  });
+  wait_for_silence(old, clients);
   // Neither does a new connection help.
   const auto fresh = sql(cluster().conninfo(old) + " options='-c aurum.fence_wait=0'",
                          "INSERT INTO insistent DEFAULT VALUES");
@@ -80,8 +85,9 @@ TEST_F(CommitFence,
   const std::size_t old = leader();
   if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));
-  InsistentClient client(cluster().conninfo(old));
-  wait_for("a row", [&] { return client.last_acked().has_value(); });
+  Clients clients;
+  clients.push_back(std::make_unique<InsistentClient>(cluster().conninfo(old)));
+  wait_for("a row", [&] { return clients[0]->last_acked().has_value(); });
   const auto server = cluster().postmaster(old);
   const auto guard = guard_of(cluster(), old);
   ASSERT_TRUE(guard);
@@ -90,9 +96,9 @@ TEST_F(CommitFence,
   other_leader(old);
   const Instant another_leads = runtime::now();
   wait_for_writes();
-  wait_for("refusals", [&] { return client.refusals("57P03") >= 3; });
+  wait_for_silence(old, clients);
   EXPECT_EQ(cluster().postmaster(old), server) << "the guard was to sleep";
-  EXPECT_LT(*client.last_acked(), another_leads);
+  EXPECT_LT(*clients[0]->last_acked(), another_leads);
   ASSERT_TRUE(stack::send_signal(*guard, SIGCONT));
   wait_for("the end of the old server", [&] { return cluster().postmaster(old) != server; });
   ASSERT_TRUE(cluster().thaw(old, Part::agent));
