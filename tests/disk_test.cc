@@ -44,6 +44,7 @@ TEST_F(Disk, a_leader_that_is_short_of_room_hands_over_and_loses_nothing) {
     return ask(old, "GET", "/metrics", "", 200).find("aurum_disk_level{") != std::string::npos;
   });
   wait_for_writes();
+  wait_for("the former leader to stream", [&] { return cluster().observe().healthy(); });
   // A copy takes no ballast along: it is a temporary file to pg_basebackup.
   ask(old, "POST", "/reinitialize", "{}", 200);
   settle_and_judge();

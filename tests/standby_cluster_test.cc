@@ -134,7 +134,8 @@ TEST_F(StandbyCluster, follows_fails_over_is_promoted_and_changes_places) {
     EXPECT_EQ(b_->status(lead, path), 200) << path;
   for (const char* path : {"/", "/primary", "/master", "/read-write", "/replica"})
     EXPECT_EQ(b_->status(lead, path), 503) << path;
-  EXPECT_EQ(b_->status(1 - lead, "/replica"), 200);
+  // Both sites are made at once: its copy may end later than the rows came.
+  wait_for("a replica at site b", [&] { return b_->status(1 - lead, "/replica") == 200; });
   EXPECT_EQ(b_->status(1 - lead, "/standby-leader"), 503);
   EXPECT_EQ(b_->patroni(lead)["role"], "standby_leader");
   EXPECT_EQ(b_->patroni(lead)["replication_state"], "streaming");
