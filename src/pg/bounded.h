@@ -33,20 +33,21 @@ class Bounded {
       if (!woken) co_return std::nullopt;
     }
     state->busy = true;
-    state->value.reset();
-    runtime::asio::post(pool.get(), [state, job = std::move(work)]() mutable {
-      auto value = job();
-      runtime::asio::post(state->home, [state, value = std::move(value)]() mutable {
-        state->value = std::move(value);
+    // Of this call alone: another one may begin before we are back to take it.
+    auto value = std::make_shared<std::optional<T>>();
+    runtime::asio::post(pool.get(), [state, value, job = std::move(work)]() mutable {
+      auto done = job();
+      runtime::asio::post(state->home, [state, value, done = std::move(done)]() mutable {
+        *value = std::move(done);
         state->busy = false;
         for (auto* timer : state->waiting) timer->cancel();
       });
     });
-    while (state->busy) {
+    while (!*value) {
       const bool woken = co_await wait(state, deadline);
-      if (!woken) co_return std::nullopt;
+      if (!woken && !*value) co_return std::nullopt;
     }
-    co_return std::exchange(state->value, std::nullopt);
+    co_return std::move(*value);
   }
 
   bool busy() const { return state_->busy; }
@@ -58,7 +59,6 @@ class Bounded {
     runtime::asio::any_io_executor home;
     std::set<Timer*> waiting;
     bool busy = false;
-    std::optional<T> value;
   };
 
   /// False at the deadline.

@@ -44,7 +44,10 @@ void ClusterTest::print_decisions() {
       const bool decision = line.find(" INFO: ") != std::string::npos ||
                             line.find(" WARNING: ") != std::string::npos ||
                             line.find(" ERROR: ") != std::string::npos ||
-                            line.find("FATAL:") != std::string::npos;  // PostgreSQL's last word
+                            line.find("FATAL:") != std::string::npos ||  // PostgreSQL's last word
+                            line.find("broken promise") != std::string::npos ||  // the agent's
+                            line.find("terminate called") != std::string::npos ||
+                            line.find("what(): ") != std::string::npos;
       if (!decision || line.size() <= kTime) continue;
       if (line.find("no action. I am") != std::string::npos) continue;
       if (!last.empty() && line.substr(kTime, 176) == last.back().substr(kTime)) continue;
