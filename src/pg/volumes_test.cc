@@ -2,7 +2,8 @@
 
 #include "pg/volumes.h"
 
-#include <fstream>
+#include <csignal>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
@@ -64,10 +65,16 @@ TEST_F(Volumes, the_ballast_takes_its_room_once_and_gives_it_back) {
   EXPECT_TRUE(hold_ballast(dir(), 0, 0)) << "a second time";
 }
 
+// By a limit of the process: no disk is filled for a test.
 TEST_F(Volumes, what_cannot_be_held_whole_leaves_nothing_behind) {
-  const auto facts = look_at_volumes(dir());
-  ASSERT_TRUE(facts);
-  const Status held = hold_ballast(dir(), facts->data.capacity * 2, 0);
+  struct rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const struct rlimit small{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+  auto* const former = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Status held = hold_ballast(dir(), 2 << 20, 0);
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, former);
   ASSERT_FALSE(held);
   EXPECT_NE(held.error().message.find(kBallastFile), std::string::npos);
   EXPECT_FALSE(fs::exists(ballast()));
