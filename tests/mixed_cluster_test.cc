@@ -3,7 +3,9 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <sstream>
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -182,16 +184,42 @@ class PatroniByCtl : public MixedCluster {
   Said ours(const std::string& words) {
     return run(fmt::format("{} ctl", ::getenv("AURUM_PROGRAM")), words);
   }
+  /// Tables show what members last wrote of themselves: up to loop_wait after it came true.
+  void wait_settled() {
+    wait_healthy();
+    for (std::size_t i = 0; i < 3; ++i)
+      wait_for(name(i) + " to call itself running", [&] {
+        const auto text = get_key(cluster(), "members/" + name(i)).value_or("");
+        return text.find(R"("state":"running")") != std::string::npos;
+      });
+  }
   void expect_same(const std::string& words, const std::string& undone_by = {}) {
     const Said first = theirs(words);
     if (!undone_by.empty()) theirs(undone_by);
-    wait_healthy();
+    wait_settled();
     const Said second = ours(words);
     if (!undone_by.empty()) theirs(undone_by);
-    wait_healthy();
+    wait_settled();
+    compare(words, first, second);
+  }
+  static void compare(const std::string& words, const Said& first, const Said& second) {
     EXPECT_EQ(second.lines, first.lines) << words;
     EXPECT_EQ(second.rows, first.rows) << words;
     EXPECT_EQ(second.exit_code, first.exit_code) << words;
+  }
+  /// A reinitialization is answered before it is done: waits until another data directory is there.
+  Said made_anew(std::size_t node, const std::function<Said()>& command) {
+    const auto made = [&] {
+      struct stat file{};
+      const auto path = cluster().data_of(node) / "PG_VERSION";
+      if (::stat(path.c_str(), &file) != 0) return std::int64_t{0};
+      return std::int64_t{file.st_ctim.tv_sec} * 1'000'000'000 + file.st_ctim.tv_nsec;
+    };
+    const auto was = made();
+    const Said said = command();
+    wait_for(name(node) + " to be made anew", [&] { return made() > was; });
+    wait_settled();
+    return said;
   }
 };
 
@@ -253,7 +281,10 @@ TEST_F(PatroniByCtl, changes_what_debians_patronictl_changes) {
       "flush " + scope + " restart --force");
   expect_same(pair + " --scheduled 2099-01-01T00:00+00:00 --force",
               "flush " + scope + " switchover --force");
-  expect_same("reinit " + scope + " " + name(standby) + " --force");
+  const std::string reinit = "reinit " + scope + " " + name(standby) + " --force";
+  const Said first = made_anew(standby, [&] { return theirs(reinit); });
+  const Said second = made_anew(standby, [&] { return ours(reinit); });
+  compare(reinit, first, second);
 
   // There with theirs, and back with ours. The tables show moments of a switchover.
   const auto lead_is = [this](std::size_t node) {

@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <sstream>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "model/passwords.h"
 #include "net/http_client.h"
 #include "pg/files.h"
+#include "pg/volumes.h"
 #include "runtime/clock.h"
 #include "runtime/environment.h"
 #include "runtime/log.h"
@@ -220,9 +220,9 @@ MachineFacts look_at_machine(const model::LocalConfig& config, const std::string
   timex clock{};
   if (::adjtimex(&clock) >= 0) out.clock_synchronized = (clock.status & STA_UNSYNC) == 0;
   out.secrets = look_at_secrets(config, config_file);
-  struct statvfs disk{};
-  if (::statvfs(config.pg.data_dir.c_str(), &disk) == 0 && disk.f_blocks > 0)
-    out.free_share = static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
+  if (const auto disks = pg::look_at_volumes(config.pg.data_dir); disks && disks->data.capacity > 0)
+    out.free_share =
+        static_cast<double>(disks->data.available) / static_cast<double>(disks->data.capacity);
   out.guard_is_real_time = guard_is_real_time(config);
   return out;
 }

@@ -5,36 +5,19 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/temp_dir.h"
-#include "model/config.h"
+#include "model/testing/config_text.h"
 
 namespace aurum::model {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kBase = R"(
-name: n1
-scope: demo
-restapi: {listen: "127.0.0.1:8008"}
-etcd3: {hosts: ["127.0.0.1:2379"]}
-postgresql:
-  listen: 127.0.0.1:5432
-  data_dir: /data/pg/main
-  authentication: {replication: {username: r}}
-)";
+using testing::errors;
 
-Loaded with(const std::string& backup) {
-  return parse_config(kBase + ("aurum: {backup: " + backup + "}\n"), {});
-}
-std::string errors(const Loaded& loaded) {
-  std::string out;
-  for (const auto& finding : loaded.findings)
-    if (finding.level == Finding::Level::error) out += finding.text() + "\n";
-  return out;
-}
+Loaded with(const std::string& backup) { return testing::with_section("backup", backup); }
 
 TEST(BackupConfig, is_off_unless_the_section_is_there) {
-  const auto loaded = parse_config(kBase, {});
+  const auto loaded = parse_config(testing::kLeastConfig, {});
   ASSERT_TRUE(loaded.config) << errors(loaded);
   EXPECT_FALSE(loaded.config->aurum.backup);
 }

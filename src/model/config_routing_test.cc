@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/temp_dir.h"
-#include "model/config.h"
+#include "model/testing/config_text.h"
 
 namespace aurum::model {
 namespace {
@@ -14,20 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Loaded with(const std::string& routing) {
-  return parse_config(R"(
-name: n1
-scope: demo
-restapi: {listen: "127.0.0.1:8008"}
-etcd3: {hosts: ["127.0.0.1:2379"]}
-postgresql:
-  listen: 127.0.0.1:5432
-  data_dir: /data/pg/main
-  authentication: {replication: {username: r}}
-aurum: {routing: )" + routing +
-                          "}\n",
-                      {});
-}
+Loaded with(const std::string& routing) { return testing::with_section("routing", routing); }
 
 TEST(RoutingConfig, names_who_is_told) {
   const aurum::testing::TempDir dir;

@@ -8,10 +8,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/testing/config_text.h"
+
 namespace aurum::model {
 namespace {
 
-using testing::HasSubstr;
+using testing::errors;
+using ::testing::HasSubstr;
+using testing::warnings;
 
 constexpr std::string_view kMinimal = R"(
 scope: demo
@@ -30,15 +34,6 @@ postgresql:
 Loaded with(std::string_view more, Environment env = {}) {
   return parse_config(std::string(kMinimal) + std::string(more), env);
 }
-
-std::string texts(const Loaded& loaded, Finding::Level level) {
-  std::string all;
-  for (const auto& finding : loaded.findings)
-    if (finding.level == level) all += finding.text() + "\n";
-  return all;
-}
-std::string errors(const Loaded& loaded) { return texts(loaded, Finding::Level::error); }
-std::string warnings(const Loaded& loaded) { return texts(loaded, Finding::Level::warning); }
 
 TEST(Config, MinimalFileGetsDefaults) {
   const Loaded loaded = with("", {{"HOME", "/home/pg"}});

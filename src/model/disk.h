@@ -42,7 +42,7 @@ struct DiskLimit {
 };
 /// "10%", "20GB" (kB, MB, GB, TB: powers of 1024, as in postgresql.conf).
 Result<DiskLimit> parse_disk_limit(std::string_view text);
-/// "20 GB", "512 MB": a whole number that loses little.
+/// "20 GB", "512 MB", in the units that limits are said in: a whole number that loses little.
 std::string size_text(std::uint64_t bytes);
 
 /// `aurum.disk`.

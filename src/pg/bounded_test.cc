@@ -33,8 +33,8 @@ TEST(Bounded, each_of_many_callers_gets_what_it_asked_for) {
 
 TEST(Bounded, one_that_hangs_is_waited_for_until_the_deadline) {
   asio::io_context io;
+  std::latch hangs(1);  // outlives the thread that waits for it
   runtime::Pool pool(1);
-  std::latch hangs(1);
   Bounded<int> calls(io.get_executor());
   int missed = 0;
   for (int i = 0; i < 2; ++i) {

@@ -29,15 +29,6 @@ class Descriptor {
   int fd_;
 };
 
-tl::unexpected<Error> io_error(std::string_view doing, const fs::path& path) {
-  const int error = errno;
-  const auto code = error == EACCES || error == EPERM ? Code::permission
-                    : error == ENOENT                 ? Code::not_found
-                                                      : Code::io;
-  return fail(code, std::string(doing) + " " + path.string() + ": " + std::strerror(error),
-              error == ENOSPC ? "The disk is full: free space on it." : "");
-}
-
 Status write_all(int fd, std::string_view content, const fs::path& path) {
   while (!content.empty()) {
     const auto written = ::write(fd, content.data(), content.size());
@@ -74,6 +65,15 @@ Result<std::vector<fs::path>> entries_of(const fs::path& dir) {
 fs::path temporary_of(const fs::path& path) { return path.string() + ".aurum-tmp"; }
 
 }  // namespace
+
+tl::unexpected<Error> io_error(std::string_view doing, const fs::path& path) {
+  const int error = errno;
+  const auto code = error == EACCES || error == EPERM ? Code::permission
+                    : error == ENOENT                 ? Code::not_found
+                                                      : Code::io;
+  return fail(code, std::string(doing) + " " + path.string() + ": " + std::strerror(error),
+              error == ENOSPC ? "The disk is full: free space on it." : "");
+}
 
 Result<std::string> read_file(const fs::path& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

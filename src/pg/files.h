@@ -26,6 +26,9 @@ inline constexpr const char* kStaging = "aurum.new";
 /// The file of the write probe.
 inline constexpr const char* kProbeFile = "aurum.probe";
 
+/// "<doing> <path>: <errno's text>"; Code::permission, not_found or io.
+tl::unexpected<Error> io_error(std::string_view doing, const fs::path& path);
+
 /// Whole content; Code::not_found or Code::io.
 Result<std::string> read_file(const fs::path& path);
 

@@ -1,7 +1,6 @@
 #include "pg/volumes.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -15,13 +14,9 @@ namespace {
 fs::path ballast_of(const fs::path& data_dir) { return data_dir / "base" / kBallastFile; }
 fs::path wal_ballast_of(const fs::path& data_dir) { return data_dir / "pg_wal" / kBallastFile; }
 
-tl::unexpected<Error> trouble(const char* doing, const fs::path& path, int error) {
-  return fail(Code::io, std::string(doing) + " " + path.string() + ": " + std::strerror(error));
-}
-
 Result<model::Volume> look_at(const fs::path& dir, const fs::path& ballast) {
   struct statvfs facts{};
-  if (::statvfs(dir.c_str(), &facts) != 0) return trouble("cannot look at", dir, errno);
+  if (::statvfs(dir.c_str(), &facts) != 0) return io_error("cannot look at", dir);
   model::Volume volume;
   volume.available = std::uint64_t{facts.f_bavail} * facts.f_frsize;
   volume.capacity = std::uint64_t{facts.f_blocks} * facts.f_frsize;
@@ -39,7 +34,7 @@ bool on_another_volume(const fs::path& a, const fs::path& b) {
 
 Status drop(const fs::path& path) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return trouble("cannot remove", path, errno);
+  return io_error("cannot remove", path);
 }
 
 /// Blocks that are really there: fallocate(2), or zeros written where the file system knows none.
@@ -47,12 +42,13 @@ Status hold(const fs::path& path, std::uint64_t size, mode_t mode) {
   if (size == 0) return drop(path);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0 && errno == EEXIST) return {};
-  if (fd < 0) return trouble("cannot make", path, errno);
+  if (fd < 0) return io_error("cannot make", path);
   const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
   ::close(fd);
   if (error == 0) return {};
   (void)drop(path);
-  return trouble("cannot hold room by", path, error);
+  errno = error;
+  return io_error("cannot hold room by", path);
 }
 
 }  // namespace

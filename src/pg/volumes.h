@@ -16,11 +16,11 @@ namespace aurum::pg {
 /// folders.
 inline constexpr const char* kBallastFile = "pgsql_tmp_aurum_ballast";
 
-/// By statvfs(3). Errors: io.
+/// By statvfs(3). Errors: not_found, permission, io.
 Result<model::DiskFacts> look_at_volumes(const std::filesystem::path& data_dir);
 
 /// Makes, or with 0 removes, the ballast files; one that is there is left as it is. What could not
-/// be made whole is removed again. Errors: io.
+/// be made whole is removed again. Errors as above.
 Status hold_ballast(const std::filesystem::path& data_dir, std::uint64_t data, std::uint64_t wal);
 
 }  // namespace aurum::pg

@@ -6,10 +6,9 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
-#include "model/config.h"
 #include "net/connect.h"
-#include "net/resolve.h"
 #include "net/stream.h"
+#include "route/address.h"
 #include "runtime/clock.h"
 
 namespace aurum::route {
@@ -45,14 +44,11 @@ std::string complaint(std::string_view answer) {
 Task<Result<std::string>> ask_haproxy(std::string where, net::TlsContextPtr tls,
                                       std::string command, Duration timeout) {
   const Instant end = runtime::now() + timeout;
-  const auto address = model::parse_listen(where, 0);
+  const auto address = co_await look_up(where, timeout);
   if (!address) co_return fail(address.error());
-  auto endpoints =
-      co_await net::resolve(address->hosts, static_cast<std::uint16_t>(address->port), timeout);
-  if (!endpoints) co_return fail(endpoints.error());
-  auto socket = co_await net::connect_any(where, *endpoints, end - runtime::now());
+  auto socket = co_await net::connect_any(where, address->endpoints, end - runtime::now());
   if (!socket) co_return fail(socket.error());
-  auto stream = tls ? net::tls_stream(std::move(*socket), tls, address->hosts)
+  auto stream = tls ? net::tls_stream(std::move(*socket), tls, address->host)
                     : net::plain_stream(std::move(*socket));
   net::Deadline deadline(co_await boost::asio::this_coro::executor, *stream);
   deadline.set(end - runtime::now());

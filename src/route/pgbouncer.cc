@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "net/resolve.h"
+#include "route/address.h"
 
 namespace aurum::route {
 
@@ -11,14 +11,11 @@ Pgbouncer::Pgbouncer(boost::asio::any_io_executor executor, std::string where)
 
 Task<Status> Pgbouncer::connect(pg::Session& session, const model::RoutingConfig& config,
                                 Duration timeout) {
-  const auto address = model::parse_listen(where_, 0);
+  const auto address = co_await look_up(where_, timeout);
   if (!address) co_return fail(address.error());
-  auto endpoints =
-      co_await net::resolve(address->hosts, static_cast<std::uint16_t>(address->port), timeout);
-  if (!endpoints) co_return fail(endpoints.error());
-  if (endpoints->empty()) co_return fail(Code::unavailable, where_ + " has no address");
-  pg::Keywords keywords{{"host", address->hosts},
-                        {"hostaddr", endpoints->front().address().to_string()},
+  if (address->endpoints.empty()) co_return fail(Code::unavailable, where_ + " has no address");
+  pg::Keywords keywords{{"host", address->host},
+                        {"hostaddr", address->endpoints.front().address().to_string()},
                         {"port", std::to_string(address->port)},
                         {"dbname", "pgbouncer"},
                         {"user", config.pgbouncer_user},

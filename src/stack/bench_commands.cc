@@ -14,6 +14,7 @@
 #include "stack/commands.h"
 #include "stack/door.h"
 #include "stack/interrupts.h"
+#include "stack/nap.h"
 #include "stack/scratch.h"
 #include "stack/terminal.h"
 #include "stack/workload.h"
@@ -50,11 +51,6 @@ struct Arm {
   bool rows_read = true;  ///< false: no node let us read at the end
   Cluster& cluster() { return scratch->cluster(); }
 };
-
-void nap(Duration d) {
-  const timespec wait{d.count() / 1'000'000'000, d.count() % 1'000'000'000};
-  ::nanosleep(&wait, nullptr);
-}
 
 bool wait_until(Interrupts& interrupts, Duration timeout, const std::function<bool()>& done) {
   const Instant until = runtime::now() + timeout;

@@ -18,6 +18,7 @@
 #include "runtime/clock.h"
 #include "stack/bench.h"
 #include "stack/interrupts.h"
+#include "stack/nap.h"
 #include "stack/scratch.h"
 #include "stack/terminal.h"
 
@@ -113,11 +114,6 @@ struct Arm {
   Cost cost;
   Cluster& cluster() { return scratch->cluster(); }
 };
-
-void nap(Duration time) {
-  const timespec wait{time.count() / 1'000'000'000, time.count() % 1'000'000'000};
-  ::nanosleep(&wait, nullptr);
-}
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);

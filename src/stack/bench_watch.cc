@@ -8,6 +8,7 @@
 
 #include "runtime/clock.h"
 #include "stack/bench.h"
+#include "stack/nap.h"
 
 namespace aurum::stack {
 
@@ -21,11 +22,6 @@ constexpr std::array<std::pair<std::string_view, Fault>, 6> kFaults = {{
     {"pg-freeze", Fault::pg_freeze},
     {"etcd-leader-kill", Fault::etcd_leader_kill},
 }};
-
-void nap(Duration d) {
-  const timespec wait{d.count() / 1'000'000'000, d.count() % 1'000'000'000};
-  ::nanosleep(&wait, nullptr);
-}
 
 std::optional<Instant> moment(std::int64_t ns) {
   if (ns == 0) return std::nullopt;

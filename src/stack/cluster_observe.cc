@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ctime>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -7,6 +6,7 @@
 
 #include "runtime/clock.h"
 #include "stack/cluster.h"
+#include "stack/nap.h"
 
 namespace aurum::stack {
 
@@ -15,11 +15,6 @@ using json = nlohmann::json;
 namespace {
 
 constexpr Duration kPollEvery = milliseconds(100);
-
-void pause(Duration d) {
-  const timespec wait{d.count() / 1'000'000'000, d.count() % 1'000'000'000};
-  ::nanosleep(&wait, nullptr);
-}
 
 bool streaming(const json& row) { return row.is_object() && row.value("state", "") == "streaming"; }
 
@@ -204,7 +199,7 @@ Status Cluster::wait_etcd_healthy(Duration timeout) const {
       return fail(Code::timeout, fmt::format("{} after {:.0f} s", bad, to_seconds(timeout)),
                   fmt::format("See {}.", (plan_.dir / "log").string()));
     }
-    pause(kPollEvery);
+    nap(kPollEvery);
   }
 }
 
@@ -224,7 +219,7 @@ Status Cluster::wait_healthy(Duration timeout, const std::function<void(const Vi
                   fmt::format("not healthy after {:.0f} s: {}", to_seconds(timeout), view.trouble),
                   fmt::format("See {}.", (plan_.dir / "log").string()));
     }
-    pause(kPollEvery);
+    nap(kPollEvery);
   }
 }
 

@@ -1,12 +1,12 @@
 // Faults by hand: end a member as a power cut would, and start it again.
 
-#include <ctime>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "runtime/clock.h"
 #include "stack/cluster.h"
+#include "stack/nap.h"
 #include "stack/stack_options.h"
 #include "stack/terminal.h"
 
@@ -70,8 +70,7 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
     if ((seen.answers && view.leader == node) || seen.streaming || runtime::now() >= until)
       return seen;
     progress.detail(seen.answers ? seen.state : "starting");
-    const timespec pause{0, 100'000'000};
-    ::nanosleep(&pause, nullptr);
+    nap(milliseconds(100));
   }
 }
 

@@ -2,7 +2,6 @@
 // other, while the cluster serves.
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include <fmt/format.h>
@@ -11,6 +10,7 @@
 #include "runtime/clock.h"
 #include "stack/cluster.h"
 #include "stack/interrupts.h"
+#include "stack/nap.h"
 #include "stack/stack_options.h"
 #include "stack/terminal.h"
 #include "stack/versions.h"
@@ -24,11 +24,6 @@ using json = nlohmann::ordered_json;
 /// A WAL segment: what a replica shows that keeps up, its position being a moment old.
 constexpr std::uint64_t kLagMaxBytes = 16U << 20U;
 constexpr Duration kLookEvery = milliseconds(200);
-
-void pause() {
-  const timespec wait{0, kLookEvery.count()};
-  ::nanosleep(&wait, nullptr);
-}
 
 class Upgrade {
  public:
@@ -102,7 +97,7 @@ Status Upgrade::await_whole() {
                               (cluster_.plan().dir / "log").string()));
     }
     progress_.detail(why);
-    pause();
+    nap(kLookEvery);
   }
 }
 
@@ -192,7 +187,7 @@ Status Upgrade::hand_over(std::size_t from, const View& view) {
     }
     if (done && runtime::now() >= until)
       return fail(Code::timeout, "the switchover ended without a leader", "`aurum stack status`");
-    pause();
+    nap(kLookEvery);
   }
 }
 
