@@ -37,6 +37,25 @@ class LogicalSlots : public ClusterTest {
     need(sql(cluster(), node,
              fmt::format("INSERT INTO changes SELECT generate_series({}, {})", from, to)));
   }
+  bool is_past(std::size_t node, const std::string& lsn) {
+    return sql(cluster(), node,
+               fmt::format("SELECT confirmed_flush_lsn >= '{}' FROM pg_replication_slots WHERE "
+                           "slot_name = 'cdc'",
+                           lsn))
+               .value_or("") == "t";
+  }
+  bool all_past(const std::string& lsn) {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (!is_past(i, lsn)) return false;
+    return true;
+  }
+  void wait_for_slots() {
+    wait_for("the slot on every member", [&] {
+      for (std::size_t i = 0; i < 3; ++i)
+        if (position(i).empty()) return false;
+      return true;
+    });
+  }
   std::string position(std::size_t node) {
     return sql(cluster(), node,
                "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'cdc'")
@@ -50,26 +69,13 @@ class LogicalSlots : public ClusterTest {
 
 TEST_F(LogicalSlots, are_copied_to_replicas_moved_on_and_lose_nothing_at_a_failover) {
   const std::size_t lead = leader();
-  wait_for("the slot on every member", [&] {
-    for (std::size_t i = 0; i < 3; ++i)
-      if (position(i).empty()) return false;
-    return true;
-  });
+  wait_for_slots();
   need(sql(cluster(), lead, "CREATE TABLE changes(n int)"));
   insert(lead, 1, 100);
   consume(lead);
   EXPECT_TRUE(has_seen(100)) << seen_.size();
   const std::string there = position(lead);
-  wait_for("replicas that move it on", [&] {
-    for (std::size_t i = 0; i < 3; ++i)
-      if (sql(cluster(), i,
-              fmt::format("SELECT confirmed_flush_lsn >= '{}' FROM pg_replication_slots WHERE "
-                          "slot_name = 'cdc'",
-                          there))
-              .value_or("") != "t")
-        return false;
-    return true;
-  });
+  wait_for("replicas that move it on", [&] { return all_past(there); });
   insert(lead, 101, 150);
   wait_for("the rows on the replicas", [&] {
     for (std::size_t i = 0; i < 3; ++i)
@@ -86,6 +92,35 @@ TEST_F(LogicalSlots, are_copied_to_replicas_moved_on_and_lose_nothing_at_a_failo
   need(cluster().start_node(lead));
   wait_healthy();
   wait_for("the slot on the member that is back", [&] { return !position(lead).empty(); });
+}
+
+/// PATRONI_COMPAT §8.7: the leader's question carries the positions that the store would.
+class LogicalSlotsWithoutStore : public LogicalSlots {
+ protected:
+  void plan(stack::Plan& plan) override {
+    LogicalSlots::plan(plan);
+    plan.failsafe = true;
+  }
+};
+
+TEST_F(LogicalSlotsWithoutStore, move_on_while_the_leader_leads_in_failsafe_mode) {
+  const std::size_t lead = leader();
+  wait_for_slots();
+  wait_for("a failsafe map", [&] { return !get_key(cluster(), "failsafe").value_or("").empty(); });
+  need(sql(cluster(), lead, "CREATE TABLE changes(n int)"));
+  for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(cluster().kill_etcd(i));
+  wait_for("failsafe mode", [&] {
+    const auto reply = cluster().rest(lead, "GET", "/patroni");
+    return reply && reply->body.find("\"failsafe_mode_is_active\": true") != std::string::npos;
+  });
+  insert(lead, 1, 100);
+  consume(lead);
+  EXPECT_TRUE(has_seen(100)) << seen_.size();
+  const std::string there = position(lead);
+  wait_for("replicas that move it on", [&] { return all_past(there); });
+  EXPECT_EQ(leader(), lead);
+  for (std::size_t i = 0; i < 3; ++i) need(cluster().start_etcd(i));
+  wait_healthy();
 }
 
 }  // namespace

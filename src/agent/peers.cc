@@ -50,7 +50,7 @@ Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_
   body.set("name", config.name);
   body.set("conn_url", what.conn_url);
   body.set("api_url", what.api_url);
-  body.set("slots", model::Value::object());
+  body.set("slots", model::encode_slots(what.slots));
   body.set("aurum_epoch", static_cast<std::int64_t>(what.epoch));
   body.set("aurum_promise_ms", to_ms(what.promise));
   auto call = call_of(config, beside(std::move(api_url), "/failsafe"), what.timeout);

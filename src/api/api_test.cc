@@ -141,7 +141,9 @@ TEST_F(Rest, ALeaderWithoutTheStoreAsksForAPromise) {
   EXPECT_TRUE(node.requests.empty());
   node.reply = {200, "Accepted"};
   // As a Patroni asks, and as aurum does.
-  EXPECT_EQ(call("POST /failsafe", R"({"name": "a", "api_url": "u", "slots": {}})").body,
+  EXPECT_EQ(call("POST /failsafe",
+                 R"({"name": "a", "api_url": "u", "slots": {"cdc": 67109056, "x": "y"}})")
+                .body,
             "Accepted");
   EXPECT_EQ(
       call("POST /failsafe", R"({"name": "b", "aurum_epoch": 7, "aurum_promise_ms": 5000})").status,
@@ -150,6 +152,7 @@ TEST_F(Rest, ALeaderWithoutTheStoreAsksForAPromise) {
   const auto& patroni = std::get<core::ConsentRequest>(node.requests[0].what);
   EXPECT_EQ(patroni.leader, "a");
   EXPECT_EQ(patroni.epoch, 0U);
+  EXPECT_EQ(patroni.slots, (std::map<std::string, model::Lsn>{{"cdc", model::Lsn{67109056}}}));
   const auto& ours = std::get<core::ConsentRequest>(node.requests[1].what);
   EXPECT_EQ(ours.epoch, 7U);
   EXPECT_EQ(ours.promise, seconds(5));

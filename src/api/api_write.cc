@@ -90,6 +90,7 @@ Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
   // A day is more than any ttl.
   consent.promise = milliseconds(
       std::clamp<std::int64_t>(model::int_at(*body, "aurum_promise_ms"), 0, 86'400'000));
+  if (const auto* slots = body->find("slots")) consent.slots = model::decode_slots(*slots);
   auto reply = co_await ask_core({0, consent});
   if (reply.status == 200)
     reply.headers.emplace_back("lsn", std::to_string(view.facts.position().value));

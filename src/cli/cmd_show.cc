@@ -60,6 +60,8 @@ Done show(Session& session, Format format) {
     const std::string shown = text ? *text : fmt::format("Error: {}\n", text.error().message);
     session.console.out << (every && session.console.terminal ? redrawn(shown) : shown)
                         << std::flush;
+    if (!every && !session.notice.empty() && !session.console.patronictl)
+      session.console.err << "warning: " << session.notice << "\n";
     if (!every || !session.console.out) return 0;
     session.world.sleep(*every);
   }

@@ -76,7 +76,8 @@ class Commands : public testing::Test {
     std::istringstream in(input);
     std::ostringstream all;
     Console console{in, all, all};
-    Session session{console, world, options, "demo"};
+    console.patronictl = patronictl;
+    Session session{console, world, options, "demo", notice};
     Done done = command(session);
     out.clear();
     // The table has its own tests.
@@ -95,7 +96,18 @@ class Commands : public testing::Test {
   Options options;
   std::string input;
   std::string out;
+  std::string notice;
+  bool patronictl = false;
 };
+
+TEST_F(Commands, list_says_what_is_to_be_known_but_not_under_the_name_of_another) {
+  notice = "everybody knows its passwords";
+  ASSERT_EQ(run(run_list), 0);
+  EXPECT_EQ(out, "warning: everybody knows its passwords\n");
+  patronictl = true;
+  ASSERT_EQ(run(run_list), 0);
+  EXPECT_EQ(out, "");
+}
 
 using Calls = std::vector<std::string>;
 

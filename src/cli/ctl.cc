@@ -10,6 +10,7 @@
 
 #include "cli/session.h"
 #include "cli/settings.h"
+#include "model/passwords.h"
 #include "runtime/environment.h"
 
 namespace aurum::cli {
@@ -56,8 +57,11 @@ Done run(const Options& options, Console& console) {
     config = std::move(*loaded);
   }
   const std::string scope = config.scope;
+  std::string notice;
+  for (const auto& finding : model::check_passwords(config, runtime::environment()))
+    if (finding.level == model::Finding::Level::warning) notice = finding.message;
   const auto world = make_world(std::move(config), runtime::null_logger());
-  Session session{console, *world, options, scope};
+  Session session{console, *world, options, scope, notice};
   for (const auto& [name, command] : kCommands)
     if (name == options.command) return command(session);
   return fail(Code::internal, fmt::format("command {} is not wired", options.command));

@@ -17,7 +17,8 @@ struct Session {
   Console& console;
   World& world;
   const Options& options;
-  std::string scope;  ///< of the configuration file; "" when it names none
+  std::string scope;        ///< of the configuration file; "" when it names none
+  std::string notice = {};  ///< what whoever looks at the cluster should know of its configuration
 };
 
 /// A command's exit code, or the Error to print.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -110,7 +111,8 @@ struct AskConsent {
   std::uint64_t round = 0;
   std::uint64_t epoch = 0;
   Duration promise{};
-  std::string conn_url, api_url;  ///< of this node, for a Patroni
+  std::string conn_url, api_url;            ///< of this node, for a Patroni
+  std::map<std::string, model::Lsn> slots;  ///< as the `status` key would have them
   std::vector<PeerUrl> peers;
   Duration timeout{};
 };

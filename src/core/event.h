@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -129,8 +130,9 @@ struct ReinitRequest {
 /// time. 200 is a promise.
 struct ConsentRequest {
   std::string leader;
-  std::uint64_t epoch = 0;  ///< of its leadership; 0 = a Patroni, which tells none
-  Duration promise{};       ///< 0 = likewise: ttl
+  std::uint64_t epoch = 0;                  ///< of its leadership; 0 = a Patroni, which tells none
+  Duration promise{};                       ///< 0 = likewise: ttl
+  std::map<std::string, model::Lsn> slots;  ///< the leader's, which the store would tell
 };
 /// SIGHUP or POST /reload: the file was read again.
 struct ConfigReloaded {

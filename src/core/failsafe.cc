@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "core/core.h"
+#include "core/slots.h"
 
 namespace aurum::core {
 
@@ -100,6 +101,7 @@ void Core::seek_consent() {
                  .conn_url = self_.conn_url,
                  .api_url = self_.api_url,
                  .timeout = patience};
+  if (s_.facts) ask.slots = leader_status(*s_.facts, s_.name(), {}).slots;
   auto members = s_.failsafe_asked;
   members.insert(s_.view->failsafe->members.begin(), s_.view->failsafe->members.end());
   members.erase(s_.name());
@@ -244,7 +246,8 @@ void Core::promise(const ConsentRequest& request, RequestId id) {
   if (s_.promise.to != request.leader || now_ >= s_.promise.until)
     info("failsafe.promise",
          fmt::format("{} leads in failsafe mode: I take no lock meanwhile", request.leader));
-  s_.promise = {request.leader, request.epoch, std::max(now_ + asked, s_.promise.until)};
+  s_.promise = {request.leader, request.epoch, std::max(now_ + asked, s_.promise.until),
+                request.slots};
   reply(id, 200, "Accepted");
 }
 

@@ -350,6 +350,9 @@ bool Core::copy_logical_slots(const SlotView& view) {
 
 void Core::replica_slots() {
   if (!slots_due_ || side_running<ChangeSlots>() || s_.job || now_ < slots_at_) return;
+  // Without the store the leader tells where its slots are when it asks for a promise.
+  const bool told = !s_.dcs_error.empty() && s_.promise.to == s_.view->leader_name() &&
+                    now_ < s_.promise.until && !s_.promise.slots.empty();
   SlotView view{.facts = &*s_.facts,
                 .config = &s_.dynamic,
                 .self = s_.name(),
@@ -357,7 +360,7 @@ void Core::replica_slots() {
                 .members = slots_kept_for(),
                 .keep_unknown = s_.dynamic.pause,
                 .nostream = model::tag_nostream(self_),
-                .leader_slots = &s_.view->status.slots};
+                .leader_slots = told ? &s_.promise.slots : &s_.view->status.slots};
   if (copy_logical_slots(view)) return;
   ChangeSlots change = plan_slots(view);
   slots_due_ = !change.empty();

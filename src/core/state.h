@@ -108,6 +108,7 @@ struct Promise {
   std::string to;
   std::uint64_t epoch = 0;
   Instant until;
+  std::map<std::string, model::Lsn> slots;  ///< of the leader, when it asked
 };
 
 /// All that the core knows. Read by api/ through const access; changed by Core::step only.

@@ -37,13 +37,24 @@ Value unpacked(const Value& document, std::string_view key) {
 
 }  // namespace
 
+Value encode_slots(const std::map<std::string, Lsn>& slots) {
+  Value out = Value::object();
+  for (const auto& [name, lsn] : slots) out.set(name, lsn_value(lsn));
+  return out;
+}
+
+std::map<std::string, Lsn> decode_slots(const Value& slots) {
+  std::map<std::string, Lsn> out;
+  if (!slots.is_object()) return out;
+  for (const auto& [name, lsn] : slots.as_object())
+    if (const auto position = lsn_of(&lsn)) out[name] = *position;
+  return out;
+}
+
 std::string encode_status(const ClusterStatus& status) {
   Value out = Value::object();
   if (status.optime) out.set("optime", lsn_value(*status.optime));
-  if (!status.slots.empty()) {
-    Value& slots = out.set("slots", Value::object());
-    for (const auto& [name, lsn] : status.slots) slots.set(name, lsn_value(lsn));
-  }
+  if (!status.slots.empty()) out.set("slots", encode_slots(status.slots));
   if (!status.retain_slots.empty()) {
     Value& retain = out.set("retain_slots", Value::array());
     for (const auto& name : status.retain_slots) retain.push_back(name);
@@ -60,9 +71,7 @@ ClusterStatus decode_status(std::string_view text) {
     return status;
   }
   status.optime = lsn_of(parsed->find("optime"));
-  if (const Value slots = unpacked(*parsed, "slots"); slots.is_object())
-    for (const auto& [name, lsn] : slots.as_object())
-      if (const auto position = lsn_of(&lsn)) status.slots[name] = *position;
+  status.slots = decode_slots(unpacked(*parsed, "slots"));
   if (const Value retain = unpacked(*parsed, "retain_slots"); retain.is_array())
     for (const auto& name : retain.as_array())
       if (name.is_string()) status.retain_slots.push_back(name.as_string());

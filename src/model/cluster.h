@@ -98,6 +98,9 @@ struct ClusterStatus {
 };
 std::string encode_status(const ClusterStatus& status);
 ClusterStatus decode_status(std::string_view text);
+/// {"name": lsn}, as in `status` and in `POST /failsafe`; what is no position is left out.
+Value encode_slots(const std::map<std::string, Lsn>& slots);
+std::map<std::string, Lsn> decode_slots(const Value& slots);
 
 /// One timeline switch of `history`.
 struct HistoryEntry {

@@ -334,7 +334,7 @@ void World::run(Node& n, const AskConsent& ask) {
 
 void World::hear_consent_asked(Node& n, Node& peer, const AskConsent& ask, Duration back) {
   const RequestId id = ++consents_asked_;
-  step(peer, Request{id, ConsentRequest{n.name, ask.epoch, ask.promise}});
+  step(peer, Request{id, ConsentRequest{n.name, ask.epoch, ask.promise, ask.slots}});
   if (!passes(peer, n) || lost(peer) || !n.core) return;
   for (const Reply& reply : peer.replies) {
     if (reply.request == id)
