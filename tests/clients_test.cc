@@ -1,6 +1,6 @@
 // Programs that know nothing of us, as they are set up for Patroni: HAProxy by its check paths,
 // libpq by lists of hosts, promtool on the metrics; and the leader's key, as whoever moves a
-// virtual address reads it (Debian's vip-manager itself speaks etcd's old protocol only).
+// virtual address reads it (vip_manager_test has a real one).
 #include <cstdlib>
 #include <fstream>
 #include <set>

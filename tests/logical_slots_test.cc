@@ -123,5 +123,47 @@ TEST_F(LogicalSlotsWithoutStore, move_on_while_the_leader_leads_in_failsafe_mode
   wait_healthy();
 }
 
+/// PostgreSQL 17's own way (manual, "Logical Replication Failover"): its slots are none of ours.
+class FailoverSlots : public LogicalSlots {
+ protected:
+  void plan(stack::Plan& plan) override {
+    plan.overrides = R"({"bootstrap": {"dcs": {"postgresql": {"parameters": {"wal_level": "logical",
+        "hot_standby_feedback": "on", "sync_replication_slots": "on"}}}}})";
+  }
+  std::string failover_slot(std::size_t node) {
+    return sql(cluster(), node,
+               "SELECT concat_ws(' ', failover::text, synced::text, temporary::text) FROM "
+               "pg_replication_slots WHERE slot_name = 'cdc'")
+        .value_or("");
+  }
+};
+
+TEST_F(FailoverSlots, of_postgres_17_are_left_alone_and_are_there_after_a_switchover) {
+  const std::size_t lead = leader();
+  if (std::stoi(need(sql(cluster(), lead, "SHOW server_version_num"))) < 170000)
+    GTEST_SKIP() << "PostgreSQL before 17 has none";
+  need(sql(cluster(), lead, "CREATE TABLE changes(n int)"));
+  need(
+      sql(cluster(), lead,
+          "SELECT pg_create_logical_replication_slot('cdc', 'test_decoding', false, false, true)"));
+  // A copy is for good only when the original's catalog xmin has come past its own.
+  int rows = 0;
+  wait_for("the slot on the standbys", [&] {
+    ++rows;
+    insert(lead, rows, rows);
+    consume(lead);
+    for (std::size_t i = 0; i < 3; ++i)
+      if (i != lead && failover_slot(i) != "true true false") return false;
+    return true;
+  });
+  need(cluster().switchover());
+  const std::size_t next = other_leader(lead);
+  wait_healthy();
+  insert(next, rows + 1, rows + 10);
+  consume(next);
+  EXPECT_TRUE(has_seen(rows + 10)) << seen_.size();
+  EXPECT_EQ(failover_slot(lead), "true false false") << "as PostgreSQL left it";
+}
+
 }  // namespace
 }  // namespace aurum::tests
