@@ -437,6 +437,23 @@ TEST_F(Guard, is_not_ended_by_a_client_while_a_server_lives) {
   EXPECT_TRUE(await(client_->end(seconds(5))));
 }
 
+TEST_F(Guard, is_ended_by_a_client_that_knows_of_the_servers_end_first) {
+  start();
+  const auto pids = launch_tree();
+  ::kill(guard_, SIGSTOP);
+  ::kill(server_, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return is_gone(server_); }));
+  std::optional<Status> ended;
+  boost::asio::co_spawn(io_, client_->end(seconds(10)),
+                        [&](std::exception_ptr, Status outcome) { ended = std::move(outcome); });
+  run_for(milliseconds(50));  // the request lies in the guard's socket beside the signal
+  ::kill(guard_, SIGCONT);
+  ASSERT_TRUE(run_until([&] { return ended.has_value(); }));
+  EXPECT_TRUE(*ended) << ended->error().text();
+  EXPECT_EQ(guard_exit(), 0);
+  EXPECT_TRUE(is_gone(pids[2]));  // it runs the server's program
+}
+
 TEST_F(Guard, told_to_end_it_stops_the_server_first) {
   start();
   ASSERT_TRUE(
