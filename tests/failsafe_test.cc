@@ -1,6 +1,12 @@
 // Failsafe mode with a real etcd that is gone: writes go on as long as every member answers.
+#include <fstream>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
+#include "base/testing/temp_dir.h"
 #include "runtime/clock.h"
 #include "support/cluster_test.h"
 
@@ -62,6 +68,82 @@ TEST_F(Failsafe, an_outage_ends_with_the_same_leader_and_a_switchover_at_once) {
   EXPECT_EQ(leader(), lead);
   need(cluster().switchover());
   other_leader(lead, seconds(10));
+  settle_and_judge();
+}
+
+/// Members who know each other by names that only this test and what it starts can look up.
+class FailsafeByName : public Failsafe {
+ protected:
+  static constexpr const char* kHosts = "127.0.0.1 localhost\n";
+
+  void SetUp() override {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      GTEST_SKIP() << "needs the right to mount";
+    // Whoever does not find a name there asks a DNS server that is not: nothing leaves this host.
+    write(files_ / "none", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n");
+    write(files_ / "hosts",
+          kHosts + std::string("127.0.0.1 node-1.test node-2.test node-3.test\n"));
+    ASSERT_EQ(::mount((files_ / "none").c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr), 0);
+    ASSERT_EQ(::mount((files_ / "hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr), 0);
+    Failsafe::SetUp();
+  }
+  void TearDown() override {
+    if (!IsSkipped()) Failsafe::TearDown();
+    ::umount("/etc/hosts");
+    ::umount("/etc/resolv.conf");
+  }
+  static void write(const std::filesystem::path& file, const std::string& text) {
+    std::ofstream(file) << text;
+  }
+  static std::string api_of(const std::string& member) {
+    return nlohmann::json::parse(member, nullptr, false).value("api_url", "");
+  }
+  void name_members() {
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto port = ":" + std::to_string(cluster().plan().nodes[i].rest_port);
+      auto config = file_text(cluster().config_of(i));
+      const auto line = config.find("connect_address: \"127.0.0.1" + port);
+      ASSERT_NE(line, std::string::npos) << config;
+      config.replace(config.find("127.0.0.1", line), 9, name(i) + ".test");
+      write(cluster().config_of(i), config);
+      ask(i, "POST", "/reload", "", 202);
+    }
+    wait_for("members of names", [this] {
+      for (std::size_t i = 0; i < 3; ++i)
+        if (!api_of(get_key(cluster(), "members/" + name(i)).value_or("")).contains(".test:"))
+          return false;
+      return true;
+    });
+  }
+
+  aurum::testing::TempDir files_;
+};
+
+// The links to the members were there before, so that the name service may be lost with etcd.
+TEST_F(FailsafeByName, names_that_are_gone_with_etcd_do_not_end_the_leadership) {
+  name_members();
+  switch_on();
+  wait_for("a map of names", [this] {
+    const auto map = get_key(cluster(), "failsafe").value_or("");
+    return map.contains("node-1.test") && map.contains("node-2.test") &&
+           map.contains("node-3.test");
+  });
+  const std::size_t lead = leader();
+  wait_for("links to both", [&] {
+    const auto page = cluster().rest(lead, "GET", "/metrics");
+    const auto at = page ? page->body.find("\naurum_peers_linked{") : std::string::npos;
+    return at != std::string::npos &&
+           page->body.substr(at + 1, page->body.find('\n', at + 1) - at - 1).ends_with(" 2");
+  });
+  write("/etc/hosts", kHosts);
+  for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(cluster().kill_etcd(i));
+  wait_for("failsafe mode", [&] { return in_failsafe(lead); });
+  const Instant end = runtime::now() + 3 * Duration(seconds(cluster().plan().ttl));
+  while (runtime::now() < end) wait_for_writes(seconds(2));
+  EXPECT_TRUE(in_failsafe(lead));
+  for (std::size_t i = 0; i < 3; ++i) need(cluster().start_etcd(i));
+  wait_for("the store's leader",
+           [&] { return get_key(cluster(), "leader").value_or("") == name(lead); });
   settle_and_judge();
 }
 

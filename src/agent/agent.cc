@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include "agent/guard_launcher.h"
-#include "agent/peers.h"
 #include "agent/preflight.h"
 #include "agent/rest_tls.h"
 #include "agent/startup.h"
@@ -128,6 +127,7 @@ Task<void> Agent::start() {
   asio::co_spawn(io_, probe_loop(), asio::detached);
   asio::co_spawn(io_, certificate_loop(), asio::detached);
   asio::co_spawn(io_, room_loop(), asio::detached);
+  asio::co_spawn(io_, peer_loop(), asio::detached);
   co_await watcher_->refresh(seconds(5));  // the cluster's own ttl before the first lease is taken
   keeper_->hold(core_.state().timing.ttl);
   asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
@@ -281,7 +281,7 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
   }
   const model::Member* same = cluster.member(config_.name);
   if (same == nullptr || same->api_url.empty()) co_return true;
-  const bool answers = co_await peer_answers(config_, same->api_url, seconds(3));
+  const bool answers = co_await peers_.answers(same->api_url, seconds(3));
   if (!answers) co_return true;
   finish(1, fmt::format("Can't start; there is already a node named '{}' running (hint: it answers "
                         "at {}; give each member a name of its own)",
@@ -373,6 +373,7 @@ api::NodeView Agent::view() const {
   v.dcs_fresh = s.dcs_fresh(now);
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.failsafe_active = core_.in_failsafe();
+  v.peers_linked = peers_.linked();
   v.watchdog_failed = !core_.watchdog_trouble().empty();
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
@@ -422,7 +423,7 @@ Task<std::pair<int, std::string>> Agent::request(core::Request request) {
 }
 
 Task<std::optional<model::PeerStatus>> Agent::ask_peer(std::string api_url) {
-  auto status = co_await ask_peer_status(config_, std::move(api_url), seconds(2));
+  auto status = co_await peers_.status(std::move(api_url), seconds(2));
   if (!status) co_return std::nullopt;
   co_return *status;
 }
@@ -451,6 +452,7 @@ void Agent::read_config_again() {
         "name, scope and postgresql.data_dir can not change while running: nothing was changed");
   }
   config_ = *loaded.config;
+  peers_.reload();
   adopt_backup();
   keep_backups();
   router_.reconfigure(config_);

@@ -15,6 +15,7 @@
 
 #include "agent/certificates.h"
 #include "agent/lease_keeper.h"
+#include "agent/peers.h"
 #include "agent/store_watcher.h"
 #include "api/api.h"
 #include "api/node.h"
@@ -138,6 +139,7 @@ class Agent : public api::Node {
   void server_exited(int pid, std::string how);
   runtime::Task<void> revive_guard();
   runtime::Task<void> certificate_loop();
+  runtime::Task<void> peer_loop();
 
   // The disks (room.cc).
   runtime::Task<void> look_at_room();
@@ -156,6 +158,7 @@ class Agent : public api::Node {
   runtime::Pool pool_{3};
   model::LocalConfig config_;
   core::Core core_;
+  Peers peers_{config_};
 
   std::filesystem::path run_dir_;
   std::optional<fence::RunDirLock> run_dir_lock_;

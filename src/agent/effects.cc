@@ -11,7 +11,6 @@
 #include "agent/agent.h"
 #include "agent/guard_launcher.h"
 #include "agent/jobs.h"
-#include "agent/peers.h"
 #include "runtime/clock.h"
 
 namespace aurum::agent {
@@ -131,7 +130,7 @@ void Agent::run(const core::AskPeers& what) {
 }
 
 Task<void> Agent::ask_one(std::uint64_t round, core::PeerUrl peer, Duration timeout) {
-  auto status = co_await ask_peer_status(config_, peer.api_url, timeout);
+  auto status = co_await peers_.status(peer.api_url, timeout);
   if (!status)
     log_->debug("peer", fmt::format("{} did not answer: {}", peer.name, status.error().text()));
   std::optional<model::PeerStatus> answer;
@@ -145,7 +144,7 @@ void Agent::run(const core::AskConsent& what) {
 }
 
 Task<void> Agent::ask_consent_of(core::PeerUrl peer, core::AskConsent what) {
-  auto promised = co_await ask_peer_consent(config_, peer.api_url, what);
+  auto promised = co_await peers_.consent(peer, what);
   post(core::PeerConsented{what.round, peer.name, promised.has_value(),
                            promised ? "" : promised.error().text()});
 }

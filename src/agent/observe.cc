@@ -27,6 +27,8 @@ constexpr auto kQuiet = std::chrono::milliseconds(1000);
 constexpr auto kBusy = std::chrono::milliseconds(200);
 /// A certificate is renewed weeks before its end.
 constexpr auto kCertificates = std::chrono::seconds(5);
+/// Seconds between signs of life of the other members.
+constexpr unsigned kSignsOfLife = 4;
 
 bool is_quiet(const core::State& s) {
   if (s.job || !s.facts || !s.facts->accepting) return false;
@@ -97,6 +99,21 @@ Task<void> Agent::check_roles() {
   auto missing = co_await postgres_->missing_roles();
   if (!missing) co_return;
   for (const auto& text : *missing) log_->warn("pg.roles", text);
+}
+
+/// Links to the others stand before they are needed.
+Task<void> Agent::peer_loop() {
+  asio::steady_timer pause(io_);
+  for (unsigned round = 0;; ++round) {
+    std::vector<std::string> others;
+    if (const auto& cluster = core_.state().view)
+      for (const auto& [name, member] : cluster->members)
+        if (name != config_.name && !member.api_url.empty()) others.push_back(member.api_url);
+    peers_.keep_open(io_, others, round % kSignsOfLife == 0);
+    pause.expires_after(std::chrono::seconds(1));
+    auto [ec] = co_await pause.async_wait(use_task);
+    (void)ec;
+  }
 }
 
 /// Certificates renewed on the disk are taken up by whoever read them at its start. A bad one

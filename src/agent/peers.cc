@@ -1,6 +1,11 @@
 #include "agent/peers.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 
 #include "agent/rest_tls.h"
 #include "api/node.h"
@@ -9,20 +14,12 @@
 
 namespace aurum::agent {
 
+namespace asio = runtime::asio;
 using runtime::Task;
 
 namespace {
 
-net::HttpCall call_of(const model::LocalConfig& config, std::string url, Duration timeout) {
-  net::HttpCall call;
-  call.url = std::move(url);
-  call.timeout = timeout;
-  const bool own = !config.ctl.username.empty();
-  call.username = own ? config.ctl.username : config.rest.username;
-  call.password = own ? config.ctl.password : config.rest.password;
-  call.tls = peer_tls(config);
-  return call;
-}
+constexpr Duration kSignOfLife = seconds(2);
 
 /// api_url ends in "/patroni"; everything else stands beside it.
 std::string beside(std::string api_url, std::string_view path) {
@@ -31,32 +28,56 @@ std::string beside(std::string api_url, std::string_view path) {
   return api_url.append(path);
 }
 
+/// "http://host:port" of it.
+std::string origin_of(const std::string& api_url) {
+  const auto host = api_url.find("://");
+  return api_url.substr(0, api_url.find('/', host == std::string::npos ? 0 : host + 3));
+}
+
 }  // namespace
 
-Task<Result<model::PeerStatus>> ask_peer_status(const model::LocalConfig& config,
-                                                std::string api_url, Duration timeout) {
-  auto call = call_of(config, std::move(api_url), timeout);
+net::HttpLink& Peers::link_to(const std::string& api_url) {
+  auto& link = links_[origin_of(api_url)];
+  if (!link) link = std::make_unique<net::HttpLink>();
+  return *link;
+}
+
+net::HttpCall Peers::call_of(std::string url, Duration timeout) const {
+  net::HttpCall call;
+  call.url = std::move(url);
+  call.timeout = timeout;
+  const bool own = !config_.ctl.username.empty();
+  call.username = own ? config_.ctl.username : config_.rest.username;
+  call.password = own ? config_.ctl.password : config_.rest.password;
+  call.tls = peer_tls(config_);
+  return call;
+}
+
+Task<Result<model::PeerStatus>> Peers::status(std::string api_url, Duration timeout) {
+  auto& link = link_to(api_url);
+  auto call = call_of(std::move(api_url), timeout);
   call.headers.emplace_back(api::kLookHeader, "now");
-  auto answer = co_await net::http_call(std::move(call));
+  auto answer = co_await link.call(std::move(call));
   if (!answer) co_return fail(answer.error());
   auto document = model::parse_json(answer->body);
   if (!document) co_return fail(document.error().within("answer of a peer"));
   co_return model::decode_peer_status(*document);
 }
 
-Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_url,
-                              const core::AskConsent& what) {
+Task<Status> Peers::consent(core::PeerUrl peer, core::AskConsent what) {
   model::Value body = model::Value::object();
-  body.set("name", config.name);
+  body.set("name", config_.name);
   body.set("conn_url", what.conn_url);
   body.set("api_url", what.api_url);
   body.set("slots", model::encode_slots(what.slots));
+  body.set("aurum_asked", peer.name);
   body.set("aurum_epoch", static_cast<std::int64_t>(what.epoch));
   body.set("aurum_promise_ms", to_ms(what.promise));
-  auto call = call_of(config, beside(std::move(api_url), "/failsafe"), what.timeout);
+  auto& link = link_to(peer.api_url);
+  auto call = call_of(beside(std::move(peer.api_url), "/failsafe"), what.timeout);
   call.method = "POST";
   call.body = model::to_json(body);
-  auto answer = co_await net::http_call(std::move(call));
+  auto answer = co_await link.call(std::move(call));
   if (!answer) co_return fail(answer.error());
   if (answer->status == 200 && answer->body == "Accepted") co_return Status{};
   // Of an error page nothing is worth telling but its number.
@@ -65,10 +86,25 @@ Task<Status> ask_peer_consent(const model::LocalConfig& config, std::string api_
                  page ? "HTTP status " + std::to_string(answer->status) : std::move(answer->body));
 }
 
-Task<bool> peer_answers(const model::LocalConfig& config, std::string api_url, Duration timeout) {
-  auto answer =
-      co_await net::http_call(call_of(config, beside(std::move(api_url), "/liveness"), timeout));
+Task<bool> Peers::answers(std::string api_url, Duration timeout) {
+  auto& link = link_to(api_url);
+  auto answer = co_await link.call(call_of(beside(std::move(api_url), "/liveness"), timeout));
   co_return answer.has_value();
+}
+
+void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string>& api_urls,
+                      bool all) {
+  std::set<std::string> origins;
+  for (const auto& url : api_urls) origins.insert(origin_of(url));
+  std::erase_if(links_, [&](const auto& link) { return !origins.contains(link.first); });
+  for (const auto& url : api_urls)
+    if (all || !links_.contains(origin_of(url)))
+      asio::co_spawn(io, answers(url, kSignOfLife), asio::detached);
+}
+
+std::size_t Peers::linked() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(links_, [](const auto& link) { return link.second->open(); }));
 }
 
 }  // namespace aurum::agent

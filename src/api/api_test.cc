@@ -158,6 +158,17 @@ TEST_F(Rest, ALeaderWithoutTheStoreAsksForAPromise) {
   EXPECT_EQ(ours.promise, seconds(5));
 }
 
+// The address of a member may have become another's, as containers' do.
+TEST_F(Rest, APromiseIsNotGivenForAnother) {
+  node.dynamic.failsafe_mode = true;
+  node.reply = {200, "Accepted"};
+  const auto asked = call("POST /failsafe", R"({"name": "a", "aurum_asked": "node-9"})");
+  EXPECT_EQ(asked.status, 409);
+  EXPECT_EQ(asked.body, "this is node-0, not node-9");
+  EXPECT_TRUE(node.requests.empty());
+  EXPECT_EQ(call("POST /failsafe", R"({"name": "a", "aurum_asked": "node-0"})").status, 200);
+}
+
 TEST_F(Rest, UnknownUnsafePathsAre501WithoutAnyCheck) {
   node.config.rest.username = "admin";
   node.config.rest.password = "secret";

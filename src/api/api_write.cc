@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "api/api.h"
 #include "api/reply.h"
 #include "api/restart.h"
@@ -85,6 +87,11 @@ Task<net::HttpResponse> Api::post_failsafe(const net::HttpRequest& request) {
   core::ConsentRequest consent;
   consent.leader = model::text_at(*body, "name");
   if (consent.leader.empty()) co_return net::error_page(400);
+  // An address may be another's by now: what we say counts as the promise of whom it was meant for
+  // (api_test: APromiseIsNotGivenForAnother).
+  const auto asked = model::text_at(*body, "aurum_asked");
+  if (!asked.empty() && asked != view.config->name)
+    co_return text_reply(409, fmt::format("this is {}, not {}", view.config->name, asked));
   consent.epoch =
       static_cast<std::uint64_t>(std::max<std::int64_t>(model::int_at(*body, "aurum_epoch"), 0));
   // A day is more than any ttl.

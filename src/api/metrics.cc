@@ -208,6 +208,8 @@ void write_own(Page& page, const NodeView& view, const core::Identity& identity)
   page.gauge("aurum_lease_span_seconds",
              "Seconds that each renewal or heartbeat gives the leader, 0 if it is not the leader.",
              view.is_leader ? view.lease_span_s : 0.0);
+  page.gauge("aurum_peers_linked", "Members to whom a connection for questions is open.",
+             view.peers_linked);
   page.gauge("aurum_leader_epoch", "Epoch of the leadership this node holds or last held.",
              view.epoch);
   write_certificates(page, view);

@@ -38,15 +38,15 @@ bool has_control(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos;
 }
 
-Result<std::string> render_request(const HttpCall& call, const Url& url) {
+Result<std::string> render_request(const HttpCall& call, const Url& url, const char* connection) {
   bool bad = has_control(call.method) || has_control(url.target) || has_control(url.host);
   for (const auto& [name, value] : call.headers)
     bad = bad || has_control(name) || has_control(value);
   if (bad)
     return fail(Code::invalid,
                 fmt::format("{}: a request line or header holds a line break", call.url));
-  std::string out = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", call.method,
-                                url.target, authority(url));
+  std::string out = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: {}\r\n", call.method,
+                                url.target, authority(url), connection);
   if (!call.username.empty() || !call.password.empty()) {
     out += fmt::format("Authorization: {}\r\n", basic_credentials(call.username, call.password));
   }
@@ -66,8 +66,13 @@ Error broken(const HttpCall& call, bool late, std::string_view what) {
   return {late ? Code::timeout : Code::io, text, {}};
 }
 
-Task<Result<HttpResponse>> exchange(const HttpCall& call, Stream& stream, const Deadline& deadline,
-                                    std::string request) {
+struct Exchanged {
+  HttpResponse reply;
+  bool kept = false;  ///< the connection can take another request
+};
+
+Task<Result<Exchanged>> exchange(const HttpCall& call, Stream& stream, const Deadline& deadline,
+                                 const std::string& request) {
   auto sent = co_await stream.write(request);
   if (sent) co_return fail(broken(call, deadline.expired(), sent.message()));
   ResponseParser parser(call.body_bytes_max, call.method == "HEAD");
@@ -84,7 +89,48 @@ Task<Result<HttpResponse>> exchange(const HttpCall& call, Stream& stream, const 
     auto fed = parser.feed(std::string_view(buffer.data(), got.n));
     if (!fed) co_return fail(fed.error().within(call.url));
   }
-  co_return parser.take();
+  const bool kept = parser.kept();
+  co_return Exchanged{parser.take(), kept};
+}
+
+/// Connected and, with TLS, known to be who it says.
+Task<Result<std::unique_ptr<Stream>>> open_stream(const HttpCall& call, const Url& url,
+                                                  std::vector<Endpoint> endpoints,
+                                                  Clock::time_point end) {
+  TlsContextPtr tls = call.tls_context;
+  if (url.tls && tls == nullptr) {
+    auto made = make_client_tls(call.tls);
+    if (!made) co_return fail(made.error());
+    tls = *made;
+  }
+  auto socket = co_await connect_any(authority(url), std::move(endpoints), end - Clock::now());
+  if (!socket) co_return fail(socket.error());
+  auto stream =
+      url.tls ? tls_stream(std::move(*socket), tls, url.host) : plain_stream(std::move(*socket));
+  auto executor = co_await asio::this_coro::executor;
+  Deadline deadline(executor, *stream);
+  deadline.set(end - Clock::now());
+  auto shaken = co_await stream->handshake();
+  if (shaken && deadline.expired()) {
+    co_return fail(Code::unavailable, fmt::format("{}: no TLS handshake within {} ms",
+                                                  authority(url), to_ms(call.timeout)));
+  }
+  if (shaken) {
+    co_return fail(
+        Code::permission,
+        fmt::format("{}: TLS handshake failed: {}", authority(url), shaken.message()),
+        "Check that the CA file matches the server's certificate and that the server speaks TLS.");
+  }
+  co_return std::move(stream);
+}
+
+Task<Result<Exchanged>> exchange_until(const HttpCall& call, Stream& stream,
+                                       const std::string& request, Clock::time_point end) {
+  auto executor = co_await asio::this_coro::executor;
+  Deadline deadline(executor, stream);
+  deadline.set(end - Clock::now());
+  auto done = co_await exchange(call, stream, deadline, request);
+  co_return done;
 }
 
 }  // namespace
@@ -132,40 +178,76 @@ Result<Url> parse_url(std::string_view text) {
 }
 
 Task<Result<HttpResponse>> http_call(HttpCall call) {
-  auto executor = co_await asio::this_coro::executor;
   auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(call.timeout);
   auto url = parse_url(call.url);
   if (!url) co_return fail(url.error());
-  auto request = render_request(call, *url);
+  auto request = render_request(call, *url, "close");
   if (!request) co_return fail(request.error());
-  TlsContextPtr tls = call.tls_context;
-  if (url->tls && tls == nullptr) {
-    auto made = make_client_tls(call.tls);
-    if (!made) co_return fail(made.error());
-    tls = *made;
-  }
   auto endpoints = co_await resolve(url->host, url->port, call.timeout);
   if (!endpoints) co_return fail(endpoints.error());
-  auto socket = co_await connect_any(authority(*url), std::move(*endpoints), end - Clock::now());
-  if (!socket) co_return fail(socket.error());
+  auto stream = co_await open_stream(call, *url, std::move(*endpoints), end);
+  if (!stream) co_return fail(stream.error());
+  auto done = co_await exchange_until(call, **stream, *request, end);
+  if (!done) co_return fail(done.error());
+  co_return std::move(done->reply);
+}
 
-  auto stream =
-      url->tls ? tls_stream(std::move(*socket), tls, url->host) : plain_stream(std::move(*socket));
-  Deadline deadline(executor, *stream);
-  deadline.set(end - Clock::now());
-  auto shaken = co_await stream->handshake();
-  if (shaken && deadline.expired()) {
-    co_return fail(Code::unavailable, fmt::format("{}: no TLS handshake within {} ms",
-                                                  authority(*url), to_ms(call.timeout)));
+struct HttpLink::State {
+  Resolver resolver;
+  std::unique_ptr<Stream> kept;  ///< taken out while a call uses it
+  std::vector<Endpoint> known;   ///< where a server that keeps connections was last
+  bool open = false;             ///< kept, or in use by a call
+  std::uint64_t closed = 0;      ///< how often close() was called
+};
+
+HttpLink::HttpLink(Resolver resolver) : state_(std::make_shared<State>()) {
+  state_->resolver = std::move(resolver);
+}
+
+HttpLink::~HttpLink() { close(); }
+
+bool HttpLink::open() const { return state_->open; }
+
+void HttpLink::close() {
+  ++state_->closed;
+  state_->open = false;
+  state_->kept.reset();
+}
+
+Task<Result<HttpResponse>> HttpLink::call(HttpCall call) {
+  const auto state = state_;  // the link may go while we wait
+  const auto begun = Clock::now();
+  const auto whole = std::chrono::duration_cast<Clock::duration>(call.timeout);
+  const auto generation = state->closed;
+  auto url = parse_url(call.url);
+  if (!url) co_return fail(url.error());
+  auto request = render_request(call, *url, "keep-alive");
+  if (!request) co_return fail(request.error());
+  const auto keep = [&](Exchanged& done, std::unique_ptr<Stream> stream) {
+    if (done.kept && generation == state->closed && state->kept == nullptr) {
+      state->kept = std::move(stream);
+      state->open = true;
+    }
+    return std::move(done.reply);
+  };
+
+  if (auto stream = std::exchange(state->kept, nullptr)) {  // still `open`
+    auto done = co_await exchange_until(call, *stream, *request, begun + whole / 2);
+    state->open = false;
+    if (done) co_return keep(*done, std::move(stream));
   }
-  if (shaken) {
-    co_return fail(
-        Code::permission,
-        fmt::format("{}: TLS handshake failed: {}", authority(*url), shaken.message()),
-        "Check that the CA file matches the server's certificate and that the server speaks TLS.");
-  }
-  auto reply = co_await exchange(call, *stream, deadline, std::move(*request));
-  co_return reply;
+  const auto end = begun + whole;
+  const Duration left = end - Clock::now();
+  // A resolver that says nothing must leave time for the address that is known.
+  auto endpoints =
+      co_await state->resolver(url->host, url->port, state->known.empty() ? left : left / 2);
+  if (!endpoints && state->known.empty()) co_return fail(endpoints.error());
+  auto stream = co_await open_stream(call, *url, endpoints ? *endpoints : state->known, end);
+  if (!stream) co_return fail(stream.error());
+  auto done = co_await exchange_until(call, **stream, *request, end);
+  if (!done) co_return fail(done.error());
+  if (endpoints) state->known = done->kept ? std::move(*endpoints) : std::vector<Endpoint>{};
+  co_return keep(*done, std::move(*stream));
 }
 
 }  // namespace aurum::net

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "net/http.h"
+#include "net/resolve.h"
 #include "net/tls.h"
 #include "runtime/async.h"
 
@@ -44,5 +48,32 @@ struct HttpCall {
 ///  - unknown_outcome  other methods: sent, and no whole reply came
 ///  - io, protocol     GET, HEAD, OPTIONS: the connection broke; the reply makes no sense
 runtime::Task<Result<HttpResponse>> http_call(HttpCall call);
+
+/// A connection to one server (scheme, host and port) that stays open between calls, for those who
+/// must be heard also when names do not resolve and a handshake takes its time. Requests sent by it
+/// may arrive twice. Lives on one io_context and thread.
+class HttpLink {
+ public:
+  using Resolver = std::function<runtime::Task<Result<std::vector<Endpoint>>>(
+      std::string, std::uint16_t, Duration)>;
+
+  explicit HttpLink(Resolver resolver = resolve);
+  ~HttpLink();  ///< a call under way goes on, and closes what it opened
+  HttpLink(const HttpLink&) = delete;
+  HttpLink& operator=(const HttpLink&) = delete;
+
+  /// As http_call(), but "Connection: keep-alive". Where a connection is open it has half of the
+  /// time; what it does not answer then is sent again on a new one. A call while another is under
+  /// way has a connection of its own. A host whose name does not resolve is looked for where it was
+  /// last, if it had kept that connection open.
+  runtime::Task<Result<HttpResponse>> call(HttpCall call);
+  bool open() const;
+  /// The next call opens anew, with the TLS files as they are then.
+  void close();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
 
 }  // namespace aurum::net

@@ -1,5 +1,13 @@
 #include "net/http_client.h"
 
+#include <atomic>
+#include <future>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include "net/http_server.h"
@@ -96,6 +104,105 @@ TEST(HttpClient, AnUnknownNameIsUnavailable) {
   EXPECT_EQ(got.error().code, Code::unavailable);
   EXPECT_TRUE(got.error().message.starts_with("cannot resolve no-such-host.invalid: "))
       << got.error().message;
+}
+
+/// A server, and a link to it whose resolver answers as the test says.
+class Link : public ::testing::Test {
+ protected:
+  void start(HttpServerOptions options = {.listen = "127.0.0.1:0"}, Handler handler = show) {
+    server_ = std::make_unique<HttpServer>(loop_.io().get_executor(), options, handler, log_);
+    ASSERT_TRUE(loop_.run(server_->start()));
+    port_ = server_->port();
+  }
+  void stop() {
+    runtime::asio::co_spawn(loop_.io(), server_->stop(), runtime::asio::use_future).get();
+  }
+  void TearDown() override {
+    loop_.call([this] { link_.close(); });
+    stop();
+  }
+  Result<HttpResponse> call(const std::string& target, Duration timeout = seconds(5)) {
+    return loop_.run(link_.call({.method = "POST",
+                                 .url = "http://peer:" + std::to_string(port_) + target,
+                                 .timeout = timeout}));
+  }
+  runtime::Task<Result<std::vector<Endpoint>>> look_up(std::uint16_t port) {
+    ++looked_up_;
+    if (!knows_names_) co_return fail(Code::unavailable, "cannot resolve peer");
+    co_return std::vector<Endpoint>{Endpoint(boost::asio::ip::make_address("127.0.0.1"), port)};
+  }
+
+  testing::SilentLog log_;
+  LoopThread loop_;
+  std::unique_ptr<HttpServer> server_;
+  std::uint16_t port_ = 0;
+  std::atomic<int> looked_up_ = 0;
+  std::atomic<bool> knows_names_ = true;
+  HttpLink link_{[this](std::string, std::uint16_t port, Duration) { return look_up(port); }};
+};
+
+TEST_F(Link, is_kept_for_the_next_call) {
+  start();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(call("/a").value().body, "POST /a   ");
+  EXPECT_EQ(looked_up_, 1);
+  EXPECT_EQ(server_->connections(), 1U);
+}
+
+TEST_F(Link, opens_anew_where_the_server_was_started_again) {
+  start();
+  ASSERT_TRUE(call("/"));
+  stop();
+  start({.listen = "127.0.0.1:" + std::to_string(port_)});
+  EXPECT_TRUE(call("/"));
+  EXPECT_EQ(looked_up_, 2);
+}
+
+TEST_F(Link, needs_no_name_once_it_knows_where) {
+  start();
+  ASSERT_TRUE(call("/"));
+  knows_names_ = false;
+  EXPECT_TRUE(call("/"));
+  stop();  // the connection breaks, and the server comes back where it was
+  start({.listen = "127.0.0.1:" + std::to_string(port_)});
+  EXPECT_TRUE(call("/"));
+  EXPECT_EQ(looked_up_, 2);
+}
+
+TEST_F(Link, one_that_does_not_answer_is_left_for_a_new_one) {
+  std::atomic<int> asked = 0;
+  start({.listen = "127.0.0.1:0"}, [&](HttpRequest request) -> Task<HttpResponse> {
+    // The second request is swallowed, as by a peer that is cut off and comes back.
+    if (++asked == 2) {
+      boost::asio::steady_timer never(co_await boost::asio::this_coro::executor, seconds(60));
+      (void)co_await never.async_wait(runtime::use_task);
+    }
+    co_return co_await show(std::move(request));
+  });
+  ASSERT_TRUE(call("/"));
+  EXPECT_TRUE(call("/", seconds(2)));
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(looked_up_, 2);
+}
+
+TEST_F(Link, calls_at_once_do_not_wait_for_each_other) {
+  std::atomic<int> here = 0;
+  start({.listen = "127.0.0.1:0"}, [&](HttpRequest request) -> Task<HttpResponse> {
+    ++here;
+    boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor);
+    for (int i = 0; i < 400 && here < 2; ++i) {
+      pause.expires_after(milliseconds(5));
+      (void)co_await pause.async_wait(runtime::use_task);
+    }
+    co_return co_await show(std::move(request));
+  });
+  std::vector<std::future<Result<HttpResponse>>> calls;
+  for (int i = 0; i < 2; ++i)
+    calls.push_back(runtime::asio::co_spawn(
+        loop_.io(),
+        link_.call({.url = "http://peer:" + std::to_string(port_) + "/", .timeout = seconds(5)}),
+        runtime::asio::use_future));
+  for (auto& one : calls) EXPECT_TRUE(one.get());
+  EXPECT_EQ(here, 2);
 }
 
 }  // namespace

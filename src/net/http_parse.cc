@@ -135,6 +135,9 @@ Status ResponseParser::end() {
 }
 
 bool ResponseParser::done() const { return impl_->parser.is_done(); }
+bool ResponseParser::kept() const {
+  return impl_->parser.is_done() && impl_->parser.keep_alive() && impl_->pending.empty();
+}
 
 HttpResponse ResponseParser::take() {
   auto message = impl_->parser.release();

@@ -46,6 +46,8 @@ class ResponseParser {
   /// The connection ended. An error if that was too early.
   Status end();
   bool done() const;
+  /// Before take(), once done(): the server lets the connection stand, and nothing came behind.
+  bool kept() const;
   HttpResponse take();
 
  private:
