@@ -1,5 +1,5 @@
-// The watchdog on a kernel's own device, as init of a machine of its own: fed, disarmed, left alone.
-// Says each step on stdout; `run` beside this file judges them.
+// The watchdog on a kernel's own device, as init of a machine of its own: fed, disarmed, left
+// alone. Says each step on stdout; `run` beside this file judges them.
 
 #include <cstdio>
 #include <ctime>
