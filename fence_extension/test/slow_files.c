@@ -1,5 +1,6 @@
 /* Preloaded into a server: a file is emptied only when the file of AURUM_TEST_HOLD is gone, after
- * 30 s at the latest. <hold>.reached says that somebody waits. */
+ * 30 s at the latest. <hold>.reached says that somebody waits. PostgreSQL 13 empties it by its
+ * descriptor, later ones by its name. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -7,17 +8,30 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int truncate(const char* path, off_t length) {
-  static int (*real)(const char*, off_t);
+static void wait_for_release(void) {
   const char* hold = getenv("AURUM_TEST_HOLD");
   char reached[4096];
   int i;
 
-  if (real == NULL) real = (int (*)(const char*, off_t))dlsym(RTLD_NEXT, "truncate");
   for (i = 0; hold != NULL && i < 3000 && access(hold, F_OK) == 0; ++i) {
     snprintf(reached, sizeof reached, "%s.reached", hold);
     close(open(reached, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     usleep(10000);
   }
+}
+
+int truncate(const char* path, off_t length) {
+  static int (*real)(const char*, off_t);
+
+  if (real == NULL) real = (int (*)(const char*, off_t))dlsym(RTLD_NEXT, "truncate");
+  wait_for_release();
   return real(path, length);
+}
+
+int ftruncate(int file, off_t length) {
+  static int (*real)(int, off_t);
+
+  if (real == NULL) real = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate");
+  wait_for_release();
+  return real(file, length);
 }
