@@ -102,6 +102,7 @@ bool port_busy(const std::string& host, std::uint16_t port);
 /// Full paths of the programs. Errors carry the package to install.
 Result<std::string> own_program();
 Result<std::string> find_etcd(const Plan& plan);
+/// PostgreSQL's are of the major version that the data is of, else the newest.
 Result<std::string> find_postgres_bin_dir(const Plan& plan);
 /// aurum_fence.so of the build that own_program() is of, for these programs of PostgreSQL; "" =
 /// there is none.

@@ -1,10 +1,13 @@
 #include "stack/plan.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include <gtest/gtest.h>
 
+#include "base/testing/temp_dir.h"
 #include "stack/config.h"
 #include "stack/door.h"
 #include "stack/rest.h"
@@ -92,6 +95,30 @@ TEST(Plan, free_ports_are_all_different) {
   ASSERT_TRUE(ports);
   EXPECT_EQ(std::set<std::uint16_t>(ports->begin(), ports->end()).size(), 40U);
   for (const auto port : *ports) EXPECT_FALSE(port_busy("127.0.0.1", port));
+}
+
+TEST(Plan, data_is_served_by_its_own_version_or_by_none) {
+  aurum::testing::TempDir dir;
+  Plan plan = default_plan(dir.path()).value();
+  const auto newest = find_postgres_bin_dir(plan);
+  if (!newest) GTEST_SKIP() << newest.error().text();
+  std::filesystem::create_directories(dir / "data/node-2");
+  std::ofstream(dir / "data/node-2/PG_VERSION") << "9.6\n";
+  auto found = find_postgres_bin_dir(plan);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().text(),
+            "the data in " + dir.path().string() +
+                " is of PostgreSQL 9.6, which is not installed (hint: apt-get install "
+                "postgresql-9.6.)");
+  plan.postgres_bin_dir = *newest;
+  found = find_postgres_bin_dir(plan);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::invalid);
+  const auto version = program_version(*newest + "/postgres");
+  std::ofstream(dir / "data/node-2/PG_VERSION") << version.substr(0, version.find('.')) << "\n";
+  EXPECT_EQ(find_postgres_bin_dir(plan).value(), *newest);
+  plan.postgres_bin_dir.clear();
+  EXPECT_EQ(find_postgres_bin_dir(plan).value(), *newest);
 }
 
 TEST(Config, strings_that_yaml_would_take_for_something_else_are_quoted) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <netinet/in.h>
 #include <random>
 #include <sstream>
@@ -57,6 +58,20 @@ std::string in_path(const std::string& name) {
   for (std::string dir; std::getline(dirs, dir, ':');) {
     const auto program = fs::path(dir) / name;
     if (::access(program.c_str(), X_OK) == 0) return program;
+  }
+  return {};
+}
+
+std::string major_of(const std::string& version) {
+  return version.substr(0, version.find_first_not_of("0123456789"));
+}
+
+/// PG_VERSION of the first node that has data; "" = none has.
+std::string major_of_data(const Plan& plan) {
+  for (const auto& node : plan.nodes) {
+    std::ifstream file(plan.dir / "data" / node.name / "PG_VERSION");
+    std::string line;
+    if (std::getline(file, line) && !line.empty()) return line;
   }
   return {};
 }
@@ -129,24 +144,36 @@ Result<std::string> find_etcd(const Plan& plan) {
 }
 
 Result<std::string> find_postgres_bin_dir(const Plan& plan) {
+  const std::string major = major_of_data(plan);
   if (!plan.postgres_bin_dir.empty()) {
-    if (::access((fs::path(plan.postgres_bin_dir) / "postgres").c_str(), X_OK) == 0) {
-      return plan.postgres_bin_dir;
-    }
-    return fail(Code::not_found, fmt::format("no postgres in {}", plan.postgres_bin_dir));
+    const auto program = fs::path(plan.postgres_bin_dir) / "postgres";
+    if (::access(program.c_str(), X_OK) != 0)
+      return fail(Code::not_found, fmt::format("no postgres in {}", plan.postgres_bin_dir));
+    const auto version = program_version(program);
+    if (major.empty() || major_of(version) == major) return plan.postgres_bin_dir;
+    return fail(Code::invalid,
+                fmt::format("{} is PostgreSQL {}, and the data in {} is of PostgreSQL {}",
+                            program.string(), version, plan.dir.string(), major),
+                "Name the programs of that version, or a --dir of its own for the new one.");
   }
-  const auto packaged = newest_first("/usr/lib/postgresql", "", "bin/postgres");
-  if (!packaged.empty()) return packaged.front().parent_path().string();
-  if (auto program = in_path("postgres"); !program.empty())
+  for (const auto& program : newest_first("/usr/lib/postgresql", major, "bin/postgres"))
+    if (major.empty() || program.parent_path().parent_path().filename() == major)
+      return program.parent_path().string();
+  const auto program = in_path("postgres");
+  if (!program.empty() && (major.empty() || major_of(program_version(program)) == major))
     return fs::path(program).parent_path().string();
-  return fail(Code::not_found, "PostgreSQL is not installed", "apt-get install postgresql-15.");
+  if (major.empty())
+    return fail(Code::not_found, "PostgreSQL is not installed", "apt-get install postgresql-15.");
+  return fail(Code::not_found,
+              fmt::format("the data in {} is of PostgreSQL {}, which is not installed",
+                          plan.dir.string(), major),
+              fmt::format("apt-get install postgresql-{}.", major));
 }
 
 std::string find_fence(const std::string& postgres_bin_dir) {
   const auto program = own_program();
   if (!program) return {};
-  const auto version = program_version((fs::path(postgres_bin_dir) / "postgres").string());
-  const auto major = version.substr(0, version.find_first_not_of("0123456789"));
+  const auto major = major_of(program_version((fs::path(postgres_bin_dir) / "postgres").string()));
   std::error_code ec;
   const auto library =
       fs::weakly_canonical(*program, ec).parent_path() / "fence" / major / "aurum_fence.so";
