@@ -137,6 +137,9 @@ void Core::ended(const Promote&, const Result<JobResult>& result) {
   s_.lead.promoted = true;
   s_.checkpoint_pending = true;
   s_.data_was_primary = true;
+  // What could wait for a standby's next turn cannot now: the former leader has no slot here yet
+  // (live_changes_scenario_test: a_new_leader_keeps_wal_for_the_former_one_from_the_beginning).
+  slots_at_ = Instant{};
   // A standby's setting is in force until the leader's own is; primary_target() makes that one.
   s_.sync_setting_since = model::Lsn{};
   if (s_.succession) s_.succession->promoted = now_;

@@ -38,6 +38,23 @@ TEST_F(LiveChanges, without_use_slots_no_slot_is_left_that_would_hold_wal) {
   EXPECT_TRUE(w().run_until_healthy(seconds(10))) << w().describe();
 }
 
+// As a standby it looks after its slots once in loop_wait; the former leader needs one now.
+TEST_F(LiveChanges, a_new_leader_keeps_wal_for_the_former_one_from_the_beginning) {
+  begin();
+  w().set_config("loop_wait", 10);
+  w().run_for(seconds(25));
+  Node& next = replica();
+  next.pg.slots.clear();
+  ASSERT_TRUE(w().run_until([&] { return !next.pg.slots.empty(); }, seconds(15)));
+  w().request_failover({.leader = old_primary().name, .candidate = next.name});
+  ASSERT_TRUE(w().run_until([&] { return w().writer() == &next; }, seconds(5))) << w().describe();
+  const auto kept = [&] {
+    return std::ranges::any_of(next.pg.slots,
+                               [&](const auto& slot) { return slot.name == old_primary().name; });
+  };
+  EXPECT_TRUE(w().run_until(kept, seconds(2))) << w().describe();
+}
+
 TEST_F(LiveChanges, a_reload_reaches_the_server_even_when_no_file_has_changed) {
   begin();
   const auto before = count(replica(), "on_reload replica");
