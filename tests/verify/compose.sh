@@ -78,13 +78,29 @@ TARGETS=0
 [[ $COMPOSE_PROFILES != *monitoring* ]] || TARGETS=11
 # shellcheck source=tests/verify/containers.sh
 . tests/verify/containers.sh
+# With compose.repository-host.yaml in COMPOSE_FILE backups are taken on the host of the repository, and the nodes have none.
+if [[ ${COMPOSE_FILE:-} == *repository-host* ]]; then
+  backup() {
+    case $2 in
+      now) on_repository_host stanza-create && on_repository_host backup --type=full ;;
+      *) in_node "$1" aurum backup "${@:2}" ;;
+    esac
+  }
+  on_repository_host() { in_node pgbackrest pgbackrest --stanza="$STANZA" "$@"; }
+  by_hand() {
+    case "$*" in
+      *"pgbackrest --stanza=$STANZA backup"*) in_node pgbackrest "${@:2}" ;;
+      *) in_node "$@" ;;
+    esac
+  }
+fi
 # It has the repository and nothing else, and gives a database back also when no node runs.
 check_backup_container() {
   compose run --rm pgbackrest info >"$WORK/by-hand" 2>&1 && grep -q 'stanza: postgres-cluster' "$WORK/by-hand" ||
     { why "info: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"; return; }
   [ "$(id -u)" = 0 ] || return 0  # a folder of the container's user is needed
   install -d -o 1000 -g 1000 -m 700 "$WORK/restored"
-  compose run --rm --volume "$WORK/restored:/restored" pgbackrest --stanza=postgres-cluster --pg1-path=/restored restore >"$WORK/by-hand" 2>&1 &&
+  compose run --rm --volume "$WORK/restored:/restored" pgbackrest --config=/etc/pgbackrest.conf --stanza=postgres-cluster --pg1-path=/restored restore >"$WORK/by-hand" 2>&1 &&
     [ -s "$WORK/restored/PG_VERSION" ] || why "restore: $(tail -n 2 "$WORK/by-hand" | tr '\n' ' ')"
 }
 # It warns of each that it could not tell; a minute ago all of them were there.
