@@ -177,15 +177,17 @@ Status start_arm(Arm& arm, const Options& options) {
   if (options.ttl > 0) set_ttl(plan, options.ttl);
   plan.failsafe = options.failsafe;
   plan.sync = options.sync ? "on" : "off";
+  const auto way = way_from(options.through);
+  if (!way) return fail(way.error());
+  const auto ports = plan_door(plan, *way);
+  if (!ports) return fail(ports.error());
   const Instant began = runtime::now();
   auto started = arm.scratch->start(seconds(90));
   if (!started) return started;
   const Duration took = runtime::now() - began;
   arm.cost = measure_cost(arm.cluster(), seconds(3));
   arm.cost.zero_to_healthy = took;
-  const auto way = way_from(options.through);
-  if (!way) return fail(way.error());
-  auto door = Door::open(arm.cluster(), *way);
+  auto door = Door::open(arm.cluster(), *way, *ports);
   if (!door) return fail(door.error());
   arm.door = std::move(*door);
   // The door opens with its first check of the primary.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "stack/process.h"
 
@@ -23,7 +24,29 @@ Result<std::string> find_program(const std::string& name) {
   return fail(Code::not_found, name + " is not installed", "apt-get install " + name + ".");
 }
 
+/// Of PgBouncer's administrator, who is told of leaders; on loopback, while a bench runs.
+constexpr const char* kAdminPassword = "told";
+
 }  // namespace
+
+Result<DoorPorts> plan_door(Plan& plan, Way way) {
+  if (way == Way::libpq) return DoorPorts{};
+  const auto found = free_ports(3);
+  if (!found) return fail(found.error());
+  const DoorPorts ports{
+      .haproxy = found->at(0), .runtime = found->at(1), .pgbouncer = found->at(2)};
+  if (!plan.own_agent()) return ports;
+  using nlohmann::json;
+  json overrides = plan.overrides.empty() ? json::object() : json::parse(plan.overrides);
+  auto& routing = overrides["aurum"]["routing"];
+  routing["haproxy"] = {fmt::format("127.0.0.1:{}", ports.runtime)};
+  if (way == Way::pgbouncer) {
+    routing["pgbouncer"] = {fmt::format("127.0.0.1:{}", ports.pgbouncer)};
+    routing["pgbouncer_password"] = kAdminPassword;
+  }
+  plan.overrides = overrides.dump();
+  return ports;
+}
 
 Result<Way> way_from(std::string_view name) {
   if (name == "libpq") return Way::libpq;
@@ -32,10 +55,11 @@ Result<Way> way_from(std::string_view name) {
   return fail(Code::invalid, fmt::format("no way '{}'", name), "libpq, haproxy or pgbouncer.");
 }
 
-std::string haproxy_conf(const Plan& plan, std::uint16_t port) {
+std::string haproxy_conf(const Plan& plan, DoorPorts ports) {
   std::string out = fmt::format(
       "global\n"
       "  maxconn 500\n"
+      "  stats socket ipv4@127.0.0.1:{} level admin\n"
       "defaults\n"
       "  mode tcp\n"
       "  timeout connect 3s\n"
@@ -48,14 +72,14 @@ std::string haproxy_conf(const Plan& plan, std::uint16_t port) {
       "  bind 127.0.0.1:{}\n"
       "  option httpchk OPTIONS /primary\n"
       "  http-check expect status 200\n",
-      port);
+      ports.runtime, ports.haproxy);
   for (const auto& node : plan.nodes)
     out += fmt::format("  server {} {}:{} port {}\n", node.name, node.host, node.postgres_port,
                        node.rest_port);
   return out;
 }
 
-std::string pgbouncer_conf(const std::string& dir, std::uint16_t port, std::uint16_t haproxy_port) {
+std::string pgbouncer_conf(const std::string& dir, DoorPorts ports) {
   return fmt::format(
       "[databases]\n"
       "* = host=127.0.0.1 port={}\n"
@@ -66,34 +90,30 @@ std::string pgbouncer_conf(const std::string& dir, std::uint16_t port, std::uint
       "pool_mode = transaction\n"
       "auth_type = scram-sha-256\n"
       "auth_file = {}/pgbouncer.users\n"
+      "admin_users = pgbouncer\n"
       "server_connect_timeout = 3\n"
       "server_login_retry = 0.2\n"
       "query_wait_timeout = 60\n"
       "log_connections = 0\n"
       "log_disconnections = 0\n",
-      haproxy_port, port, dir);
+      ports.haproxy, ports.pgbouncer, dir);
 }
 
-Result<std::unique_ptr<Door>> Door::open(const Cluster& cluster, Way way) {
-  std::unique_ptr<Door> door(new Door(cluster, way));
+Result<std::unique_ptr<Door>> Door::open(const Cluster& cluster, Way way, DoorPorts ports) {
+  std::unique_ptr<Door> door(new Door(cluster, way, ports));
   if (way == Way::libpq) return door;
   const auto haproxy = find_program("haproxy");
   if (!haproxy) return fail(haproxy.error());
-  const auto ports = free_ports(2);
-  if (!ports) return fail(ports.error());
-  door->haproxy_port_ = ports->at(0);
-  door->pgbouncer_port_ = ports->at(1);
   const std::string dir = (cluster.plan().dir / "run").string();
-  auto ready = door->write("haproxy.cfg", haproxy_conf(cluster.plan(), door->haproxy_port_));
+  auto ready = door->write("haproxy.cfg", haproxy_conf(cluster.plan(), ports));
   if (ready) ready = door->start("haproxy", {*haproxy, "-db", "-f", dir + "/haproxy.cfg"});
   if (ready && way == Way::pgbouncer) {
     const auto pgbouncer = find_program("pgbouncer");
     if (!pgbouncer) return fail(pgbouncer.error());
-    ready = door->write("pgbouncer.users",
-                        fmt::format("\"postgres\" \"{}\"\n", cluster.secrets().superuser));
-    if (ready)
-      ready = door->write("pgbouncer.ini",
-                          pgbouncer_conf(dir, door->pgbouncer_port_, door->haproxy_port_));
+    ready =
+        door->write("pgbouncer.users", fmt::format("\"postgres\" \"{}\"\n\"pgbouncer\" \"{}\"\n",
+                                                   cluster.secrets().superuser, kAdminPassword));
+    if (ready) ready = door->write("pgbouncer.ini", pgbouncer_conf(dir, ports));
     if (ready) ready = door->start("pgbouncer", {*pgbouncer, dir + "/pgbouncer.ini"});
   }
   if (!ready) return fail(ready.error());
@@ -133,7 +153,7 @@ Status Door::start(const std::string& name, std::vector<std::string> argv) {
 std::string Door::conninfo() const {
   if (way_ == Way::libpq) return {};
   return fmt::format("host=127.0.0.1 port={} user=postgres password={} dbname=postgres",
-                     way_ == Way::pgbouncer ? pgbouncer_port_ : haproxy_port_,
+                     way_ == Way::pgbouncer ? ports_.pgbouncer : ports_.haproxy,
                      cluster_.secrets().superuser);
 }
 
