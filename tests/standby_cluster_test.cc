@@ -68,9 +68,12 @@ class StandbyCluster : public ::testing::Test {
     overrides["bootstrap"]["dcs"]["standby_cluster"] = {{"host", "127.0.0.1"},
                                                         {"port", a_->port(lead)}};
     auto& logins = overrides["postgresql"]["authentication"];
-    logins["superuser"]["password"] = secrets.superuser;
-    logins["replication"]["password"] = secrets.replication;
-    logins["rewind"]["password"] = secrets.rewind;
+    const auto own = [](const std::string& password) {
+      return json{{"password", password}, {"password_file", nullptr}};
+    };
+    logins = {{"superuser", own(secrets.superuser)},
+              {"replication", own(secrets.replication)},
+              {"rewind", own(secrets.rewind)}};
     b_->plan().overrides = overrides.dump();
     b_->begin();
   }

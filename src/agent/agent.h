@@ -25,6 +25,7 @@
 #include "fence/lease_page.h"
 #include "fence/run_dir.h"
 #include "model/config.h"
+#include "model/rotation.h"
 #include "net/http_server.h"
 #include "pg/callbacks.h"
 #include "pg/launcher.h"
@@ -68,6 +69,7 @@ class Agent : public api::Node {
   runtime::Task<void> look() override { return probe_once(); }
   void reload() override;
   void wake() override;
+  runtime::Task<std::pair<int, model::Value>> secrets(model::Value request) override;
   std::optional<model::Value> backups() const override;
   std::string backup_metrics() const override;
 
@@ -146,6 +148,16 @@ class Agent : public api::Node {
   runtime::Task<void> room_loop();
   runtime::Task<void> hold_ballast(core::HoldBallast what);
 
+  // Passwords that change (secrets.cc).
+  struct SecretWork;
+  runtime::Task<Status> step_secret(SecretWork& work);
+  runtime::Task<Status> may_step(const SecretWork& work);
+  runtime::Task<Result<bool>> takes_password(const SecretWork& work, std::string password);
+  runtime::Task<Status> alter_role(const SecretWork& work);
+  runtime::Task<Status> write_secrets(SecretWork& work);
+  runtime::Task<Status> take_up_secret(const SecretWork& work);
+  runtime::Task<model::SecretState> look_at_secret(const SecretWork& work);
+
   // What systemd is told (service.cc).
   runtime::Task<void> service_loop();
   void tell_service_manager();
@@ -202,6 +214,7 @@ class Agent : public api::Node {
   int adopted_pid_ = 0;
   std::optional<core::ArmWatchdog> watchdog_asked_;  ///< for another guard
   bool roles_checked_ = false;
+  bool changing_secret_ = false;  ///< one step at a time
 };
 
 }  // namespace aurum::agent

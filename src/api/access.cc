@@ -57,8 +57,11 @@ std::optional<net::HttpResponse> check_password(const AccessRules& rules,
   if (given.empty()) return unauthorized("no auth header received");
   if (!given.starts_with("Basic ")) return unauthorized("not authenticated");
   const auto credentials = net::base64_decode(given.substr(6));
-  if (!credentials || !same_secret(*credentials, rules.username + ":" + rules.password))
-    return unauthorized("not authenticated");
+  const auto is = [&](const std::string& password) {
+    return same_secret(*credentials, rules.username + ":" + password);
+  };
+  const bool other = credentials && !rules.other_password.empty() && is(rules.other_password);
+  if (!credentials || !(is(rules.password) || other)) return unauthorized("not authenticated");
   return std::nullopt;
 }
 
@@ -79,6 +82,7 @@ AccessRules access_rules(const model::RestConfig& rest, const model::ClusterView
       (rest.verify_client == "optional" || rest.verify_client == "required");
   rules.username = rest.username;
   rules.password = rest.password;
+  rules.other_password = rest.other_password;
   return rules;
 }
 

@@ -16,6 +16,7 @@ struct AccessRules {
   bool list_in_use = false;        ///< false: everybody may come
   bool needs_client_certificate = false;
   std::string username, password;  ///< both "" = no authentication
+  std::string other_password;      ///< as good as `password` while that is changed; "" = none
 };
 
 /// `for_failsafe`: POST /failsafe passes where members are on the list, since the caller's member

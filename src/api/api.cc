@@ -49,6 +49,7 @@ std::span<const Api::Route> Api::routes() {
       {"POST", "switchover", true, &Api::post_switchover, "move leadership, now or at a time"},
       {"DELETE", "switchover", true, &Api::delete_switchover, "cancel the scheduled switchover"},
       {"POST", "failover", true, &Api::post_failover, "make a candidate the leader"},
+      {"POST", "secrets", true, &Api::post_secrets, "one step of a password's change"},
       {"POST", "failsafe", true, &Api::post_failsafe, "a leader asks for consent"},
       {"POST", "sigterm", true, &Api::post_sigterm, "accepted, without effect"},
       {"POST", "citus", true, &Api::post_mpp, "accepted, without effect"},

@@ -64,6 +64,9 @@ class Api {
   Task<net::HttpResponse> post_sigterm(const net::HttpRequest&);
   Task<net::HttpResponse> post_mpp(const net::HttpRequest&);
 
+  // api_secrets.cc
+  Task<net::HttpResponse> post_secrets(const net::HttpRequest&);
+
   // api_handover.cc
   Task<net::HttpResponse> post_switchover(const net::HttpRequest&);
   Task<net::HttpResponse> post_failover(const net::HttpRequest&);

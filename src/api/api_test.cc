@@ -201,6 +201,32 @@ TEST_F(Rest, BasicAuthentication) {
   EXPECT_EQ(call("GET /config").status, 200);  // what is safe is never authenticated
 }
 
+TEST_F(Rest, WhileItsPasswordIsChangedBothAreGood) {
+  node.config.rest.username = "admin";
+  node.config.rest.password = "secret";
+  const auto with = [&](const std::string& password) {
+    auto request = make("POST /reload");
+    request.headers = {{"Authorization", net::basic_credentials("admin", password)}};
+    return send(request).status;
+  };
+  EXPECT_EQ(with("other"), 401);
+  EXPECT_EQ(with(""), 401);  // no other one is not an empty one
+  node.config.rest.other_password = "other";
+  EXPECT_EQ(with("other"), 202);
+  EXPECT_EQ(with("secret"), 202);
+  EXPECT_EQ(with("third"), 401);
+}
+
+TEST_F(Rest, PasswordsAreNotChangedWhereEverybodyMayWrite) {
+  EXPECT_EQ(call("POST /secrets", "{}").status, 403);
+  node.config.rest.username = "admin";
+  node.config.rest.password = "secret";
+  EXPECT_EQ(call("POST /secrets", "{}").status, 401);
+  auto request = make("POST /secrets", R"({"step": "look"})");
+  request.headers = {{"Authorization", net::basic_credentials("admin", "secret")}};
+  EXPECT_EQ(send(request).status, 501);  // as far as the node, which does not know it here
+}
+
 TEST_F(Rest, ClientCertificatesComeAfterTheAllowlistAndBeforeThePassword) {
   node.config.rest.tls.certfile = "x";
   node.config.rest.verify_client = "optional";

@@ -75,6 +75,12 @@ class Node {
   virtual Task<void> look() = 0;  ///< at PostgreSQL: view() is no older than this call then
   virtual void reload() = 0;      ///< as SIGHUP
   virtual void wake() = 0;        ///< run the decision loop now
+  /// POST /secrets: one step of a password's change on this node, and what is there behind it
+  /// (model/rotation.h).
+  virtual Task<std::pair<int, model::Value>> secrets(model::Value request) {
+    (void)request;
+    co_return std::pair{501, model::Value::object()};
+  }
   /// GET /backups; nothing without aurum.backup.
   virtual std::optional<model::Value> backups() const { return std::nullopt; }
   /// Their part of GET /metrics.

@@ -77,6 +77,7 @@ On a database node
   aurum health -c node.yml /primary   ask this node; exit code 0 = yes
   aurum doctor -c node.yml            the checklist: what is to be mended
   aurum certs init DIR                certificates for every link
+  aurum secrets -c node.yml show      where passwords come from; also rotate
   aurum backup -c node.yml list       backups there are; also now, check, verify
   aurum restore -c node.yml --time T  the cluster as it was then; asks first
 

@@ -18,6 +18,7 @@
 #include "cli/help.h"
 #include "cli/restore.h"
 #include "cli/restore_copy.h"
+#include "cli/secrets.h"
 #include "fence/guard.h"
 #include "lab/commands.h"
 #include "stack/commands.h"
@@ -96,6 +97,7 @@ int main(int argc, char** argv) {
   if (command == "backup" && cli::is_restore_trial(argc - 1, argv + 1))
     return cli::restore_trial_main(argc - 1, argv + 1);
   if (command == "backup") return backup::backup_main(argc - 1, argv + 1, find_run_dir);
+  if (command == "secrets") return cli::secrets_main(argc - 1, argv + 1);
   if (command == "restore") return cli::restore_main(argc - 1, argv + 1);
   if (command == "stack") return stack::stack_main(argc - 1, argv + 1);
   if (command == "bench") return stack::bench_main(argc - 1, argv + 1);

@@ -38,6 +38,9 @@ struct Login {
   std::string username;
   std::string password;
   std::map<std::string, std::string> options;  ///< sslmode, sslcert, …, in libpq's names
+  /// Tried where `password` is refused: the file holds two while it is changed
+  /// (model/secret_file.h). "" = there is no other.
+  std::string other_password = {};
   friend bool operator==(const Login&, const Login&) = default;
 };
 
@@ -50,6 +53,7 @@ struct RestConfig {
   std::string listen;           ///< "host:port"; host "", "*" = all
   std::string connect_address;  ///< default: listen
   std::string username, password;
+  std::string other_password;  ///< likewise: of a caller it is as good as `password`
   TlsFiles tls;
   std::string verify_client = "none";  ///< none | optional | required
   std::vector<std::string> allowlist;

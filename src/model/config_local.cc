@@ -100,6 +100,7 @@ RestConfig read_rest(const Reader& reader, ConfigUse use, Findings& findings) {
   rest.connect_address = reader.text("restapi.connect_address");
   rest.username = reader.text("restapi.authentication.username");
   rest.password = reader.text("restapi.authentication.password");
+  rest.other_password = reader.text("restapi.authentication.password_other");
   rest.tls = read_tls(reader, "restapi", "cafile");
   rest.verify_client =
       word(reader, "restapi.verify_client", {"none", "optional", "required"}, findings);
@@ -199,6 +200,8 @@ Login read_login(const Reader& reader, const std::string& role) {
       login.username = value.text();
     else if (name == "password")
       login.password = value.text();
+    else if (name == "password_other")
+      login.other_password = value.text();
     else if (const Key* key = find_key(local_keys(), path + "." + name); key && !value.is_null())
       login.options[name] = value.text();
   }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "model/json_text.h"
+#include "model/secret_file.h"
 
 namespace aurum::model {
 
@@ -85,6 +86,30 @@ std::string read_secret_file(const fs::path& file, std::string_view path, Findin
   return *text;
 }
 
+namespace {
+
+/// The passwords that `aurum secrets rotate` changes.
+bool is_rotated(std::string_view key) {
+  return key.ends_with(".authentication.password") ||
+         (key.starts_with("postgresql.authentication.") && key.ends_with(".password"));
+}
+
+SecretFile read_rotated_file(const fs::path& file, std::string_view path, Findings& findings) {
+  auto text = read_text_file(file);
+  if (!text) {
+    findings.error(path, text.error().message,
+                   "Create the file, readable for the agent's user, or correct the path.");
+    return {};
+  }
+  auto secret = parse_secret_file(*text);
+  if (secret) return std::move(*secret);
+  findings.error(path, fmt::format("the file {} {}", file.string(), secret.error().message),
+                 secret.error().hint);
+  return {};
+}
+
+}  // namespace
+
 void read_secret_files(Value& tree, std::span<const Key> keys, Findings& findings) {
   for (const Key& key : keys) {
     if (key.kind != Kind::secret) continue;
@@ -96,7 +121,14 @@ void read_secret_files(Value& tree, std::span<const Key> keys, Findings& finding
                      "Keep one of the two.");
       continue;
     }
-    set_at(tree, key.path, Value(read_secret_file(name->as_string(), file_key, findings)));
+    if (!is_rotated(key.path)) {
+      set_at(tree, key.path, Value(read_secret_file(name->as_string(), file_key, findings)));
+      continue;
+    }
+    const SecretFile secret = read_rotated_file(name->as_string(), file_key, findings);
+    set_at(tree, key.path, Value(secret.in_use));
+    if (!secret.other().empty())
+      set_at(tree, std::string(key.path) + "_other", Value(secret.other()));
   }
 }
 

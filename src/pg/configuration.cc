@@ -251,7 +251,13 @@ Task<void> Postgres::check_settings(WantedSettings& wanted,
 
 Task<Status> Postgres::write_passfile(std::vector<model::Upstream> upstreams) {
   const auto& pg = config_->pg;
+  passfile_of_ = upstreams;  // of a primary's: none
   if (pg.pgpass.empty() || upstreams.empty()) co_return Status{};
+  model::Login replication = pg.replication, rewind = rewind_login(pg);
+  replication.password =
+      co_await accepted_password(upstreams.front(), replication, {{"replication", "1"}});
+  rewind.password =
+      co_await accepted_password(upstreams.front(), rewind, {{"dbname", pg.database}});
   std::string text;
   for (const auto& upstream : upstreams) {
     for (std::size_t at = 0; at <= upstream.host.size();) {
@@ -259,7 +265,7 @@ Task<Status> Postgres::write_passfile(std::vector<model::Upstream> upstreams) {
       model::Upstream one{.host = upstream.host.substr(at, comma - at), .port = upstream.port};
       at = comma + 1;
       if (one.host.empty()) continue;
-      for (const auto* login : {&pg.replication, &rewind_login(pg)}) {
+      for (const auto* login : {&replication, &rewind}) {
         if (login->password.empty()) continue;
         text += passfile_line(one, *login) + "\n";
         // libpq looks for "localhost" when the host is the default socket directory.
@@ -268,8 +274,10 @@ Task<Status> Postgres::write_passfile(std::vector<model::Upstream> upstreams) {
       }
     }
   }
-  auto written = co_await runtime::in_pool(
-      pool_, [path = pg.pgpass, text] { return write_file(path, text, 0600); });
+  auto written = co_await runtime::in_pool(pool_, [this, path = pg.pgpass, text] {
+    const std::scoped_lock one_at_a_time(passfile_mutex_);
+    return write_file(path, text, 0600);
+  });
   if (!written) co_return fail(written.error().within("postgresql.pgpass"));
   co_return Status{};
 }

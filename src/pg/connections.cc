@@ -64,7 +64,6 @@ Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const Postmaste
   out.emplace_back("port", std::to_string(server.port ? server.port : pg.port()));
   out.emplace_back("dbname", pg.database);
   if (!login.username.empty()) out.emplace_back("user", login.username);
-  if (!login.password.empty()) out.emplace_back("password", login.password);
   for (auto& keyword : login_options(login)) out.push_back(std::move(keyword));
   if (auto at = login.options.find("sslpassword"); at != login.options.end())
     out.emplace_back("sslpassword", at->second);
@@ -78,12 +77,29 @@ Task<Result<Keywords>> Postgres::local_keywords(Purpose purpose, const Postmaste
   co_return out;
 }
 
+/// While its file holds two passwords the server may want either: the second is tried in the same
+/// breath, so that nobody sees the first one refused (tests/secrets_test.cc).
+Task<Status> Postgres::connect_as(Session& session, model::Login login, Keywords keywords,
+                                  Instant deadline) {
+  const auto with = [&keywords](const std::string& password) {
+    Keywords all = keywords;
+    if (!password.empty()) all.emplace_back("password", password);
+    return all;
+  };
+  auto connected = co_await session.connect(with(login.password), deadline - runtime::now());
+  if (connected || login.other_password.empty() || !session.password_was_asked())
+    co_return connected;
+  connected = co_await session.connect(with(login.other_password), deadline - runtime::now());
+  co_return connected;
+}
+
 Task<Status> Postgres::connect_local(Session& session, Purpose purpose, const PostmasterPid& server,
                                      Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   auto keywords = co_await local_keywords(purpose, server, timeout);
   if (!keywords) co_return fail(keywords.error());
-  auto connected = co_await session.connect(std::move(*keywords), deadline - runtime::now());
+  auto connected =
+      co_await connect_as(session, config_->pg.superuser, std::move(*keywords), deadline);
   if (!connected && connected.error().code == Code::permission && connected.error().hint.empty()) {
     Error error = connected.error();
     error.hint =
@@ -111,7 +127,8 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_local(Duration timeout, std::s
     if (key == "dbname" && !database.empty()) value = database;
   for (auto& keyword : more) keywords->push_back(std::move(keyword));
   auto session = std::make_unique<Session>(executor_);
-  auto connected = co_await session->connect(std::move(*keywords), deadline - runtime::now());
+  auto connected =
+      co_await connect_as(*session, config_->pg.superuser, std::move(*keywords), deadline);
   if (!connected) co_return fail(connected.error());
   co_return std::move(session);
 }
@@ -125,7 +142,6 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_remote(model::Upstream upstrea
   if (!keywords) co_return fail(keywords.error());
   keywords->emplace_back("port", std::to_string(upstream.port));
   keywords->emplace_back("user", login.username);
-  if (!login.password.empty()) keywords->emplace_back("password", login.password);
   for (auto& keyword : login_options(login)) keywords->push_back(std::move(keyword));
   if (auto at = login.options.find("sslpassword"); at != login.options.end())
     keywords->emplace_back("sslpassword", at->second);
@@ -133,7 +149,7 @@ Task<Result<Postgres::SessionPtr>> Postgres::open_remote(model::Upstream upstrea
   keywords->emplace_back("application_name", config_->name);
   for (auto& keyword : more) keywords->push_back(std::move(keyword));
   auto session = std::make_unique<Session>(executor_);
-  auto connected = co_await session->connect(std::move(*keywords), deadline - runtime::now());
+  auto connected = co_await connect_as(*session, login, std::move(*keywords), deadline);
   if (!connected) {
     Error error = connected.error().within("cannot connect to " + where + " as " + login.username);
     if (error.code == Code::permission)

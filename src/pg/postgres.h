@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -127,6 +128,16 @@ class Postgres {
   Task<Result<bool>> copy_slots(model::Upstream leader, std::vector<model::SlotConfig> slots,
                                 model::PgTarget target, model::DynamicConfig dynamic,
                                 Duration timeout);
+
+  // Changing a password (docs/decisions/0018; role_password.cc).
+  /// What the running server keeps of a role's password: see takes_password() in pg/scram.h.
+  /// Code::not_found: no such role.
+  Task<Result<std::string>> role_secret(std::string role);
+  /// ALTER ROLE on a primary. The password itself is neither sent nor logged.
+  Task<Status> set_role_password(std::string role, std::string password);
+  /// Writes the password file of the upstream's walreceiver again, as the configuration says now.
+  Task<Status> rewrite_passfile();
+
   Task<Result<model::History>> read_history(model::Timeline timeline);
 
   Task<Result<model::ControlData>> control_data(Duration timeout = seconds(10));
@@ -155,6 +166,8 @@ class Postgres {
   Task<void> add_control_data(model::PgFacts& facts, const Look& look, Instant deadline);
   Task<Result<Keywords>> local_keywords(Purpose purpose, const PostmasterPid& server,
                                         Duration timeout);
+  Task<Status> connect_as(Session& session, model::Login login, Keywords keywords,
+                          Instant deadline);
   Task<Status> connect_local(Session& session, Purpose purpose, const PostmasterPid& server,
                              Duration timeout);
   /// A connection of its own to the running local server.
@@ -164,7 +177,7 @@ class Postgres {
                                        Duration timeout);
   Task<std::optional<LivePostmaster>> live_postmaster();
 
-  // configuration.cc
+  // configuration.cc, role_password.cc
   struct Written {
     bool changed = false;
     WantedSettings wanted;
@@ -181,6 +194,7 @@ class Postgres {
                        std::function<std::string(const WantedSettings&)> render);
   Task<Result<std::string>> users_libraries(const WantedSettings& wanted, CheckPlan plan);
   Task<Status> write_passfile(std::vector<model::Upstream> upstreams);
+  Task<std::string> accepted_password(model::Upstream upstream, model::Login login, Keywords more);
   Task<Status> write_local_passfile(const PostmasterPid& server);
   std::filesystem::path config_dir() const;
   std::filesystem::path config_file() const;
@@ -232,6 +246,8 @@ class Postgres {
   std::optional<model::ControlData> control_;
   std::int64_t control_of_ns_ = 0;
 
+  std::mutex passfile_mutex_;  ///< a job and rewrite_passfile() may write it at once, in the pool
+  std::vector<model::Upstream> passfile_of_;  ///< whom postgresql.pgpass was last written for
   std::optional<WantedSettings>
       wanted_;  ///< of the last configuration written, without the raised limits
   model::Value pending_restart_;

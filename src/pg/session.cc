@@ -181,6 +181,7 @@ Error Session::connection_error() const {
 Task<Status> Session::connect(Keywords keywords, Duration timeout) {
   ensure(has_no_name_to_resolve(keywords), "a connection is opened by address, never by name");
   close();
+  password_asked_ = false;
   std::vector<const char*> names, values;
   for (const auto& [key, value] : keywords) {
     names.push_back(key.c_str());
@@ -204,6 +205,7 @@ Task<Status> Session::connect(Keywords keywords, Duration timeout) {
 Task<Status> Session::go_on_connecting(Instant deadline) {
   while (impl_->poll != PGRES_POLLING_OK) {
     if (impl_->poll == PGRES_POLLING_FAILED) {
+      password_asked_ = PQconnectionUsedPassword(impl_->connection) != 0;
       Error error = connection_error();
       close();
       co_return fail(std::move(error));

@@ -70,6 +70,9 @@ class Session {
 
   Phase phase() const { return phase_; }
   const std::string& last_sqlstate() const { return sqlstate_; }
+  /// The last connect() failed behind the server's demand for a password: it may be the wrong one.
+  /// Unlike Code::permission this does not depend on the server's language.
+  bool password_was_asked() const { return password_asked_; }
   int server_version() const;                     ///< 150020; 0 unless connected
   std::string parameter(const char* name) const;  ///< reported setting, "" when unknown
   /// SCRAM-SHA-256 secret of a password, made on this side: the server and its log never see the
@@ -89,6 +92,7 @@ class Session {
   std::unique_ptr<Impl> impl_;
   Phase phase_ = Phase::closed;
   std::string sqlstate_;
+  bool password_asked_ = false;
 };
 
 /// Kind of an SQLSTATE for callers that react to kinds: 28xxx and 42501 are permission, 57P03,

@@ -1,6 +1,7 @@
 #include "stack/cluster.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "model/config.h"
+#include "model/secret_file.h"
 #include "runtime/clock.h"
 #include "runtime/port.h"
 #include "stack/certs.h"
@@ -134,7 +136,52 @@ Result<Cluster> Cluster::open(const fs::path& dir) {
   if (!secrets) return fail(secrets.error().within((where / "secrets.json").string()));
   Cluster cluster(std::move(*plan), std::move(*account));
   cluster.secrets_ = std::move(*secrets);
+  cluster.take_up_secrets();
   return cluster;
+}
+
+namespace {
+/// Those of a node, by the names of their files.
+std::array<std::pair<const char*, std::string*>, 4> node_secrets(Secrets& secrets) {
+  return {{{"superuser", &secrets.superuser},
+           {"replication", &secrets.replication},
+           {"rewind", &secrets.rewind},
+           {"rest", &secrets.rest}}};
+}
+}  // namespace
+
+/// Where one was changed, what people and programs here use follows.
+void Cluster::take_up_secrets() {
+  bool changed = false;
+  for (const auto& [use, password] : node_secrets(secrets_)) {
+    const auto text = read_all(secret_file(plan_, plan_.nodes.front(), use));
+    if (!text) continue;  // made before there were such files
+    const auto secret = model::parse_secret_file(*text);
+    if (!secret || secret->in_use == *password) continue;
+    *password = secret->in_use;
+    changed = true;
+  }
+  if (!changed) return;
+  (void)write(plan_.dir / "secrets.json", to_json(secrets_));
+  (void)write(plan_.dir / "pgpass", password_file(plan_, secrets_));
+}
+
+/// A file that is there belongs to its agent, which may be half-way through a change.
+Status Cluster::give_secrets(std::size_t node) {
+  std::error_code ec;
+  const bool fresh = !fs::exists(data_of(node), ec);
+  for (const auto& [use, password] : node_secrets(secrets_)) {
+    const auto file = secret_file(plan_, plan_.nodes.at(node), use);
+    if (!fresh && fs::exists(file, ec)) continue;
+    fs::create_directories(file.parent_path(), ec);
+    if (ec) return fail(Code::io, fmt::format("cannot make {}: {}", file.string(), ec.message()));
+    for (const auto& dir : {file.parent_path().parent_path(), file.parent_path()}) {
+      fs::permissions(dir, fs::perms::owner_all, ec);
+      if (auto owned = own(dir); !owned) return owned;
+    }
+    if (auto written = write(file, *password + "\n"); !written) return written;
+  }
+  return {};
 }
 
 Result<std::string> Cluster::reachable(const std::string& program) const {
@@ -211,6 +258,7 @@ Status Cluster::prepare() {
     agent_commands_.push_back(std::move(*command));
     auto config = agent_config(plan_, secrets_, i, programs_);
     if (!config) return fail(config.error());
+    if (auto given = give_secrets(i); !given) return given;
     auto written = write(config_of(i), *config);
     if (!written) return written;
   }
@@ -360,7 +408,7 @@ Status Cluster::destroy() {
   // Only what create() and prepare() made; a stranger's file in the folder stays, and the folder
   // with it.
   for (const char* name : {"conf", "data", "etcd", "log", "run", "bin", "certs", "backups",
-                           "pgpass", "secrets.json", "lock", kMark}) {
+                           "secrets", "pgpass", "secrets.json", "lock", kMark}) {
     fs::remove_all(plan_.dir / name, ec);
     if (ec)
       return fail(Code::io,

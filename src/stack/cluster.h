@@ -67,8 +67,8 @@ struct LeaderKey {
 /// folder commands them too.
 ///
 /// Folder: stack.json (the plan and our mark), secrets.json, pgpass, conf/NODE.yml, data/NODE
-/// (PGDATA), etcd/MEMBER, log/NAME.log, run/NAME.pid, bin/ (copies of programs the account could
-/// not reach).
+/// (PGDATA), secrets/NODE/, etcd/MEMBER, log/NAME.log, run/NAME.pid, bin/ (copies of programs the
+/// account could not reach).
 class Cluster {
  public:
   /// Makes the folder. Code::exists when it is not empty and not a stack.
@@ -78,6 +78,7 @@ class Cluster {
 
   const Plan& plan() const { return plan_; }
   const Secrets& secrets() const { return secrets_; }
+  void take_up_secrets();  ///< after `aurum secrets rotate`
   const Account& account() const { return account_; }
   std::filesystem::path log_of(const std::string& name) const {
     return plan_.dir / "log" / (name + ".log");
@@ -155,6 +156,7 @@ class Cluster {
   /// The program itself, or a copy in bin/ when the account cannot reach it (a checkout in /root).
   Result<std::string> reachable(const std::string& program) const;
   Status make_certificates() const;
+  Status give_secrets(std::size_t node);
   std::optional<net::ClientTls> client_tls() const;
   std::string marker(std::size_t node) const;
   NodeView look_at(std::size_t node, Duration timeout) const;

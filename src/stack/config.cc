@@ -121,6 +121,10 @@ Result<Secrets> make_secrets() {
   return secrets;
 }
 
+std::filesystem::path secret_file(const Plan& plan, const NodePlan& node, std::string_view use) {
+  return plan.dir / "secrets" / node.name / use;
+}
+
 std::string to_json(const Secrets& s) {
   return json{{"superuser", s.superuser},
               {"replication", s.replication},
@@ -161,6 +165,15 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   hba.push_back(fmt::format("host all all {} scram-sha-256", plan.client_network));
   hba.push_back(fmt::format("host replication replicator {} scram-sha-256", plan.client_network));
 
+  // Patroni and its tools do not read passwords from files.
+  bool from_files = true;
+  for (std::size_t i = 0; i < plan.nodes.size(); ++i)
+    from_files = from_files && plan.agent_of(i).empty();
+  const auto login = [&](const char* name, const char* use, const std::string& password) {
+    if (!from_files) return json{{"username", name}, {"password", password}};
+    return json{{"username", name}, {"password_file", secret_file(plan, node, use).string()}};
+  };
+
   json doc;
   doc["scope"] = plan.scope;
   doc["namespace"] = "/service/";
@@ -168,14 +181,11 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   doc["log"] = {{"level", "INFO"}};
   doc["restapi"] = {{"listen", rest},
                     {"connect_address", rest},
-                    {"authentication", {{"username", "aurum"}, {"password", secrets.rest}}}};
+                    {"authentication", login("aurum", "rest", secrets.rest)}};
   doc["etcd3"] = {{"hosts", hosts}};
   doc["bootstrap"] = {{"dcs", dynamic_config(plan)},
                       {"initdb", json::array({"data-checksums", json{{"encoding", "UTF8"}},
                                               json{{"locale", "C.UTF-8"}}})}};
-  auto role = [](const char* name, const std::string& password) {
-    return json{{"username", name}, {"password", password}};
-  };
   doc["postgresql"] = {
       {"listen", postgres},
       {"connect_address", postgres},
@@ -183,9 +193,9 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
       {"bin_dir", programs.postgres_bin_dir},
       {"pgpass", (plan.dir / "run" / (node.name + ".pgpass")).string()},
       {"authentication",
-       {{"superuser", role("postgres", secrets.superuser)},
-        {"replication", role("replicator", secrets.replication)},
-        {"rewind", role("rewinder", secrets.rewind)}}},
+       {{"superuser", login("postgres", "superuser", secrets.superuser)},
+        {"replication", login("replicator", "replication", secrets.replication)},
+        {"rewind", login("rewinder", "rewind", secrets.rewind)}}},
       // pgBackRest reaches its PostgreSQL by a socket only.
       {"parameters",
        {{"unix_socket_directories", plan.backup ? (plan.dir / "run").string() : std::string()}}},

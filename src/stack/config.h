@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,7 +10,9 @@
 
 namespace aurum::stack {
 
-/// Made once per stack, kept in <dir>/secrets.json (mode 0600).
+/// Made once per stack, kept in <dir>/secrets.json (mode 0600). Each node has the first four in
+/// files of its own, secrets/NODE/superuser and so on; where `aurum secrets rotate` changed one,
+/// those hold.
 struct Secrets {
   std::string superuser;      ///< role postgres
   std::string replication;    ///< role replicator
@@ -20,6 +23,7 @@ struct Secrets {
 
 /// From /dev/urandom: 24 letters and digits each, so that no file format has to quote them.
 Result<Secrets> make_secrets();
+std::filesystem::path secret_file(const Plan& plan, const NodePlan& node, std::string_view use);
 std::string to_json(const Secrets& secrets);
 Result<Secrets> secrets_from_json(std::string_view text);
 
