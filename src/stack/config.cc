@@ -165,8 +165,9 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
   hba.push_back(fmt::format("host all all {} scram-sha-256", plan.client_network));
   hba.push_back(fmt::format("host replication replicator {} scram-sha-256", plan.client_network));
 
-  // Patroni and its tools do not read passwords from files.
-  bool from_files = true;
+  // Patroni and its tools do not read passwords from files; a stack that began with it keeps them
+  // (tests/docs/migrating).
+  bool from_files = plan.own_agent();
   for (std::size_t i = 0; i < plan.nodes.size(); ++i)
     from_files = from_files && plan.agent_of(i).empty();
   const auto login = [&](const char* name, const char* use, const std::string& password) {

@@ -154,7 +154,7 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
     return fail(Code::invalid,
                 fmt::format("{} is PostgreSQL {}, and the data in {} is of PostgreSQL {}",
                             program.string(), version, plan.dir.string(), major),
-                "Name the programs of that version, or a --dir of its own for the new one.");
+                "Name the programs of that version; pg_upgrade takes data to another one.");
   }
   for (const auto& program : newest_first("/usr/lib/postgresql", major, "bin/postgres"))
     if (major.empty() || program.parent_path().parent_path().filename() == major)
