@@ -28,16 +28,10 @@ std::string beside(std::string api_url, std::string_view path) {
   return api_url.append(path);
 }
 
-/// "http://host:port" of it.
-std::string origin_of(const std::string& api_url) {
-  const auto host = api_url.find("://");
-  return api_url.substr(0, api_url.find('/', host == std::string::npos ? 0 : host + 3));
-}
-
 }  // namespace
 
 net::HttpLink& Peers::link_to(const std::string& api_url) {
-  auto& link = links_[origin_of(api_url)];
+  auto& link = links_[beside(api_url, "")];
   if (!link) link = std::make_unique<net::HttpLink>();
   return *link;
 }
@@ -95,10 +89,10 @@ Task<bool> Peers::answers(std::string api_url, Duration timeout) {
 void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string>& api_urls,
                       bool all) {
   std::set<std::string> origins;
-  for (const auto& url : api_urls) origins.insert(origin_of(url));
+  for (const auto& url : api_urls) origins.insert(beside(url, ""));
   std::erase_if(links_, [&](const auto& link) { return !origins.contains(link.first); });
   for (const auto& url : api_urls)
-    if (all || !links_.contains(origin_of(url)))
+    if (all || !links_.contains(beside(url, "")))
       asio::co_spawn(io, answers(url, kSignOfLife), asio::detached);
 }
 

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "agent/agent.h"
-#include "model/config_sources.h"
 #include "model/decode.h"
 #include "model/rotation.h"
 #include "model/secret_file.h"
@@ -36,14 +35,6 @@ struct Agent::SecretWork {
 };
 
 namespace {
-
-Result<SecretFile> read_secret(const fs::path& file) {
-  auto text = model::read_text_file(file);
-  if (!text) return fail(text.error());
-  auto secret = model::parse_secret_file(*text);
-  if (!secret) return fail(secret.error().within(file.string()));
-  return secret;
-}
 
 /// What to write is said by its words, never by its value.
 std::string wanted_lines(const SecretFile& secret) {
@@ -143,7 +134,7 @@ Task<Status> Agent::step_secret(SecretWork& work) {
   if (!source) co_return fail(source.error());
   work.source = std::move(*source);
   const auto file = work.source.files.front();
-  auto secret = co_await runtime::in_pool(pool_, [file] { return read_secret(file); });
+  auto secret = co_await runtime::in_pool(pool_, [file] { return model::load_secret_file(file); });
   if (!secret) co_return fail(secret.error());
   work.secret = std::move(*secret);
   Status done;
@@ -210,7 +201,7 @@ Task<Status> Agent::alter_role(const SecretWork& work) {
 Task<Status> Agent::write_secrets(SecretWork& work) {
   for (const auto& file : work.source.files) {
     auto written = co_await runtime::in_pool(pool_, [file, &work]() -> Status {
-      const auto now = read_secret(file);
+      const auto now = model::load_secret_file(file);
       if (!now) return fail(now.error());
       const SecretFile then = stepped(*now, work.step, work.given);
       return then == *now ? Status{} : write_secret(file, then);

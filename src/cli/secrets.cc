@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -12,12 +11,12 @@
 
 #include <fmt/format.h>
 
-#include "backup/node_config.h"
 #include "cli/console.h"
 #include "cli/rotation.h"
 #include "cli/table.h"
 #include "model/config_sources.h"
 #include "runtime/environment.h"
+#include "runtime/random.h"
 
 namespace aurum::cli {
 
@@ -132,23 +131,8 @@ Result<SecretsOptions> parse_secrets_options(std::span<char* const> arguments) {
   return out;
 }
 
-/// Letters and digits that are not mistaken for each other; none is likelier than another.
-Result<std::string> random_password(std::size_t length) {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
-  constexpr unsigned kFair = 256 / kLetters.size() * kLetters.size();
-  std::ifstream random("/dev/urandom", std::ios::binary);
-  std::string out;
-  while (random && out.size() < length) {
-    const auto byte = static_cast<unsigned>(random.get());
-    if (byte < kFair) out += kLetters[byte % kLetters.size()];
-  }
-  if (!random) return fail(Code::io, "cannot read /dev/urandom");
-  return out;
-}
-
 Result<std::string> new_password(const std::string& from) {
-  if (from.empty()) return random_password(32);
+  if (from.empty()) return runtime::random_word(32);
   std::string line;
   if (from == "-") {
     if (!std::getline(std::cin, line)) return fail(Code::io, "standard input is empty");
@@ -180,10 +164,8 @@ class Seat {
     if (!config) return fail(config.error());
     const auto source = model::password_source(*config, runtime::environment(), use_);
     if (!source) return fail(source.error());
-    const auto text = model::read_text_file(source->files.front());
-    if (!text) return fail(text.error());
-    auto secret = model::parse_secret_file(*text);
-    if (!secret) return fail(secret.error().within(source->files.front()));
+    auto secret = model::load_secret_file(source->files.front());
+    if (!secret) return fail(secret.error());
     const std::string name = config->name;
     world_ = make_world(std::move(*config), runtime::null_logger());
     return RotationSeat{name, std::move(*secret), world_.get()};
@@ -330,7 +312,7 @@ int secrets_main(int argc, char** argv) {
   }
   const auto config = load(*options);
   if (!config) return failed(config.error());
-  const auto salt = random_password(16);
+  const auto salt = runtime::random_word(16);
   if (!salt) return failed(salt.error());
   Command command(*options, config->scope, *salt);
   const auto code = options->action == "rotate" ? command.rotate() : command.show();

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -72,13 +73,22 @@ Result<Value> read_config_tree(const fs::path& path) {
   return tree;
 }
 
-std::string read_secret_file(const fs::path& file, std::string_view path, Findings& findings) {
+namespace {
+
+std::optional<std::string> text_of_secret(const fs::path& file, std::string_view path,
+                                          Findings& findings) {
   auto text = read_text_file(file);
-  if (!text) {
-    findings.error(path, text.error().message,
-                   "Create the file, readable for the agent's user, or correct the path.");
-    return {};
-  }
+  if (text) return std::move(*text);
+  findings.error(path, text.error().message,
+                 "Create the file, readable for the agent's user, or correct the path.");
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string read_secret_file(const fs::path& file, std::string_view path, Findings& findings) {
+  auto text = text_of_secret(file, path, findings);
+  if (!text) return {};
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   if (text->empty())
     findings.error(path, fmt::format("the file {} is empty", file.string()),
@@ -95,12 +105,8 @@ bool is_rotated(std::string_view key) {
 }
 
 SecretFile read_rotated_file(const fs::path& file, std::string_view path, Findings& findings) {
-  auto text = read_text_file(file);
-  if (!text) {
-    findings.error(path, text.error().message,
-                   "Create the file, readable for the agent's user, or correct the path.");
-    return {};
-  }
+  const auto text = text_of_secret(file, path, findings);
+  if (!text) return {};
   auto secret = parse_secret_file(*text);
   if (secret) return std::move(*secret);
   findings.error(path, fmt::format("the file {} {}", file.string(), secret.error().message),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/config_sources.h"
+
 namespace aurum::model {
 
 namespace {
@@ -34,6 +36,14 @@ Result<SecretFile> parse_secret_file(std::string_view text) {
     return fail(Code::invalid, "has more than a password",
                 "A second line is \"next: PASSWORD\" or \"previous: PASSWORD\", and there is no "
                 "third.");
+  return secret;
+}
+
+Result<SecretFile> load_secret_file(const std::filesystem::path& file) {
+  auto text = read_text_file(file);
+  if (!text) return fail(text.error());
+  auto secret = parse_secret_file(*text);
+  if (!secret) return fail(secret.error().within(file.string()));
   return secret;
 }
 

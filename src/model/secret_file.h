@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,8 @@ struct SecretFile {
 
 /// Never shows the content in an error.
 Result<SecretFile> parse_secret_file(std::string_view text);
+/// Errors name the file.
+Result<SecretFile> load_secret_file(const std::filesystem::path& file);
 std::string render_secret_file(const SecretFile& secret);
 
 /// Good as a new password: what libpq, pgpass files, HTTP and a line of a file all carry unchanged,

@@ -71,8 +71,11 @@ struct Exchanged {
   bool kept = false;  ///< the connection can take another request
 };
 
-Task<Result<Exchanged>> exchange(const HttpCall& call, Stream& stream, const Deadline& deadline,
-                                 const std::string& request) {
+Task<Result<Exchanged>> exchange(const HttpCall& call, Stream& stream, const std::string& request,
+                                 Clock::time_point end) {
+  auto executor = co_await asio::this_coro::executor;
+  Deadline deadline(executor, stream);
+  deadline.set(end - Clock::now());
   auto sent = co_await stream.write(request);
   if (sent) co_return fail(broken(call, deadline.expired(), sent.message()));
   ResponseParser parser(call.body_bytes_max, call.method == "HEAD");
@@ -122,15 +125,6 @@ Task<Result<std::unique_ptr<Stream>>> open_stream(const HttpCall& call, const Ur
         "Check that the CA file matches the server's certificate and that the server speaks TLS.");
   }
   co_return std::move(stream);
-}
-
-Task<Result<Exchanged>> exchange_until(const HttpCall& call, Stream& stream,
-                                       const std::string& request, Clock::time_point end) {
-  auto executor = co_await asio::this_coro::executor;
-  Deadline deadline(executor, stream);
-  deadline.set(end - Clock::now());
-  auto done = co_await exchange(call, stream, deadline, request);
-  co_return done;
 }
 
 }  // namespace
@@ -187,7 +181,7 @@ Task<Result<HttpResponse>> http_call(HttpCall call) {
   if (!endpoints) co_return fail(endpoints.error());
   auto stream = co_await open_stream(call, *url, std::move(*endpoints), end);
   if (!stream) co_return fail(stream.error());
-  auto done = co_await exchange_until(call, **stream, *request, end);
+  auto done = co_await exchange(call, **stream, *request, end);
   if (!done) co_return fail(done.error());
   co_return std::move(done->reply);
 }
@@ -197,34 +191,24 @@ struct HttpLink::State {
   std::unique_ptr<Stream> kept;  ///< taken out while a call uses it
   std::vector<Endpoint> known;   ///< where a server that keeps connections was last
   bool open = false;             ///< kept, or in use by a call
-  std::uint64_t closed = 0;      ///< how often close() was called
 };
 
 HttpLink::HttpLink(Resolver resolver) : state_(std::make_shared<State>()) {
   state_->resolver = std::move(resolver);
 }
 
-HttpLink::~HttpLink() { close(); }
-
 bool HttpLink::open() const { return state_->open; }
-
-void HttpLink::close() {
-  ++state_->closed;
-  state_->open = false;
-  state_->kept.reset();
-}
 
 Task<Result<HttpResponse>> HttpLink::call(HttpCall call) {
   const auto state = state_;  // the link may go while we wait
   const auto begun = Clock::now();
   const auto whole = std::chrono::duration_cast<Clock::duration>(call.timeout);
-  const auto generation = state->closed;
   auto url = parse_url(call.url);
   if (!url) co_return fail(url.error());
   auto request = render_request(call, *url, "keep-alive");
   if (!request) co_return fail(request.error());
   const auto keep = [&](Exchanged& done, std::unique_ptr<Stream> stream) {
-    if (done.kept && generation == state->closed && state->kept == nullptr) {
+    if (done.kept && state->kept == nullptr) {
       state->kept = std::move(stream);
       state->open = true;
     }
@@ -232,7 +216,7 @@ Task<Result<HttpResponse>> HttpLink::call(HttpCall call) {
   };
 
   if (auto stream = std::exchange(state->kept, nullptr)) {  // still `open`
-    auto done = co_await exchange_until(call, *stream, *request, begun + whole / 2);
+    auto done = co_await exchange(call, *stream, *request, begun + whole / 2);
     state->open = false;
     if (done) co_return keep(*done, std::move(stream));
   }
@@ -244,7 +228,7 @@ Task<Result<HttpResponse>> HttpLink::call(HttpCall call) {
   if (!endpoints && state->known.empty()) co_return fail(endpoints.error());
   auto stream = co_await open_stream(call, *url, endpoints ? *endpoints : state->known, end);
   if (!stream) co_return fail(stream.error());
-  auto done = co_await exchange_until(call, **stream, *request, end);
+  auto done = co_await exchange(call, **stream, *request, end);
   if (!done) co_return fail(done.error());
   if (endpoints) state->known = done->kept ? std::move(*endpoints) : std::vector<Endpoint>{};
   co_return keep(*done, std::move(*stream));

@@ -58,7 +58,6 @@ class HttpLink {
       std::string, std::uint16_t, Duration)>;
 
   explicit HttpLink(Resolver resolver = resolve);
-  ~HttpLink();  ///< a call under way goes on, and closes what it opened
   HttpLink(const HttpLink&) = delete;
   HttpLink& operator=(const HttpLink&) = delete;
 
@@ -68,12 +67,10 @@ class HttpLink {
   /// last, if it had kept that connection open.
   runtime::Task<Result<HttpResponse>> call(HttpCall call);
   bool open() const;
-  /// The next call opens anew, with the TLS files as they are then.
-  void close();
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::shared_ptr<State> state_;  ///< a call under way holds it too, and may outlive the link
 };
 
 }  // namespace aurum::net

@@ -1,10 +1,11 @@
 #include "stack/config.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "runtime/random.h"
 
 namespace aurum::stack {
 
@@ -105,19 +106,13 @@ json dynamic_config(const Plan& plan) {
 }  // namespace
 
 Result<Secrets> make_secrets() {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
-  std::ifstream random("/dev/urandom", std::ios::binary);
-  auto word = [&] {
-    std::string text;
-    while (random && text.size() < 24) {
-      const auto byte = static_cast<unsigned>(random.get());
-      if (byte < 224) text += kLetters[byte % kLetters.size()];  // 4 · 56: no letter is likelier
-    }
-    return text;
-  };
-  Secrets secrets{word(), word(), word(), word(), word()};
-  if (!random) return fail(Code::io, "cannot read /dev/urandom");
+  Secrets secrets;
+  for (auto* one : {&secrets.superuser, &secrets.replication, &secrets.rewind, &secrets.rest,
+                    &secrets.cluster_token}) {
+    auto word = runtime::random_word(24);
+    if (!word) return fail(word.error());
+    *one = std::move(*word);
+  }
   return secrets;
 }
 

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "stack/plan.h"
+#include "stack/versions.h"
 
 namespace aurum::stack {
 
@@ -60,10 +61,6 @@ std::string in_path(const std::string& name) {
     if (::access(program.c_str(), X_OK) == 0) return program;
   }
   return {};
-}
-
-std::string major_of(const std::string& version) {
-  return version.substr(0, version.find_first_not_of("0123456789"));
 }
 
 /// PG_VERSION of the first node that has data; "" = none has.
@@ -149,8 +146,9 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
     const auto program = fs::path(plan.postgres_bin_dir) / "postgres";
     if (::access(program.c_str(), X_OK) != 0)
       return fail(Code::not_found, fmt::format("no postgres in {}", plan.postgres_bin_dir));
+    if (major.empty()) return plan.postgres_bin_dir;
     const auto version = program_version(program);
-    if (major.empty() || major_of(version) == major) return plan.postgres_bin_dir;
+    if (major_version(version) == major) return plan.postgres_bin_dir;
     return fail(Code::invalid,
                 fmt::format("{} is PostgreSQL {}, and the data in {} is of PostgreSQL {}",
                             program.string(), version, plan.dir.string(), major),
@@ -160,7 +158,7 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
     if (major.empty() || program.parent_path().parent_path().filename() == major)
       return program.parent_path().string();
   const auto program = in_path("postgres");
-  if (!program.empty() && (major.empty() || major_of(program_version(program)) == major))
+  if (!program.empty() && (major.empty() || major_version(program_version(program)) == major))
     return fs::path(program).parent_path().string();
   if (major.empty())
     return fail(Code::not_found, "PostgreSQL is not installed", "apt-get install postgresql-15.");
@@ -173,7 +171,8 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
 std::string find_fence(const std::string& postgres_bin_dir) {
   const auto program = own_program();
   if (!program) return {};
-  const auto major = major_of(program_version((fs::path(postgres_bin_dir) / "postgres").string()));
+  const auto major =
+      major_version(program_version((fs::path(postgres_bin_dir) / "postgres").string()));
   std::error_code ec;
   const auto library =
       fs::weakly_canonical(*program, ec).parent_path() / "fence" / major / "aurum_fence.so";
