@@ -72,6 +72,9 @@ class Api {
   Task<net::HttpResponse> post_failover(const net::HttpRequest&);
   Task<net::HttpResponse> delete_switchover(const net::HttpRequest&);
   Task<net::HttpResponse> hand_over(const net::HttpRequest&, Handover kind);
+  /// The cluster; in a synchronous one that is about to have a synchronous standby, with it, or
+  /// after loop_wait without.
+  Task<Result<model::ClusterView>> with_sync_standby();
   Task<Refusal> watch_handover(HandoverPlan plan, std::string leader_before);
   Task<bool> has_good_candidate(std::vector<model::Member> candidates);
 

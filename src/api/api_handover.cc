@@ -21,6 +21,11 @@ model::SyncMode sync_mode(const Node& node) {
   return view.dynamic == nullptr ? model::SyncMode::off : view.dynamic->synchronous_mode;
 }
 
+Duration loop_wait(const Node& node) {
+  const NodeView view = node.view();
+  return seconds(view.dynamic == nullptr ? 0 : view.dynamic->loop_wait_s);
+}
+
 }  // namespace
 
 Task<net::HttpResponse> Api::post_switchover(const net::HttpRequest& request) {
@@ -46,9 +51,10 @@ Task<net::HttpResponse> Api::hand_over(const net::HttpRequest& request, Handover
   if (!body) co_return body.error();
   const auto plan = read_handover(kind, *body, runtime::wall_now(), node_.view().paused);
   if (!plan) co_return as_reply(plan.error());
-  auto before = co_await node_.read_cluster();
+  const bool now = plan->request.scheduled_at.empty();
+  auto before = now ? co_await with_sync_standby() : co_await node_.read_cluster();
   if (!before) co_return text_reply(503, "failed to write failover key into DCS");
-  if (plan->request.scheduled_at.empty()) {
+  if (now) {
     auto candidates = handover_candidates(*plan, *before, sync_mode(node_));
     if (!candidates) co_return as_reply(candidates.error());
     const bool good = co_await has_good_candidate(std::move(*candidates));
@@ -62,15 +68,26 @@ Task<net::HttpResponse> Api::hand_over(const net::HttpRequest& request, Handover
       written ? !written->succeeded : written.error().code != Code::unknown_outcome;
   if (refused) co_return text_reply(503, "failed to write failover key into DCS");
   node_.wake();
-  if (!plan->request.scheduled_at.empty()) co_return text_reply(202, "Switchover scheduled");
+  if (!now) co_return text_reply(202, "Switchover scheduled");
   auto outcome = co_await watch_handover(*plan, before->leader_name());
   co_return as_reply(outcome);
 }
 
+Task<Result<model::ClusterView>> Api::with_sync_standby() {
+  const Instant end = runtime::now() + loop_wait(node_);
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (true) {
+    auto cluster = co_await node_.read_cluster();
+    const bool awaited = cluster && awaits_sync_standby(*cluster, sync_mode(node_));
+    if (!awaited || runtime::now() >= end) co_return cluster;
+    timer.expires_after(options_.poll_interval);
+    auto [waited] = co_await timer.async_wait(runtime::use_task);
+    (void)waited;
+  }
+}
+
 Task<Refusal> Api::watch_handover(HandoverPlan plan, std::string leader_before) {
-  const NodeView view = node_.view();
-  const Duration loop_wait = seconds(view.dynamic == nullptr ? 0 : view.dynamic->loop_wait_s);
-  const Instant end = runtime::now() + 2 * std::max(options_.handover_floor, loop_wait);
+  const Instant end = runtime::now() + 2 * std::max(options_.handover_floor, loop_wait(node_));
   asio::steady_timer timer(co_await asio::this_coro::executor);
   while (runtime::now() < end) {
     timer.expires_after(options_.poll_interval);

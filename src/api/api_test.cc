@@ -452,6 +452,7 @@ TEST_F(Rest, HandoverFormChecks) {
 TEST_F(Rest, HandoverChecksAgainstTheCluster) {
   const auto switchover = [&] { return call("POST /switchover", R"({"leader":"node-0"})"); };
   node.dynamic.synchronous_mode = model::SyncMode::on;
+  node.dynamic.loop_wait_s = 0;
   EXPECT_EQ(switchover(), text(412, "switchover is not possible: can not find sync_standby"));
   EXPECT_EQ(call("POST /switchover", R"({"leader":"node-0","candidate":"node-1"})"),
             text(412, "candidate name does not match with sync_standby"));
@@ -476,6 +477,26 @@ TEST_F(Rest, HandoverChecksAgainstTheCluster) {
   EXPECT_EQ(switchover(),
             text(412, "switchover is not possible: cluster does not have members except leader"));
   EXPECT_TRUE(node.written.empty());
+}
+
+TEST_F(Rest, SwitchoverWaitsForTheSyncStandbyThatIsAboutToBe) {
+  node.dynamic.synchronous_mode = model::SyncMode::on;
+  node.on_read = [&](int reads) {
+    if (reads == 3)
+      node.cluster.sync = {.leader = "node-0", .members = {"node-2"}, .mod_revision = 1};
+  };
+  node.on_write = [&] { node.cluster.leader = model::Leader{.name = "node-2"}; };
+  EXPECT_EQ(call("POST /switchover", R"({"leader":"node-0"})"),
+            text(200, "Successfully switched over to \"node-2\""));
+  // Nobody will be one: the answer comes at once.
+  node.cluster.leader = model::Leader{.name = "node-0"};
+  node.cluster.sync = {};
+  node.cluster.members["node-1"].state = PgState::stopped;
+  node.cluster.members["node-2"].tags = model::parse_json(R"({"nosync":true})").value();
+  const int before = node.reads;
+  EXPECT_EQ(call("POST /switchover", R"({"leader":"node-0"})"),
+            text(412, "switchover is not possible: can not find sync_standby"));
+  EXPECT_EQ(node.reads, before + 1);
 }
 
 TEST_F(Rest, SwitchoverIsWrittenAndWatched) {

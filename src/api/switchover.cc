@@ -81,6 +81,17 @@ tl::expected<std::vector<model::Member>, Refusal> handover_candidates(
   return out;
 }
 
+bool awaits_sync_standby(const model::ClusterView& cluster, model::SyncMode mode) {
+  if (mode == model::SyncMode::off) return false;
+  bool runs = false;
+  for (const auto& [name, member] : cluster.members) {
+    if (name == cluster.leader_name()) continue;
+    if (cluster.sync.has(name)) return false;
+    runs = runs || (member.state == model::PgState::running && !tag_nosync(member));
+  }
+  return runs;
+}
+
 bool is_good_candidate(const std::optional<model::PeerStatus>& answer) {
   if (!answer || answer->watchdog_failed) return false;
   model::Member member;

@@ -27,6 +27,9 @@ tl::expected<HandoverPlan, Refusal> read_handover(Handover kind, const model::Va
 /// never.
 tl::expected<std::vector<model::Member>, Refusal> handover_candidates(
     const HandoverPlan& plan, const model::ClusterView& cluster, model::SyncMode mode);
+/// Whether the cluster is synchronous and has no synchronous standby, but a replica runs that is
+/// about to become one, as in the second after a restart of all replicas: worth a short wait.
+bool awaits_sync_standby(const model::ClusterView& cluster, model::SyncMode mode);
 /// Whether the answer of a candidate makes it a good one.
 bool is_good_candidate(const std::optional<model::PeerStatus>& answer);
 Refusal no_good_candidates(Handover kind);

@@ -49,8 +49,10 @@ struct View {
   std::vector<NodeView> nodes;
   std::vector<EtcdView> etcds;
   std::optional<std::size_t> leader;  ///< the one node that answers as primary
+  bool synchronous = false;           ///< synchronous_mode of the cluster's configuration
   /// Why the stack is not healthy, for people; "" = it is: every etcd member healthy, one primary,
-  /// all others stream from it on its timeline.
+  /// all others stream from it on its timeline, and where the cluster is synchronous at least one
+  /// of them is so.
   std::string trouble;
   bool healthy() const { return trouble.empty(); }
   bool anything_alive() const;

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "model/config.h"
+#include "model/value.h"
 #include "runtime/clock.h"
 #include "stack/cluster.h"
 #include "stack/nap.h"
@@ -37,6 +39,12 @@ void read_status(const json& doc, NodeView& view) {
   if (doc.value("pause", false)) view.tag = "paused";
 }
 
+/// Of the answer to GET /config.
+bool is_synchronous(const std::string& config) {
+  const auto value = model::parse_json(config);
+  return value && model::read_dynamic_config(*value).synchronous_mode != model::SyncMode::off;
+}
+
 std::string trouble_of(const View& view) {
   for (const auto& e : view.etcds) {
     if (!e.healthy) return fmt::format("{} is {}", e.name, e.alive ? "not healthy" : "down");
@@ -66,6 +74,10 @@ std::string trouble_of(const View& view) {
   if (leader.senders + 1 < view.nodes.size()) {
     return fmt::format("{} of {} replicas stream", leader.senders, view.nodes.size() - 1);
   }
+  const bool has_sync = std::any_of(view.nodes.begin(), view.nodes.end(),
+                                    [](const NodeView& node) { return node.sync; });
+  if (view.synchronous && !has_sync && view.nodes.size() > 1)
+    return "no replica is a synchronous standby yet";
   return {};
 }
 
@@ -134,7 +146,9 @@ View Cluster::observe(Duration timeout) const {
     // The founder writes the configuration last, when its roles are made: before that it leads, but
     // nobody can log in.
     auto founded = rest(i, "GET", "/config", {}, timeout);
-    if (founded && founded->status == 200) view.leader = i;
+    if (!founded || founded->status != 200) continue;
+    view.leader = i;
+    view.synchronous = is_synchronous(founded->body);
   }
   view.trouble = trouble_of(view);
   return view;
