@@ -101,6 +101,11 @@ struct Runner {
     if (!done) co_return fail(done.error());
     co_return JobResult{core::SlotsCopied{*done}};
   }
+  Task<Result<JobResult>> operator()(core::FindWalEnd job) {
+    auto end = co_await postgres.wal_end(job.flushed, job.timeline, job.timeout);
+    if (!end) co_return fail(end.error());
+    co_return JobResult{core::WalEnd{*end}};
+  }
   Task<Result<JobResult>> operator()(core::ReadHistory job) {
     auto history = co_await postgres.read_history(job.timeline);
     if (!history) co_return fail(history.error());

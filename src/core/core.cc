@@ -36,6 +36,7 @@ std::string_view name_of(const Job& job) {
     std::string_view operator()(const ClearData&) const { return "clear data"; }
     std::string_view operator()(const ChangeSlots&) const { return "slots"; }
     std::string_view operator()(const CopySlots&) const { return "copy_logical_slots"; }
+    std::string_view operator()(const FindWalEnd&) const { return "end of WAL"; }
     std::string_view operator()(const ReadHistory&) const { return "history"; }
     std::string_view operator()(const RestoreWork& work) const {
       switch (work.what) {

@@ -87,6 +87,7 @@ class Core {
   void ended(const ClearData&, const Result<JobResult>&);
   void ended(const ChangeSlots&, const Result<JobResult>&);
   void ended(const CopySlots&, const Result<JobResult>&);
+  void ended(const FindWalEnd&, const Result<JobResult>&);
   void ended(const ReadHistory&, const Result<JobResult>&);
   void ended(const RestoreWork&, const Result<JobResult>&);
   void promotion_failed(const Error& error);
@@ -108,6 +109,8 @@ class Core {
   void decide_stopped();  ///< recover.cc: PostgreSQL does not run
   void start_as_replica();
   void lead_stopped();  ///< this node leads, and its server is down
+  bool hand_over_crashed();
+  bool conclude_crash_look();
   void decide_silent();
   void decide_running();
   void decide_follow();  ///< follow.cc
@@ -116,7 +119,8 @@ class Core {
   void decide_rejoin(const model::Upstream& upstream);
   void run_rejoin(const RejoinPlan& plan, const model::Upstream& upstream);
   void stop_to_rejoin(const std::string& what, const std::string& why);
-  void decide_race();  ///< elect.cc
+  void ask_members(Poll::Why why, const std::string& only = {});  ///< "" = all
+  void decide_race();                                             ///< elect.cc
   void conclude_race();
   /// `all_follow`: every other member of the failsafe map has said so a moment ago.
   void acquire(const std::string& why, bool all_follow = false);

@@ -67,21 +67,24 @@ void Core::decide_race() {
   // Without one nothing comes of asking (SIMULATION, seed 3087: it was asked again and again).
   if (!lease_is_fresh()) return result("waiting for a fresh lease before taking the lock");
 
-  Poll poll{.round = next_id_++,
-            .why = Poll::Why::race,
-            .since = now_,
-            .sync_revision = s_.view->sync.mod_revision};
+  begin_succession();
+  emit(ProbePg{});
+  ask_members(Poll::Why::race);
+  conclude_race();
+}
+
+void Core::ask_members(Poll::Why why, const std::string& only) {
+  Poll poll{
+      .round = next_id_++, .why = why, .since = now_, .sync_revision = s_.view->sync.mod_revision};
   AskPeers ask{.round = poll.round, .timeout = s_.timing.peer_timeout};
   for (const auto& [name, member] : s_.view->members) {
     if (name == s_.name() || member.api_url.empty()) continue;
+    if (!only.empty() && name != only) continue;
     poll.asked[name] = false;
     ask.peers.push_back({name, member.api_url});
   }
   s_.poll = std::move(poll);
-  begin_succession();
-  emit(ProbePg{});
   if (!ask.peers.empty()) emit(std::move(ask));
-  conclude_race();
 }
 
 void Core::conclude_race() {

@@ -287,7 +287,9 @@ void Core::on(const PgExited& e) {
   s_.primary_since.reset();
   s_.applied.reset();
   s_.adopted = false;
+  s_.crash_look = {};
   if (s_.facts) {
+    if (!s_.facts->in_recovery) s_.crash_look.flushed = s_.facts->flush_lsn;
     s_.facts->process_alive = false;
     s_.facts->accepting = false;
     s_.facts->probe_timed_out = false;

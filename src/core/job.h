@@ -98,6 +98,13 @@ struct CopySlots {
   model::PgTarget target;
   Duration timeout{};
 };
+/// Where the WAL ends that a crashed primary left: every row that it acknowledged lies before. Ends
+/// what is left of the server first. Result: WalEnd.
+struct FindWalEnd {
+  model::Lsn flushed;  ///< as it said last; 0 = unknown
+  model::Timeline timeline = 0;
+  Duration timeout{};
+};
 /// Reads pg_wal/%08X.history of the running primary. Result: History.
 struct ReadHistory {
   model::Timeline timeline = 0;
@@ -119,7 +126,7 @@ struct RestoreWork {
 
 using Job = std::variant<InitDb, PostBootstrap, Clone, StartPg, StopPg, RestartPg, Configure,
                          Promote, Checkpoint, Inspect, CrashRecovery, Rewind, ClearData,
-                         ChangeSlots, CopySlots, ReadHistory, RestoreWork>;
+                         ChangeSlots, CopySlots, FindWalEnd, ReadHistory, RestoreWork>;
 std::string_view name_of(const Job& job);  ///< "clone", "promote", …: for logs and REST
 
 struct Initialized {
@@ -139,10 +146,13 @@ struct Inspected {
 struct SlotsCopied {
   bool copied = false;  ///< else the leader was not ready, and nothing was done
 };
+struct WalEnd {
+  model::Lsn lsn;
+};
 struct RestoreDone {
   std::string text;
 };
 using JobResult = std::variant<std::monostate, Initialized, CloneDone, Configured, Inspected,
-                               model::History, SlotsCopied, RestoreDone>;
+                               model::History, SlotsCopied, WalEnd, RestoreDone>;
 
 }  // namespace aurum::core

@@ -223,6 +223,13 @@ void Core::ended(const CopySlots& copy, const Result<JobResult>& result) {
   call_back("on_restart", role_of(copy.target));
 }
 
+void Core::ended(const FindWalEnd&, const Result<JobResult>& result) {
+  if (const auto* found = result ? std::get_if<WalEnd>(&*result) : nullptr)
+    s_.crash_look.end = found->lsn;
+  else
+    s_.crash_look.over = true;
+}
+
 void Core::ended(const ReadHistory& job, const Result<JobResult>& result) {
   const auto* read = result ? std::get_if<model::History>(&*result) : nullptr;
   if (read == nullptr) {

@@ -254,16 +254,7 @@ void Core::lead_failover_request() {
     case RequestVerdict::What::go:
       break;
   }
-  Poll poll{.round = next_id_++, .why = Poll::Why::switchover, .since = now_};
-  AskPeers ask{.round = poll.round, .timeout = s_.timing.peer_timeout};
-  for (const auto& [name, member] : s_.view->members) {
-    if (name == s_.name() || member.api_url.empty()) continue;
-    if (!request.candidate.empty() && name != request.candidate) continue;
-    poll.asked[name] = false;
-    ask.peers.push_back({name, member.api_url});
-  }
-  s_.poll = std::move(poll);
-  if (!ask.peers.empty()) emit(std::move(ask));
+  ask_members(Poll::Why::switchover, request.candidate);
   conclude_switchover();
 }
 

@@ -2,11 +2,22 @@
 //
 // What must stay true: it is started as a primary only while this node holds the lock (F54).
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/core.h"
+#include "core/switchover.h"
 
 namespace aurum::core {
+
+namespace {
+
+/// Most that may be spent on each: our own WAL's end, and the standbys' answers. About what a small
+/// crash recovery takes.
+constexpr Duration kCrashLook = milliseconds(300);
+
+}  // namespace
 
 void Core::decide_stopped() {
   if (s_.lead.held) return lead_stopped();
@@ -56,14 +67,16 @@ void Core::lead_stopped() {
   const Duration spent = now_ - *s_.crash_since;
   const Duration budget = seconds(s_.dynamic.primary_start_timeout_s);
   // In sync mode the recorded standby has every acknowledged row and is up: it takes over faster
-  // than crash recovery runs. In async mode only our own WAL surely holds them all, so recovery
-  // here comes first.
+  // than crash recovery runs. In async mode only our own WAL surely holds them all: a standby that
+  // has received that to its end does, too, and without one recovery here comes first.
   const bool lossless = s_.dynamic.synchronous_mode != model::SyncMode::off;
   // Without the store nobody can take over: those who could have promised to wait.
   const bool successor = !in_failsafe() && has_successor();
-  if (s_.lead.promoted && successor && lossless && !s_.dynamic.primary_start_timeout_set) {
-    return release_leader(
-        "PostgreSQL crashed, and a synchronous standby can take over without loss");
+  if (s_.lead.promoted && successor && !s_.dynamic.primary_start_timeout_set) {
+    if (lossless)
+      return release_leader(
+          "PostgreSQL crashed, and a synchronous standby can take over without loss");
+    if (hand_over_crashed()) return;
   }
   if (spent >= budget && successor) {
     s_.no_race_before = now_ + s_.timing.ttl;
@@ -83,6 +96,55 @@ void Core::lead_stopped() {
   if (!watched()) return;
   info("crash.restart", "starting primary after failure");
   start_job(StartPg{primary_target(), limit});
+}
+
+/// Whether the lock was given to a standby that has all WAL of this crashed primary, or such a one
+/// is looked for (docs/decisions/0005).
+///
+/// What must stay true: its end is taken after the last process of the server is gone, and before
+/// anybody is asked (failover_scenario_test: a_killed_primary_server_…).
+bool Core::hand_over_crashed() {
+  CrashLook& look = s_.crash_look;
+  if (look.over || !s_.dcs_error.empty()) return false;
+  if (!look.begun) {
+    look.begun = true;
+    s_.poll.reset();
+    start_job(FindWalEnd{look.flushed, s_.newest_timeline, kCrashLook});
+    return true;
+  }
+  if (!look.end) return false;
+  const bool asked = s_.poll && s_.poll->why == Poll::Why::crash;
+  if (!asked) ask_members(Poll::Why::crash);
+  return conclude_crash_look();
+}
+
+bool Core::conclude_crash_look() {
+  CrashLook& look = s_.crash_look;
+  RaceView leader = race_view();
+  leader.position = *look.end;
+  for (const auto& name : possible_successors(leader, s_.poll->answers, false)) {
+    const model::PeerStatus& status = *s_.poll->answers.at(name);
+    const model::Member* member = s_.view->member(name);
+    // A Patroni takes seconds to notice: recovery here is sooner.
+    const bool prompt = member != nullptr && !member->aurum_version.empty();
+    if (!prompt || status.timeline != s_.newest_timeline || status.position < *look.end) continue;
+    s_.poll.reset();
+    release_leader(fmt::format("PostgreSQL crashed, and {} has received all of its WAL, up to {}",
+                               name, model::to_string(*look.end)));
+    return true;
+  }
+  const Instant until = s_.poll->since + std::min<Duration>(kCrashLook, s_.timing.peer_timeout);
+  const bool open = std::any_of(s_.poll->asked.begin(), s_.poll->asked.end(),
+                                [](const auto& asked) { return !asked.second; });
+  if (open && now_ < until) {
+    wake_at(until);
+    return true;
+  }
+  info("crash.alone", fmt::format("no standby is known to have received the WAL up to {}",
+                                  model::to_string(*look.end)));
+  look.over = true;
+  s_.poll.reset();
+  return false;
 }
 
 /// Somebody who may lead runs, in sync mode with as many others as an election asks for.

@@ -88,13 +88,21 @@ struct SuccessionSeen {
 
 /// One question to the peers.
 struct Poll {
-  enum class Why { race, switchover };
+  enum class Why { race, switchover, crash };
   std::uint64_t round = 0;
   Why why = Why::race;
   Instant since;
   model::Revision sync_revision = 0;  ///< of the `sync` key, by which the answers are judged
   std::map<std::string, bool> asked;  ///< name → answered (or failed) already
   PeerAnswers answers;
+};
+
+/// A crashed primary looks for a standby that has all of its WAL (recover.cc).
+struct CrashLook {
+  bool begun = false;
+  bool over = false;   ///< there is none, or no telling
+  model::Lsn flushed;  ///< of the server, as it said last
+  std::optional<model::Lsn> end;
 };
 
 /// A scheduled restart (§2.6.1).
@@ -191,7 +199,8 @@ struct State {
       bootstrap_backoff, promote_backoff;
   Backoff crash_backoff, copy_backoff;
   std::optional<Instant>
-      crash_since;  ///< first crash of this leadership that is not over yet (F36: cumulative)
+      crash_since;       ///< first crash of this leadership that is not over yet (F36: cumulative)
+  CrashLook crash_look;  ///< of the last end of the server
   std::string leader_before;  ///< who led last, as far as the store showed
   std::optional<SuccessionSeen> succession;
   PhaseTimes phases;

@@ -112,6 +112,10 @@ class Postgres {
                                              Duration timeout = seconds(5));
   /// What our own standby has replayed.
   Task<Result<model::Replayed>> replayed(Duration timeout = seconds(2));
+  /// Where the WAL of a crashed primary ends, behind the last process of the server; `flushed` as
+  /// it said last, 0 = unknown. Code::exists while a server runs, Code::timeout, and errors of
+  /// pg_waldump.
+  Task<Result<model::Lsn>> wal_end(model::Lsn flushed, model::Timeline timeline, Duration timeout);
   /// Single-user recovery of a crashed primary's directory. Code::invalid for a standby's.
   Task<Status> crash_recovery();
   /// pg_rewind from `source` with the rewind login. An error with the directory still `ready`:

@@ -18,6 +18,37 @@ TEST_F(Failover, a_killed_primary_server_is_restarted_in_place_when_replication_
   EXPECT_EQ(w().lost_unguarded, 0);
 }
 
+TEST_F(Failover, a_killed_primary_server_hands_over_to_a_standby_that_has_all_of_its_wal) {
+  begin();
+  old_primary().pg.backends_paused = true;  // nobody writes for a moment
+  w().run_for(seconds(2));
+  w().kill_server(old_primary());
+  const Duration outage = seconds_to([&] { return w().writer() != nullptr; }, seconds(10));
+  EXPECT_NE(w().writer(), &old_primary());
+  EXPECT_LT(outage, milliseconds(500));
+  EXPECT_EQ(timeline(), 2u);
+  old_primary().pg.backends_paused = false;
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+  EXPECT_FALSE(old_primary().said("rejoin.rewind"));
+  EXPECT_EQ(w().lost_unguarded, 0);
+}
+
+TEST_F(Failover, a_killed_primary_server_is_restarted_when_the_operator_says_so_or_nobody_answers) {
+  for (const bool asked_to : {true, false}) {
+    SCOPED_TRACE(asked_to);
+    begin({.nodes = 3,
+           .seed = 5,
+           .dcs = asked_to ? dcs({{"primary_start_timeout", 300}}) : model::Value()});
+    old_primary().pg.backends_paused = true;
+    w().run_for(seconds(2));
+    for (Node* n : w().nodes()) n->reaches_peers = asked_to || n == &old_primary();
+    w().kill_server(old_primary());
+    const Duration outage = seconds_to([&] { return w().writer() != nullptr; }, seconds(10));
+    EXPECT_EQ(w().writer(), &old_primary());
+    EXPECT_LT(outage, milliseconds(1500));
+  }
+}
+
 TEST_F(Failover, an_agent_that_is_back_within_ttl_adopts_its_server_and_nothing_fails_over) {
   begin();
   const int pid = old_primary().pg.pid;

@@ -343,6 +343,12 @@ void World::job(Node& n, JobId id, const CopySlots& copy) {
   });
 }
 
+void World::job(Node& n, JobId id, const FindWalEnd&) {
+  if (n.pg.alive) violation(Rule::data_care, n.name + " reads the WAL of a running server");
+  at_agent(n, jitter(milliseconds(10), milliseconds(40)),
+           [this, &n, id] { end_job(n, n.life, id, JobResult{WalEnd{n.pg.wal.end}}); });
+}
+
 void World::job(Node& n, JobId id, const ReadHistory&) {
   at_agent(n, milliseconds(5) + n.pg.slow_calls,
            [this, &n, id] { end_job(n, n.life, id, JobResult{n.pg.wal.history()}); });

@@ -63,8 +63,9 @@ void World::replicate(Node& n) {
 
 void World::write(Node& n) {
   Postgres& pg = n.pg;
-  if (!n.up || !pg.writable() || pg.backends_paused) return;
-  pg.flushed = pg.wal.end;
+  if (!n.up || !pg.writable()) return;
+  pg.flushed = pg.wal.end;  // the WAL writer does, when nobody else does
+  if (pg.backends_paused) return;
   if (pg.disk_full) return kill_server(n);  // a WAL record that can not be written is a panic
   pg.wal.end.value += 0x100;
   pending_.push_back({&n, pg.wal.path.back().branch, pg.wal.end});

@@ -226,6 +226,7 @@ class World {
   void job(Node& n, JobId id, const ClearData&);
   void job(Node& n, JobId id, const ChangeSlots&);
   void job(Node& n, JobId id, const CopySlots&);
+  void job(Node& n, JobId id, const FindWalEnd&);
   void job(Node& n, JobId id, const ReadHistory&);
   void job(Node& n, JobId id, const RestoreWork&);  ///< restore.cc
   void replay(Node& n, int pid, const model::PgRecovery& recovery);
