@@ -136,6 +136,40 @@ TEST_F(PostgresSystem, a_new_cluster_a_replica_a_failover_and_the_old_primary_co
   }
 }
 
+TEST_F(PostgresSystem, the_end_of_a_crashed_servers_wal_is_found) {
+  bootstrap();
+  EXPECT_EQ(wait(one_.pg.wal_end({}, 1, seconds(5))).error().code, Code::exists);
+  // Records that cross pages, and the end of a segment.
+  sql(one_,
+      "CREATE TABLE t AS SELECT i, repeat('x', 1 + i % 1900) AS text FROM generate_series(1, "
+      "20000) i");
+  sql(one_, "SELECT pg_logical_emit_message(true, 'test', repeat('y', 20000))");
+  const auto flushed = wait(one_.pg.probe(seconds(2))).flush_lsn;
+  ASSERT_GT(flushed.value, 0x2000000U);
+  crash(one_);
+  for (const model::Lsn known : {flushed, model::Lsn{flushed.value - 2'000'000}, model::Lsn{}}) {
+    const auto end = wait(one_.pg.wal_end(known, 1, seconds(5)));
+    ASSERT_TRUE(end) << end.error().text();
+    EXPECT_GE(end->value, flushed.value);
+    EXPECT_LT(end->value, flushed.value + 1000);  // what a server at rest wrote since
+  }
+  // Behind a switch of files nothing was written yet, and the next file is not there.
+  ASSERT_TRUE(wait(one_.pg.start(model::PgTarget{.primary = true}, dynamic_, seconds(30))));
+  sql(one_, "CHECKPOINT");
+  sql(one_, "SELECT pg_switch_wal()");
+  const auto switched = wait(one_.pg.probe(seconds(2))).flush_lsn;
+  crash(one_);
+  for (const model::Lsn known : {switched, flushed}) {
+    const Instant begun = runtime::now();
+    const auto end = wait(one_.pg.wal_end(known, 1, seconds(5)));
+    ASSERT_TRUE(end) << end.error().text();
+    EXPECT_LE(end->value, switched.value + 1000);
+    EXPECT_GT(end->value, flushed.value);
+    EXPECT_LT(to_ms(runtime::now() - begun), 2000) << "pg_waldump waits for a file";
+  }
+  EXPECT_FALSE(wait(one_.pg.wal_end(flushed, 7, seconds(5)))) << "no such timeline";
+}
+
 TEST_F(PostgresSystem, a_frozen_server_is_seen_at_the_deadline_and_costs_one_connection) {
   bootstrap();
   ASSERT_TRUE(wait(one_.pg.probe(seconds(2))).accepting);

@@ -1,6 +1,9 @@
 #include "pg/wal_end.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include <fmt/format.h>
 
 #include "pg/files.h"
 #include "pg/postgres.h"
@@ -18,9 +21,6 @@ constexpr std::uint64_t kPageHeader = 24, kSegmentHeader = 40;
 /// record between it and the end.
 constexpr std::uint64_t kBefore = 64 * 1024;
 
-constexpr std::string_view kStoppedAt = "error in WAL record at ";
-constexpr std::string_view kLength = "len (rec/tot):";
-
 std::string_view behind(std::string_view text, std::string_view mark) {
   const auto at = text.find(mark);
   return at == std::string_view::npos ? std::string_view() : text.substr(at + mark.size());
@@ -28,19 +28,24 @@ std::string_view behind(std::string_view text, std::string_view mark) {
 
 }  // namespace
 
-std::optional<model::Lsn> last_record_before_end(std::string_view err) {
-  const std::string_view rest = behind(err, kStoppedAt);
-  const auto lsn = model::parse_lsn(rest.substr(0, rest.find(':')));
-  if (!lsn) return std::nullopt;
-  return *lsn;
+std::optional<WalRecord> last_record(std::string_view out) {
+  const auto begin = out.rfind("rmgr: ");
+  if (begin == std::string_view::npos || (begin > 0 && out[begin - 1] != '\n')) return {};
+  std::string_view line = out.substr(begin);
+  line = line.substr(0, line.find('\n'));
+  std::string_view total = behind(behind(line, "len (rec/tot):"), "/");
+  total.remove_prefix(std::min(total.size(), total.find_first_not_of(' ')));
+  WalRecord record;
+  std::from_chars(total.data(), total.data() + total.size(), record.length);
+  const std::string_view at = behind(line, ", lsn: ");
+  const auto lsn = model::parse_lsn(at.substr(0, at.find(',')));
+  if (!lsn || record.length == 0) return {};
+  record.lsn = *lsn;
+  return record;
 }
 
-std::uint32_t record_length(std::string_view line) {
-  std::string_view total = behind(behind(line, kLength), "/");
-  total.remove_prefix(std::min(total.size(), total.find_first_not_of(' ')));
-  std::uint32_t length = 0;
-  std::from_chars(total.data(), total.data() + total.size(), length);
-  return length;
+bool is_end_of_wal(std::string_view err) {
+  return err.find("error in WAL record at ") != std::string_view::npos;
 }
 
 model::Lsn end_of_record(model::Lsn lsn, std::uint32_t length, std::uint64_t segment_size) {
@@ -65,6 +70,36 @@ std::uint64_t wal_segment_size(const fs::path& data_dir) {
   return 0;
 }
 
+std::string wal_file_name(model::Timeline timeline, model::Lsn lsn, std::uint64_t segment_size) {
+  const std::uint64_t number = lsn.value / segment_size;
+  const std::uint64_t in_id = (std::uint64_t{1} << 32) / segment_size;
+  return fmt::format("{:08X}{:08X}{:08X}", timeline, number / in_id, number % in_id);
+}
+
+namespace {
+
+/// A stretch of WAL that is there: pg_waldump waits seconds for a file that is not.
+struct Stretch {
+  model::Lsn begin, end;
+};
+
+/// From 64 KiB before `near` on, or the begin of its file; none when that is not there.
+std::optional<Stretch> stretch_of(const fs::path& data_dir, model::Timeline timeline,
+                                  model::Lsn near, std::uint64_t size) {
+  const auto there = [&](std::uint64_t at) {
+    std::error_code ec;
+    return fs::exists(data_dir / "pg_wal" / wal_file_name(timeline, {at}, size), ec);
+  };
+  std::uint64_t begin = near.value > kBefore ? near.value - kBefore : 0;
+  if (!there(begin)) begin = near.value / size * size;
+  if (!there(begin)) return std::nullopt;
+  std::uint64_t end = begin / size * size;
+  while (there(end)) end += size;
+  return Stretch{{begin}, {end}};
+}
+
+}  // namespace
+
 /// WAL is read as recovery would: record by record, each checked, to the first that is none.
 Task<Result<model::Lsn>> Postgres::wal_end(model::Lsn flushed, model::Timeline timeline,
                                            Duration timeout) {
@@ -79,7 +114,20 @@ Task<Result<model::Lsn>> Postgres::wal_end(model::Lsn flushed, model::Timeline t
   const auto size = co_await runtime::in_pool(pool_, [dir] { return wal_segment_size(dir); });
   if (size == 0) co_return fail(Code::not_found, "no WAL file in " + (dir / "pg_wal").string());
 
-  const auto dump = [&](model::Lsn from, std::vector<std::string> more) {
+  // Where reading began in the middle of the last record, or of nothing, it begins once more at the
+  // last checkpoint: there a record surely does.
+  std::vector<model::Lsn> from;
+  if (flushed) from.push_back(flushed);
+  from.emplace_back();
+  for (model::Lsn near : from) {
+    if (!near) {
+      auto control = co_await control_data();
+      if (!control) co_return fail(control.error());
+      near = {control->redo.value + kBefore};
+    }
+    const auto stretch =
+        co_await runtime::in_pool(pool_, [=] { return stretch_of(dir, timeline, near, size); });
+    if (!stretch) continue;
     runtime::ProcessSpec spec;
     spec.argv = {*tool,
                  "--path",
@@ -87,36 +135,21 @@ Task<Result<model::Lsn>> Postgres::wal_end(model::Lsn flushed, model::Timeline t
                  "--timeline",
                  std::to_string(timeline),
                  "--start",
-                 model::to_string(from)};
-    spec.argv.insert(spec.argv.end(), more.begin(), more.end());
+                 model::to_string(stretch->begin),
+                 "--end",
+                 model::to_string(stretch->end)};
     spec.env = child_environment();
     spec.timeout = deadline - runtime::now();
-    return runtime::run_process(std::move(spec));
-  };
-  std::optional<model::Lsn> last;
-  if (flushed.value > kBefore) {
-    auto read = co_await dump({flushed.value - kBefore}, {"--quiet"});
+    auto read = co_await runtime::run_process(std::move(spec));
     if (!read) co_return fail(read.error().within("pg_waldump"));
-    last = last_record_before_end(read->err);
+    const auto last = last_record(read->out);
+    if (!last || (!read->ok() && !is_end_of_wal(read->err))) continue;
+    const model::Lsn end = end_of_record(last->lsn, last->length, size);
+    // Behind a switch to the next file there is padding, which was flushed, too.
+    co_return std::max(end, flushed);
   }
-  if (!last) {
-    auto control = co_await control_data();
-    if (!control) co_return fail(control.error());
-    auto read = co_await dump(control->redo, {"--quiet"});
-    if (!read) co_return fail(read.error().within("pg_waldump"));
-    last = last_record_before_end(read->err);
-    if (!last) co_return fail(Code::protocol, "pg_waldump: " + tool_reason(*read));
-  }
-  auto shown = co_await dump(*last, {"--limit", "1"});
-  if (!shown) co_return fail(shown.error().within("pg_waldump"));
-  const std::uint32_t length = record_length(shown->out);
-  if (length == 0) co_return fail(Code::protocol, "pg_waldump: " + tool_reason(*shown));
-  const model::Lsn end = end_of_record(*last, length, size);
-  // WAL that was flushed can not be missing.
-  if (end < flushed)
-    co_return fail(Code::invalid, "WAL ends at " + model::to_string(end) + ", before " +
-                                      model::to_string(flushed) + " which was flushed");
-  co_return end;
+  co_return fail(Code::not_found,
+                 "the end of WAL is not found from " + model::to_string(flushed) + " on");
 }
 
 }  // namespace aurum::pg

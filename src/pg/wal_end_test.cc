@@ -7,28 +7,37 @@ namespace {
 
 constexpr std::uint64_t kSegment = 16 * 1024 * 1024;
 
-TEST(WalEnd, the_last_record_is_read_from_the_error_that_ends_every_dump) {
-  const auto at = [](std::string_view err) {
-    return last_record_before_end(err).value_or(model::Lsn{}).value;
-  };
-  EXPECT_EQ(at("pg_waldump: error: error in WAL record at 0/16D2A38: invalid record length at "
-               "0/16D2E80: wanted 24, got 0\n"),
-            0x16D2A38u);
-  EXPECT_EQ(at("pg_waldump: fatal: error in WAL record at 2/15CEAB8: record with incorrect "
-               "prev-link 0/0 at 2/15CEB30"),
-            0x2015CEAB8u);
-  EXPECT_EQ(at("pg_waldump: error: could not find a valid record after 0/16D2E80"), 0u);
-  EXPECT_EQ(at("pg_waldump: error: could not find file \"000000010000000000000003\""), 0u);
-  EXPECT_EQ(at(""), 0u);
+TEST(WalEnd, the_last_record_is_that_of_the_last_line) {
+  const std::string_view out =
+      "first record is after 0/3005910, at 0/30069D0, skipping over 4288 bytes\n"
+      "rmgr: Heap  len (rec/tot):  54/  8214, tx: 724, lsn: 0/015CEAB8, prev 0/015CEA70, desc: "
+      "INSERT off 1\n"
+      "rmgr: XLOG        len (rec/tot):    114/   114, tx:          0, lsn: 2/015D0010, prev "
+      "0/015CEAB8, desc: CHECKPOINT_SHUTDOWN redo 0/1; tli 1\n";
+  EXPECT_EQ(last_record(out), (WalRecord{{0x2015D0010}, 114}));
+  EXPECT_EQ(last_record("first record is after 0/3005910\n"), std::nullopt);
+  EXPECT_EQ(last_record("rmgr: Heap  len (rec/tot):  54/  8214, tx: 724"), std::nullopt);
+  EXPECT_EQ(last_record("cut off: rmgr: Heap len (rec/tot): 5/ 8, tx: 1, lsn: 0/15, "),
+            std::nullopt);
+  EXPECT_EQ(last_record(""), std::nullopt);
 }
 
-TEST(WalEnd, the_length_of_a_record_is_its_total) {
-  EXPECT_EQ(record_length("rmgr: XLOG        len (rec/tot):    114/   114, tx:          0, lsn: "
-                          "0/015CEAB8, prev 0/015CEA70, desc: CHECKPOINT_SHUTDOWN"),
-            114u);
-  EXPECT_EQ(record_length("rmgr: Heap  len (rec/tot):  54/  8214, tx: 724, lsn: 0/1"), 8214u);
-  EXPECT_EQ(record_length("pg_waldump: error: nothing"), 0u);
-  EXPECT_EQ(record_length(""), 0u);
+TEST(WalEnd, what_ends_reading_is_no_record_and_no_failure) {
+  EXPECT_TRUE(
+      is_end_of_wal("pg_waldump: error: error in WAL record at 0/16D2A38: invalid record length at "
+                    "0/16D2E80: wanted 24, got 0\n"));
+  EXPECT_TRUE(
+      is_end_of_wal("pg_waldump: fatal: error in WAL record at 2/15CEAB8: record with incorrect "
+                    "prev-link 0/0 at 2/15CEB30"));
+  EXPECT_FALSE(is_end_of_wal("pg_waldump: error: could not find a valid record after 0/16D2E80"));
+  EXPECT_FALSE(is_end_of_wal("pg_waldump: error: could not read file \"0000\": I/O error"));
+  EXPECT_FALSE(is_end_of_wal(""));
+}
+
+TEST(WalEnd, the_file_of_a_position) {
+  EXPECT_EQ(wal_file_name(1, {0x16D2A38}, kSegment), "000000010000000000000001");
+  EXPECT_EQ(wal_file_name(0x12, {0x2FF000000}, kSegment), "0000001200000002000000FF");
+  EXPECT_EQ(wal_file_name(1, {0x2FF000000}, 64 * kSegment), "000000010000000200000003");
 }
 
 TEST(WalEnd, a_record_goes_round_the_headers_of_the_pages_it_crosses) {
