@@ -52,7 +52,8 @@ Task<net::HttpResponse> Api::hand_over(const net::HttpRequest& request, Handover
   const auto plan = read_handover(kind, *body, runtime::wall_now(), node_.view().paused);
   if (!plan) co_return as_reply(plan.error());
   const bool now = plan->request.scheduled_at.empty();
-  auto before = now ? co_await with_sync_standby() : co_await node_.read_cluster();
+  const bool may_wait = now && kind == Handover::switchover;
+  auto before = may_wait ? co_await with_sync_standby() : co_await node_.read_cluster();
   if (!before) co_return text_reply(503, "failed to write failover key into DCS");
   if (now) {
     auto candidates = handover_candidates(*plan, *before, sync_mode(node_));

@@ -101,7 +101,7 @@ struct CopySlots {
 /// Where the WAL ends that a crashed primary left: every row that it acknowledged lies before. Ends
 /// what is left of the server first. Result: WalEnd.
 struct FindWalEnd {
-  model::Lsn flushed;  ///< as it said last; 0 = unknown
+  model::Lsn flushed;  ///< as it said last
   model::Timeline timeline = 0;
   Duration timeout{};
 };

@@ -76,7 +76,8 @@ void Core::lead_stopped() {
     if (lossless)
       return release_leader(
           "PostgreSQL crashed, and a synchronous standby can take over without loss");
-    if (hand_over_crashed()) return;
+    // Whoever shut it down by hand means to start it again, and that takes no recovery.
+    if (!clean && hand_over_crashed()) return;
   }
   if (spent >= budget && successor) {
     s_.no_race_before = now_ + s_.timing.ttl;
@@ -102,10 +103,12 @@ void Core::lead_stopped() {
 /// is looked for (docs/decisions/0005).
 ///
 /// What must stay true: its end is taken after the last process of the server is gone, and before
-/// anybody is asked (failover_scenario_test: a_killed_primary_server_…).
+/// anybody is asked (failover_scenario_test: a_killed_primary_server_…), and on the timeline that
+/// it wrote: of a server that was not seen as a primary that is not known.
 bool Core::hand_over_crashed() {
   CrashLook& look = s_.crash_look;
-  if (look.over || !s_.dcs_error.empty()) return false;
+  if (look.over || !look.flushed || !s_.dcs_error.empty()) return false;
+  if (s_.end_unseen) return true;  // the probe that is on its way tells how it ended
   if (!look.begun) {
     look.begun = true;
     s_.poll.reset();

@@ -33,6 +33,17 @@ TEST_F(Failover, a_killed_primary_server_hands_over_to_a_standby_that_has_all_of
   EXPECT_EQ(w().lost_unguarded, 0);
 }
 
+TEST_F(Failover, a_primary_server_that_was_shut_down_by_hand_is_started_again) {
+  begin();
+  old_primary().pg.backends_paused = true;
+  w().run_for(seconds(2));
+  w().shut_down_server(old_primary());
+  w().run_until([&] { return w().writer() == nullptr; }, seconds(2));
+  seconds_to([&] { return w().writer() != nullptr; }, seconds(10));
+  EXPECT_EQ(w().writer(), &old_primary());
+  EXPECT_EQ(timeline(), 1u);
+}
+
 TEST_F(Failover, a_killed_primary_server_is_restarted_when_the_operator_says_so_or_nobody_answers) {
   for (const bool asked_to : {true, false}) {
     SCOPED_TRACE(asked_to);

@@ -190,6 +190,10 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
   });
 }
 
+void World::shut_down_server(Node& n) {
+  halt(n, model::StopMode::fast, seconds(60), [] {});
+}
+
 void World::job(Node& n, JobId id, const StopPg& stop) {
   halt(n, stop.mode, stop.timeout, [this, &n, id, life = n.life] {
     if (n.pg.alive) return end_job(n, life, id, fail(Code::timeout, "it does not end"));

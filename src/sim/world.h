@@ -76,6 +76,7 @@ class World {
   void kill_agent(Node& n);  ///< SIGKILL: server, guard and page stay
   void stop_agent(Node& n);  ///< SIGTERM
   void kill_server(Node& n);
+  void shut_down_server(Node& n);          ///< as pg_ctl does, unknown to the agent
   void fill_disk(Node& n, unsigned left);  ///< percent of its 100 GB that are left
   void power_off(Node& n);
   void power_on(Node& n);  ///< with its agent
