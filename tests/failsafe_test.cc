@@ -15,12 +15,16 @@ namespace {
 
 class Failsafe : public ClusterTest {
  protected:
+  /// Until every member says it: who has not read the mode before the store is gone promises
+  /// nothing, and a leader that has not read its own map asks nobody.
   void switch_on() {
     ask(leader(), "PATCH", "/config", R"({"failsafe_mode": true})", 200);
-    wait_for("a map of all members", [this] {
-      const auto text = get_key(cluster(), "failsafe");
-      return text && nlohmann::json::parse(*text, nullptr, false).size() == 3;
-    });
+    for (std::size_t i = 0; i < 3; ++i)
+      wait_for("a map of all members on " + name(i), [this, i] {
+        const auto reply = cluster().rest(i, "GET", "/failsafe");
+        return reply && reply->status == 200 &&
+               nlohmann::json::parse(reply->body, nullptr, false).size() == 3;
+      });
   }
   bool in_failsafe(std::size_t node) {
     const auto reply = cluster().rest(node, "GET", "/patroni");

@@ -36,12 +36,15 @@ constexpr Duration kPageInterval =
 // A killed process is gone in a moment, or hangs in the kernel for long.
 constexpr Duration kFirstSweepPause = milliseconds(2);
 constexpr Duration kLastSweepPause = milliseconds(250);
+// A launch waits so long for what is left of the server before: less than a client waits.
+constexpr Duration kLaunchPatience = seconds(5);
 constexpr std::size_t kMaxClients = 16;
 constexpr std::size_t kMaxWords = 2048;
 
 struct Client {
   int fd = -1;
   std::optional<Header> kill_request;  ///< answered when the server is gone
+  std::optional<Instant> held_until;   ///< its launch stays in the socket for so long
 };
 
 /// The loop. All its memory is taken before it starts; only commands of a client may allocate.
@@ -137,7 +140,8 @@ class Guard {
     entries[1] = {timer_, POLLIN, 0};
     entries[2] = {listener_, POLLIN, 0};
     entries[3] = {server_.pidfd(), POLLIN, 0};
-    for (std::size_t i = 0; i < kMaxClients; ++i) entries[4 + i] = {clients_[i].fd, POLLIN, 0};
+    for (std::size_t i = 0; i < kMaxClients; ++i)
+      entries[4 + i] = {clients_[i].held_until ? -1 : clients_[i].fd, POLLIN, 0};
     ::poll(entries.data(), entries.size(), -1);
     std::uint64_t expired = 0;
     if (::read(timer_, &expired, sizeof expired) < 0) errno = 0;  // woken by something else
@@ -333,7 +337,24 @@ class Guard {
     send(client, answer, text.data(), text.size());
   }
 
+  /// Who launches may know of the former server's end before we do, and that server lives until
+  /// what it left is gone: the request waits in its socket for that
+  /// (Guard.launches_for_a_client_that_knows_of_the_servers_end_first).
+  bool hold(Client& client) {
+    Header request;
+    const ssize_t n = ::recv(client.fd, &request, sizeof request, MSG_DONTWAIT | MSG_PEEK);
+    if (n != sizeof request || request.kind != MessageKind::launch) return false;
+    reap();
+    check_postmaster();
+    sweep();
+    if (!server_.lives() || !server_.ending()) return false;
+    if (!client.held_until) client.held_until = runtime::now() + kLaunchPatience;
+    return runtime::now() < *client.held_until;
+  }
+
   void serve(Client& client) {
+    if (hold(client)) return;
+    client.held_until.reset();
     Header request;
     ssize_t n = ::recv(client.fd, buffer_.data(), buffer_.size() - 1, MSG_DONTWAIT | MSG_TRUNC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;

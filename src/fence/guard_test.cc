@@ -454,6 +454,26 @@ TEST_F(Guard, is_ended_by_a_client_that_knows_of_the_servers_end_first) {
   EXPECT_TRUE(is_gone(pids[2]));  // it runs the server's program
 }
 
+TEST_F(Guard, launches_for_a_client_that_knows_of_the_servers_end_first) {
+  start();
+  const auto pids = launch_tree();
+  ::kill(guard_, SIGSTOP);
+  ::kill(server_, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return is_gone(server_); }));
+  const pid_t former = server_;
+  std::optional<Result<int>> launched;
+  boost::asio::co_spawn(
+      io_, client_->launch({"/bin/sleep", "300"}, {}, "/"),
+      [&](std::exception_ptr, Result<int> outcome) { launched = std::move(outcome); });
+  run_for(milliseconds(50));  // the request lies in the guard's socket beside the signal
+  ::kill(guard_, SIGCONT);
+  ASSERT_TRUE(run_until([&] { return launched.has_value(); }));
+  ASSERT_TRUE(*launched) << launched->error().text();
+  server_ = **launched;
+  EXPECT_NE(server_, former);
+  EXPECT_TRUE(is_gone(pids[2]));  // it runs the former server's program
+}
+
 TEST_F(Guard, told_to_end_it_stops_the_server_first) {
   start();
   ASSERT_TRUE(
