@@ -159,6 +159,21 @@ TEST_F(EtcdStore, without_quorum_writes_and_reads_become_unavailable_within_thei
   EXPECT_TRUE(run_until_written("a", "2"));
 }
 
+// What it knows may be old: the check after a renewal asks whether the lock is still ours.
+TEST_F(EtcdStore, without_quorum_a_transaction_that_only_compares_is_not_answered) {
+  start({.members = 3});
+  ASSERT_TRUE(run_until_written("leader", "node-1"));
+  cluster_->kill(1);
+  cluster_->kill(2);
+  for (const std::string said : {"node-1", "node-2"}) {
+    const auto done = run(
+        store_->txn({.when = {{.key = "leader", .what = model::Compare::What::value, .text = said}},
+                     .then = {}},
+                    milliseconds(500)));
+    EXPECT_FALSE(done) << said << " " << done->succeeded;
+  }
+}
+
 TEST_F(EtcdStore, members_are_discovered_from_one_host) {
   start({.members = 3});
   auto config = cluster_->config();

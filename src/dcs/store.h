@@ -59,7 +59,8 @@ class Store {
 
   /// All keys below the base path, linearizable.
   virtual Task<Result<Keys>> read(Duration timeout) = 0;
-  /// A compare that fails is not an error: TxnDone.succeeded is false.
+  /// Linearizable, also when it only compares. A compare that fails is not an error:
+  /// TxnDone.succeeded is false.
   virtual Task<Result<model::TxnDone>> txn(model::Txn txn, Duration timeout) = 0;
   virtual Task<Result<LeaseInfo>> grant(Duration ttl, Duration timeout) = 0;
   /// The remaining time to live; Code::rejected if the lease is gone (an answer of 0 means the
