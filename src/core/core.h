@@ -174,6 +174,7 @@ class Core {
   void claim_failsafe(model::Txn& txn) const;
   void end_promises(model::Txn& txn, model::Revision epoch) const;
   bool promised_away() const;
+  void end_promise();
   bool may_have_promised() const;
   bool all_follow(const PeerAnswers& answers) const;
   void promise(const ConsentRequest& request, RequestId id);

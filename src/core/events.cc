@@ -60,6 +60,7 @@ void Core::on(const DcsSnapshot& e) {
     s_.lead.proof_asked = Duration(-1);  // tell the lease thread its new spans
   }
   hear_heartbeat();
+  end_promise();
   look_at_lock();
   const std::string leader = s_.view->leader_name();
   if (!leader.empty() && !lock_is_spoiled()) s_.leader_before = leader;

@@ -206,8 +206,21 @@ void Core::end_promises(model::Txn& txn, model::Revision epoch) const {
 
 bool Core::promised_away() const {
   const Promise& promise = s_.promise;
-  if (now_ >= promise.until || promise.to == s_.name()) return false;
-  return promise.epoch == 0 || !s_.view || s_.view->released < promise.epoch;
+  return now_ < promise.until && promise.to != s_.name();
+}
+
+/// Whom it was given to has released the lock, or another took it by a transaction that comes after
+/// every promise. For good: what says so goes from the store with the next leader
+/// (failsafe_scenario_test: a_promise_is_over_for_good_…).
+void Core::end_promise() {
+  Promise& promise = s_.promise;
+  if (promise.epoch == 0 || now_ >= promise.until) return;
+  const auto& leader = s_.view->leader;
+  const model::Member* member = s_.view->leader_member();
+  const bool ours = member != nullptr && !member->aurum_version.empty();
+  const bool taken = ours && leader->name != promise.to &&
+                     leader->create_revision > static_cast<model::Revision>(promise.epoch);
+  if (taken || s_.view->released >= promise.epoch) promise.until = now_;
 }
 
 /// Whether a former agent of this node may have promised what this one knows nothing of.
@@ -248,6 +261,7 @@ void Core::promise(const ConsentRequest& request, RequestId id) {
          fmt::format("{} leads in failsafe mode: I take no lock meanwhile", request.leader));
   s_.promise = {request.leader, request.epoch, std::max(now_ + asked, s_.promise.until),
                 request.slots};
+  if (s_.view) end_promise();  // asked late
   reply(id, 200, "Accepted");
 }
 

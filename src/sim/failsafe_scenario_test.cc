@@ -91,6 +91,34 @@ TEST_F(Failsafe, F11_outage_switchover_outage) {
   EXPECT_EQ(w().writer(), &replica());
 }
 
+// The lock of the one who was promised to was released: whatever becomes of the next leader.
+TEST_F(Failsafe, a_promise_is_over_for_good_once_its_leader_has_let_go) {
+  for (const bool same : {true, false}) {
+    begin({.nodes = 3, .profile = "patroni", .dcs = dcs({{"failsafe_mode", true}, {"ttl", 30}})});
+    ASSERT_TRUE(w().run_until([&] { return mapped() == 3; }, seconds(30))) << w().describe();
+    w().run_for(seconds(2));
+    w().cut_store(true);
+    EXPECT_TRUE(writes_on(seconds(40)));
+    w().cut_store(false);
+    const auto back = [&] {
+      return w().leader() == old_primary().name && w().store.view().members.size() == 3;
+    };
+    ASSERT_TRUE(w().run_until(back, seconds(10))) << w().describe();
+    w().run_for(milliseconds(100));
+    w().request_failover({.leader = old_primary().name, .candidate = replica().name});
+    ASSERT_TRUE(w().run_until([&] { return w().leader() == replica().name; }, seconds(4)))
+        << w().describe();
+    // It loses the lock at once, and it or another one takes it.
+    w().power_off(old_primary());
+    w().power_off(replica(same ? 1 : 0));
+    w().store.put_off("leader");
+    w().run_for(milliseconds(50));
+    EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(8)))
+        << same << w().describe();
+    TearDown();
+  }
+}
+
 TEST_F(Failsafe, a_leader_cut_off_from_the_store_alone_goes_on_and_nobody_takes_over) {
   begin_failsafe();
   old_primary().reaches_store = false;
