@@ -49,12 +49,20 @@ class LogicalSlots : public ClusterTest {
       if (!is_past(i, lsn)) return false;
     return true;
   }
+  /// Its consumer goes on meanwhile: a copy comes when it needs no WAL from before the replica.
   void wait_for_slots() {
+    const std::size_t lead = leader();
     wait_for("the slot on every member", [&] {
+      if (!position(lead).empty()) go_on(lead);
       for (std::size_t i = 0; i < 3; ++i)
         if (position(i).empty()) return false;
       return true;
     });
+  }
+  /// A checkpoint tells the transactions that run, from which decoding can begin anew.
+  void go_on(std::size_t lead) {
+    need(sql(cluster(), lead, "CHECKPOINT"));
+    consume(lead);
   }
   std::string position(std::size_t node) {
     return sql(cluster(), node,
@@ -92,6 +100,34 @@ TEST_F(LogicalSlots, are_copied_to_replicas_moved_on_and_lose_nothing_at_a_failo
   need(cluster().start_node(lead));
   wait_healthy();
   wait_for("the slot on the member that is back", [&] { return !position(lead).empty(); });
+}
+
+using LogicalSlotsLater = LogicalSlots;
+
+// Its copy could never move on: what it has to decode first is not on the replica.
+TEST_F(LogicalSlotsLater, are_copied_to_a_later_replica_once_their_consumer_is_behind_its_begin) {
+  const std::size_t lead = leader();
+  const std::size_t late = (lead + 1) % 3;
+  wait_for_slots();
+  need(sql(cluster(), lead, "CREATE TABLE changes(n int)"));
+  insert(lead, 1, 10);
+  need(cluster().stop_node(late));
+  need(cluster().wipe_node(late));
+  need(sql(cluster(), lead, "SELECT pg_switch_wal()"));
+  insert(lead, 11, 20);
+  const std::size_t begin = log_end(late);
+  need(cluster().start_node(late));
+  wait_healthy();
+  wait_for("the slot on the late one", [&] {
+    go_on(lead);
+    return !position(late).empty();
+  });
+  EXPECT_TRUE(has_seen(20)) << seen_.size();
+  insert(lead, 21, 30);
+  go_on(lead);
+  const std::string there = position(lead);
+  wait_for("replicas that move it on", [&] { return all_past(there); });
+  EXPECT_EQ(log_since(late, begin).find("has already been removed"), std::string::npos);
 }
 
 /// PATRONI_COMPAT §8.7: the leader's question carries the positions that the store would.

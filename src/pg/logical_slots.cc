@@ -1,6 +1,7 @@
 #include "pg/conninfo.h"
 #include "pg/files.h"
 #include "pg/postgres.h"
+#include "pg/wal_end.h"
 
 /// Permanent logical slots on a standby (PATRONI_COMPAT §8.10): their state is read from the
 /// leader's files by SQL and written while the server is down.
@@ -65,15 +66,22 @@ Task<Result<bool>> Postgres::copy_slots(model::Upstream leader,
   if (held->rows.empty()) co_return false;
   auto rows = co_await (*session)->query(
       "SELECT slot_name, pg_catalog.encode(pg_catalog.pg_read_binary_file('pg_replslot/' || "
-      "slot_name || '/state', 0, 1000000, false), 'hex') AS state FROM "
+      "slot_name || '/state', 0, 1000000, false), 'hex') AS state, restart_lsn FROM "
       "pg_catalog.pg_replication_slots WHERE slot_type = 'logical' AND NOT temporary AND slot_name "
       "IN (" +
           names + ")",
       kReadTimeout);
   if (!rows) co_return fail(rows.error().within("the leader's slots"));
+  // A copy whose WAL is not here could never move on: it comes when its consumer has
+  // (PostgresSystem.a_slot_that_needs_older_wal_…).
+  const auto oldest =
+      co_await runtime::in_pool(pool_, [dir = config_->pg.data_dir] { return oldest_wal(dir); });
   std::vector<SlotState> states;
-  for (std::size_t i = 0; i < rows->rows.size(); ++i)
-    states.push_back({rows->text(i, "slot_name"), from_hex(rows->text(i, "state"))});
+  for (std::size_t i = 0; i < rows->rows.size(); ++i) {
+    const auto from = model::parse_lsn(rows->text(i, "restart_lsn"));
+    if (from && oldest && *from >= *oldest)
+      states.push_back({rows->text(i, "slot_name"), from_hex(rows->text(i, "state"))});
+  }
   session->reset();
   if (states.empty()) co_return false;
 

@@ -1,6 +1,10 @@
 #include "pg/wal_end.h"
 
+#include <fstream>
+
 #include <gtest/gtest.h>
+
+#include "base/testing/temp_dir.h"
 
 namespace aurum::pg {
 namespace {
@@ -38,6 +42,19 @@ TEST(WalEnd, the_file_of_a_position) {
   EXPECT_EQ(wal_file_name(1, {0x16D2A38}, kSegment), "000000010000000000000001");
   EXPECT_EQ(wal_file_name(0x12, {0x2FF000000}, kSegment), "0000001200000002000000FF");
   EXPECT_EQ(wal_file_name(1, {0x2FF000000}, 64 * kSegment), "000000010000000200000003");
+}
+
+TEST(WalEnd, the_oldest_file_is_found_over_timelines) {
+  const aurum::testing::TempDir dir;
+  EXPECT_FALSE(oldest_wal(dir.path()));
+  std::filesystem::create_directories(dir / "pg_wal" / "archive_status");
+  EXPECT_FALSE(oldest_wal(dir.path()));
+  for (const char* name : {"0000000100000002000000FF", "000000020000000300000000",
+                           "00000003000000010000000F.partial", "00000002.history"}) {
+    std::ofstream(dir / "pg_wal" / name).put('x');
+    std::filesystem::resize_file(dir / "pg_wal" / name, kSegment);
+  }
+  EXPECT_EQ(oldest_wal(dir.path()), model::Lsn{0x2FF000000});
 }
 
 TEST(WalEnd, a_record_goes_round_the_headers_of_the_pages_it_crosses) {
