@@ -50,6 +50,12 @@ class Guard : public GuardTest {
   static bool all_gone(const std::vector<pid_t>& pids) {
     return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return is_gone(pid); });
   }
+  /// The guard hears of it when it goes on.
+  void kill_server_unseen() {
+    ::kill(guard_, SIGSTOP);
+    ::kill(server_, SIGKILL);
+    ASSERT_TRUE(eventually([&] { return is_gone(server_); }));
+  }
   int guard_exit() {
     int status = -1;
     const pid_t guard = std::exchange(guard_, 0);
@@ -440,9 +446,7 @@ TEST_F(Guard, is_not_ended_by_a_client_while_a_server_lives) {
 TEST_F(Guard, is_ended_by_a_client_that_knows_of_the_servers_end_first) {
   start();
   const auto pids = launch_tree();
-  ::kill(guard_, SIGSTOP);
-  ::kill(server_, SIGKILL);
-  ASSERT_TRUE(eventually([&] { return is_gone(server_); }));
+  kill_server_unseen();
   std::optional<Status> ended;
   boost::asio::co_spawn(io_, client_->end(seconds(10)),
                         [&](std::exception_ptr, Status outcome) { ended = std::move(outcome); });
@@ -457,9 +461,7 @@ TEST_F(Guard, is_ended_by_a_client_that_knows_of_the_servers_end_first) {
 TEST_F(Guard, launches_for_a_client_that_knows_of_the_servers_end_first) {
   start();
   const auto pids = launch_tree();
-  ::kill(guard_, SIGSTOP);
-  ::kill(server_, SIGKILL);
-  ASSERT_TRUE(eventually([&] { return is_gone(server_); }));
+  kill_server_unseen();
   const pid_t former = server_;
   std::optional<Result<int>> launched;
   boost::asio::co_spawn(

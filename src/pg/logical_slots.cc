@@ -73,7 +73,7 @@ Task<Result<bool>> Postgres::copy_slots(model::Upstream leader,
       kReadTimeout);
   if (!rows) co_return fail(rows.error().within("the leader's slots"));
   // A copy whose WAL is not here could never move on: it comes when its consumer has
-  // (PostgresSystem.a_slot_that_needs_older_wal_…).
+  // (LogicalSlotsLater.are_copied_to_a_later_replica_…).
   const auto oldest =
       co_await runtime::in_pool(pool_, [dir = config_->pg.data_dir] { return oldest_wal(dir); });
   std::vector<SlotState> states;

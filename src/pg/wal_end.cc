@@ -59,18 +59,14 @@ model::Lsn end_of_record(model::Lsn lsn, std::uint32_t length, std::uint64_t seg
   return {(at + left + 7) / 8 * 8};
 }
 
-namespace {
-
-bool is_wal_file(const std::string& name) {
-  return name.size() == 24 && name.find_first_not_of("0123456789ABCDEF") == std::string::npos;
+bool is_wal_file_name(std::string_view name) {
+  return name.size() == 24 && name.find_first_not_of("0123456789ABCDEF") == name.npos;
 }
-
-}  // namespace
 
 std::uint64_t wal_segment_size(const fs::path& data_dir) {
   std::error_code ec;
   for (fs::directory_iterator it(data_dir / "pg_wal", ec), end; !ec && it != end; it.increment(ec))
-    if (is_wal_file(it->path().filename())) return it->file_size(ec);
+    if (is_wal_file_name(it->path().filename().native())) return it->file_size(ec);
   return 0;
 }
 
@@ -82,7 +78,7 @@ std::optional<model::Lsn> oldest_wal(const fs::path& data_dir) {
   for (fs::directory_iterator it(data_dir / "pg_wal", ec), end; !ec && it != end;
        it.increment(ec)) {
     const std::string name = it->path().filename();
-    if (!is_wal_file(name)) continue;
+    if (!is_wal_file_name(name)) continue;
     const std::uint64_t id = std::stoull(name.substr(8, 8), nullptr, 16);
     const std::uint64_t number = std::stoull(name.substr(16), nullptr, 16);
     const model::Lsn begin{(id << 32) + number * size};

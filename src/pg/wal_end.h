@@ -33,6 +33,9 @@ model::Lsn end_of_record(model::Lsn lsn, std::uint32_t length, std::uint64_t seg
 /// Name of the WAL file that holds `lsn` (XLogFileName, xlog_internal.h).
 std::string wal_file_name(model::Timeline timeline, model::Lsn lsn, std::uint64_t segment_size);
 
+/// Whether it is such a name, of any timeline and size of files.
+bool is_wal_file_name(std::string_view name);
+
 /// Where the oldest WAL file in `data_dir`/pg_wal begins, of any timeline; none when there is none.
 std::optional<model::Lsn> oldest_wal(const std::filesystem::path& data_dir);
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "pg/files.h"
+#include "pg/wal_end.h"
 
 namespace aurum::pg {
 
@@ -11,10 +12,6 @@ namespace {
 
 constexpr std::size_t kSegment = 24, kTimeline = 8;
 constexpr std::string_view kReady = ".ready", kDone = ".done";
-
-bool is_segment(std::string_view name) {
-  return name.size() == kSegment && name.find_first_not_of("0123456789ABCDEF") == name.npos;
-}
 
 std::set<std::string> names_in(const fs::path& dir) {
   std::set<std::string> out;
@@ -30,7 +27,7 @@ std::set<std::string> told_of(const std::set<std::string>& status) {
   for (const auto& name : status) {
     const auto segment = name.substr(0, name.find('.'));
     const auto rest = std::string_view(name).substr(segment.size());
-    if (is_segment(segment) && (rest == kReady || rest == kDone)) out.insert(segment);
+    if (is_wal_file_name(segment) && (rest == kReady || rest == kDone)) out.insert(segment);
   }
   return out;
 }
@@ -48,7 +45,7 @@ int announce_wal(const fs::path& data_dir) {
   int count = 0;
   for (auto it = files.upper_bound(*first); it != files.end() && *it < *told.rbegin(); ++it) {
     std::error_code ec;
-    if (!is_segment(*it) || told.contains(*it) || !fs::exists(wal / *it, ec)) continue;
+    if (!is_wal_file_name(*it) || told.contains(*it) || !fs::exists(wal / *it, ec)) continue;
     if (write_file(status / (*it + std::string(kReady)), "", file_mode(data_dir))) ++count;
   }
   return count;

@@ -36,6 +36,17 @@ class Failsafe : public Scenario {
       if (rows_in(seconds(1)) < 3) return false;
     return true;
   }
+  /// The members' promises last for a while yet when it is over.
+  void live_through_outage() {
+    w().cut_store(true);
+    EXPECT_TRUE(writes_on(seconds(40)));
+    w().cut_store(false);
+    const auto back = [&] {
+      return w().leader() == old_primary().name && w().store.view().members.size() == 3;
+    };
+    ASSERT_TRUE(w().run_until(back, seconds(10))) << w().describe();
+    w().run_for(milliseconds(100));
+  }
 };
 
 TEST_F(Failsafe, F09_the_store_is_gone_for_ten_minutes_and_every_second_has_its_writes) {
@@ -72,14 +83,7 @@ TEST_F(Failsafe, with_one_member_out_of_reach_nobody_writes_past_the_lease) {
 
 TEST_F(Failsafe, F11_outage_switchover_outage) {
   begin_failsafe();
-  w().cut_store(true);
-  EXPECT_TRUE(writes_on(seconds(40)));
-  w().cut_store(false);
-  const auto back = [&] {
-    return w().leader() == old_primary().name && w().store.view().members.size() == 3;
-  };
-  ASSERT_TRUE(w().run_until(back, seconds(10))) << w().describe();
-  w().run_for(milliseconds(100));
+  live_through_outage();
   w().request_failover({.leader = old_primary().name, .candidate = replica().name});
   // At once, though the candidate's promise would last for seconds yet.
   EXPECT_TRUE(w().run_until([&] { return w().writer() == &replica(); }, seconds(4)))
@@ -97,14 +101,7 @@ TEST_F(Failsafe, a_promise_is_over_for_good_once_its_leader_has_let_go) {
     begin({.nodes = 3, .profile = "patroni", .dcs = dcs({{"failsafe_mode", true}, {"ttl", 30}})});
     ASSERT_TRUE(w().run_until([&] { return mapped() == 3; }, seconds(30))) << w().describe();
     w().run_for(seconds(2));
-    w().cut_store(true);
-    EXPECT_TRUE(writes_on(seconds(40)));
-    w().cut_store(false);
-    const auto back = [&] {
-      return w().leader() == old_primary().name && w().store.view().members.size() == 3;
-    };
-    ASSERT_TRUE(w().run_until(back, seconds(10))) << w().describe();
-    w().run_for(milliseconds(100));
+    live_through_outage();
     w().request_failover({.leader = old_primary().name, .candidate = replica().name});
     ASSERT_TRUE(w().run_until([&] { return w().leader() == replica().name; }, seconds(4)))
         << w().describe();

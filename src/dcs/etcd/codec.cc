@@ -78,8 +78,8 @@ etcdserverpb::TxnRequest encode_txn(const model::Txn& txn, const std::string& ba
   etcdserverpb::TxnRequest request;
   for (const auto& compare : txn.when) encode_compare(compare, base, *request.add_compare());
   for (const auto& write : txn.then) encode_write(write, base, *request.add_success());
-  // etcd (3.4 to 3.6) answers a transaction without operations from the member's own copy, however
-  // old; a linearizable read in it makes the member ask the others first
+  // etcd (seen with 3.5.30) answers a transaction without operations from the member's own copy,
+  // however old; a linearizable read in it makes the member ask the others first
   // (EtcdStore.without_quorum_a_transaction_that_only_compares_is_not_answered).
   if (txn.then.empty())
     request.add_success()->mutable_request_range()->set_key(
