@@ -2,13 +2,14 @@
 # import upwards does not compile (docs/ARCHITECTURE.md, "The house").
 #
 #   aurum_room(NAME DEPS <rooms it may use> [LIBS <public libraries>] [PRIVATE_LIBS <libraries of its .cc files>]
-#              [SYSTEM_TESTS])
+#              [HEADERS <of the project, read by most of its files>] [TEST_HEADERS <by most of its tests>])
 #
 # Files under testing/ become <name>_testing, a library that only tests (of this room and of rooms that use it) link.
 # *_test.cc beside the code become <name>_test; *_system_test.cc become <name>_system_test, which starts real
-# servers and is left out of the sanitizer runs of unit tests.
+# servers and is left out of the sanitizer runs of unit tests. Those of rooms without the runtime, which know no threads,
+# have the label pure besides.
 function(aurum_room NAME)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PRIVATE_LIBS;HEADERS;TEST_HEADERS" ${ARGN})
   set(dir ${CMAKE_SOURCE_DIR}/src/${NAME})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   set(tests ${sources})
@@ -27,6 +28,10 @@ function(aurum_room NAME)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/rooms/${NAME})
   file(CREATE_LINK ${dir} ${CMAKE_BINARY_DIR}/rooms/${NAME}/${NAME} SYMBOLIC)
 
+  set(shell)
+  if(NAME STREQUAL "runtime" OR "runtime" IN_LIST ROOM_DEPS)
+    set(shell SHELL)
+  endif()
   if(sources)
     add_library(${NAME} STATIC ${sources})
     set(scope PUBLIC)
@@ -37,6 +42,9 @@ function(aurum_room NAME)
   endif()
   target_include_directories(${NAME} ${scope} ${CMAKE_BINARY_DIR}/rooms/${NAME})
   target_link_libraries(${NAME} ${scope} ${ROOM_DEPS} ${ROOM_LIBS})
+  if(sources)
+    aurum_precompile(${NAME} ${shell} HEADERS ${ROOM_HEADERS})
+  endif()
 
   if(testing)
     add_library(${NAME}_testing STATIC ${testing})
@@ -53,11 +61,14 @@ function(aurum_room NAME)
       if(testing)
         target_link_libraries(${target} PRIVATE ${NAME}_testing)
       endif()
+      aurum_precompile(${target} TESTS ${shell} HEADERS ${ROOM_HEADERS} ${ROOM_TEST_HEADERS})
       add_test(NAME ${target} COMMAND ${target} --gtest_brief=1)
       if(kind STREQUAL "system_tests")
         set_tests_properties(${target} PROPERTIES LABELS system TIMEOUT 900)
-      else()
+      elseif(shell)
         set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 600)
+      else()
+        set_tests_properties(${target} PROPERTIES LABELS "unit;pure" TIMEOUT 600)
       endif()
     endif()
   endforeach()
