@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include "core/renewal.h"
 #include "runtime/clock.h"
 
 namespace aurum::agent {
@@ -207,23 +208,13 @@ Task<bool> LeaseKeeper::keep_lock_lease(Duration ttl, Renewing what) {
   co_return true;
 }
 
-/// A keepalive that says "fine" is not enough: some etcd versions say so for a revoked lease (F5),
-/// and the key may have been taken over. One linearizable transaction compares both.
 Task<bool> LeaseKeeper::confirm(Renewing what, Duration timeout) {
   const Instant sent = runtime::now();
   const auto kept = kept_.find(what.lease);
-  Instant until = (kept == kept_.end() ? Instant{} : kept->second) + what.valid_for;
-  model::Txn check;
-  check.when = {{.key = "leader", .what = model::Compare::What::value, .text = member_},
-                {.key = "leader", .what = model::Compare::What::lease, .number = what.lease}};
-  if (what.beat) {
-    until = std::min(until, sent + what.beat->fence);
-    check.when.push_back(model::unchanged("leader", static_cast<model::Revision>(what.epoch)));
-    check.then.push_back(
-        {.key = std::string(model::kHeartbeatKey),
-         .value = model::encode_heartbeat({member_, what.beat->fence, what.beat->takeover})});
-  }
-  auto ours = co_await store_->txn(std::move(check), timeout);
+  auto [txn, until] =
+      core::renewal_check({member_, what.epoch, what.lease, what.valid_for, what.beat},
+                          kept == kept_.end() ? Instant{} : kept->second, sent);
+  auto ours = co_await store_->txn(std::move(txn), timeout);
   if (!ours) co_return false;
   if (!ours->succeeded) {
     // What the key says now comes by the watch, and may be rubbish that can be mended.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/renewal.h"
 #include "sim/world.h"
 
 namespace aurum::sim {
@@ -20,6 +21,11 @@ constexpr Duration kWatchAhead = milliseconds(100);  ///< as in agent/lease_keep
 
 Duration lease_beat(const Node& n) {
   return std::max<Duration>(n.lease_ttl / 4, milliseconds(300));
+}
+
+RenewalCheck check_of(const Node& n, const StartRenewing& what, Instant lease_kept, Instant sent) {
+  return renewal_check({n.name, what.epoch, what.lease, what.valid_for, what.beat}, lease_kept,
+                       sent);
 }
 
 }  // namespace
@@ -162,19 +168,20 @@ void World::renew(Node& n, int renewal) {
   if (!proven) return;
   if (what.beat) return beat(n, renewal);
   auto ours = std::make_shared<bool>(false);
+  const Instant sent = clock(n);
+  const RenewalCheck check = check_of(n, what, sent, sent);
   call_store(
       n, Queue::Process::lease_thread,
-      [this, &n, ours, what] {
-        const auto* leader = store.find("leader");
-        const bool kept = store.keep_alive(what.lease, now_) || n.keepalive_lies;
-        *ours = kept && leader != nullptr && leader->value == n.name && leader->lease == what.lease;
+      [this, &n, ours, check, lease = what.lease] {
+        const bool kept = store.keep_alive(lease, now_) || n.keepalive_lies;
+        *ours = kept && store.txn(check.txn).succeeded;
       },
-      [this, &n, ours, what, renewal, sent = clock(n)](bool answered) {
+      [this, &n, ours, what, renewal, sent, until = check.until](bool answered) {
         if (!answered || n.renewal != renewal) return;
         if (!*ours)
           return post(n, LeaderLost{what.epoch, "the leader key is not ours any more"},
                       kWatchAhead);
-        renewed(n, {what.epoch, sent, sent + n.renewing.valid_for, false});
+        renewed(n, {what.epoch, sent, until, false});
       });
 }
 
@@ -205,23 +212,15 @@ void World::beat(Node& n, int renewal) {
         });
   }
   auto ours = std::make_shared<bool>(false);
-  const auto at_store = [this, &n, ours, what] {
-    const auto* leader = store.find("leader");
-    *ours = leader != nullptr && leader->lease == what.lease &&
-            leader->mod_revision == static_cast<model::Revision>(what.epoch);
-    const std::string key(model::kHeartbeatKey);
-    if (*ours)
-      store.put(key, model::encode_heartbeat({n.name, what.beat->fence, what.beat->takeover}));
-  };
+  const RenewalCheck check = check_of(n, what, n.lease_kept[what.lease], sent);
+  const auto at_store = [this, ours, check] { *ours = store.txn(check.txn).succeeded; };
   // The faults of requests are for other writes as well.
   const auto suffers = [this](int& times) { return times > 0 && random(2) == 0 && times-- > 0; };
   if (suffers(n.double_requests)) at(jitter(milliseconds(5), seconds(6)), at_store);
   if (store_reached(n) && suffers(n.delay_requests)) return at(seconds(4), at_store);
   if (store_reached(n) && suffers(n.lose_replies)) return at(milliseconds(1), at_store);
-  const Instant until =
-      std::min(n.lease_kept[what.lease] + what.valid_for, sent + what.beat->fence);
   call_store(n, Queue::Process::lease_thread, at_store,
-             [this, &n, ours, what, renewal, lost, sent, until](bool answered) {
+             [this, &n, ours, what, renewal, lost, sent, until = check.until](bool answered) {
                if (!answered || n.renewal != renewal) return;
                if (!*ours) return lost("the leader key is not ours any more", kWatchAhead);
                renewed(n, {what.epoch, sent, until, true});
