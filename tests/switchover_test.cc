@@ -1,5 +1,7 @@
 // Leadership moves because somebody asks for it.
 #include <ctime>
+#include <fstream>
+#include <signal.h>
 
 #include <fmt/format.h>
 
@@ -92,6 +94,34 @@ TEST_F(Switchover, a_failover_by_hand_goes_to_its_candidate) {
   const std::size_t to = (old + 1) % 3;
   ask(to, "POST", "/failover", fmt::format(R"({{"candidate":"{}"}})", name(to)), 200);
   EXPECT_EQ(leader(), to);
+  settle_and_judge();
+}
+
+/// Its archive_command does not end before it is let.
+class SwitchoverBesideAStuckArchiver : public Switchover {
+ protected:
+  void plan(stack::Plan& plan) override {
+    plan.overrides = fmt::format(
+        R"({{"postgresql": {{"parameters": {{"archive_mode": "on",
+             "archive_command": "until [ -e {} ]; do sleep 0.1; done"}}}}}})",
+        go(plan).string());
+  }
+  static std::filesystem::path go(const stack::Plan& plan) { return plan.dir / "archive-now"; }
+  void let_it_end() { std::ofstream(go(cluster().plan())) << "\n"; }
+};
+
+TEST_F(SwitchoverBesideAStuckArchiver, does_not_wait_for_its_end) {
+  const std::size_t old = leader();
+  need(sql(cluster(), old, "SELECT pg_switch_wal()"));
+  const auto pid = std::stoi(need(
+      sql(cluster(), old, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'archiver'")));
+  const Instant asked = runtime::now();
+  ask(old, "POST", "/switchover", request(old), 200);
+  EXPECT_NE(other_leader(old), old);
+  EXPECT_LT(runtime::now() - asked, seconds(20)) << "pg_ctl_timeout is 60";
+  EXPECT_EQ(::kill(pid, 0), 0) << "the former leader's archiver has ended: nothing was shown";
+  wait_for_writes();
+  let_it_end();
   settle_and_judge();
 }
 

@@ -86,6 +86,7 @@ Task<void> Agent::do_job(core::StartJob what) {
     if (restoring) tell_restore_progress(text);
     post(core::JobProgress{id, std::move(text)});
   };
+  auto last_record = [this, id](model::Lsn begin) { post(core::LastRecordWritten{id, begin}); };
   const Instant begun = runtime::now();
   const std::string name(core::name_of(what.job));
   const model::Value tree = core_.state().dynamic_tree;
@@ -93,7 +94,7 @@ Task<void> Agent::do_job(core::StartJob what) {
     co_await backups_->keep_left_within(kLeftWalKept);
   if (backups_ && backs_up) co_await backups_->until_no_run();
   auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
-                                 core_.state().dynamic, progress);
+                                 core_.state().dynamic, {progress, last_record});
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.

@@ -19,7 +19,7 @@ struct Runner {
   pg::Postgres& postgres;
   backup::Restorer restorer;
   model::DynamicConfig dynamic;
-  std::function<void(std::string)> progress;
+  JobNews news;
 
   Task<Result<JobResult>> operator()(core::InitDb) {
     auto made = co_await postgres.initdb(dynamic);
@@ -35,7 +35,8 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Clone job) {
-    auto done = co_await postgres.clone(job.sources, job.only_basebackup, progress, job.methods);
+    auto done =
+        co_await postgres.clone(job.sources, job.only_basebackup, news.progress, job.methods);
     if (!done) co_return fail(done.error());
     co_return JobResult{core::CloneDone{done->source, done->method}};
   }
@@ -44,7 +45,9 @@ struct Runner {
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::StopPg job) {
-    auto done = co_await postgres.stop(job.mode, job.timeout, job.checkpoint_first, job.mark_end);
+    auto last_record = job.tell_last_record ? news.last_record : nullptr;
+    auto done = co_await postgres.stop(job.mode, job.timeout, job.checkpoint_first, job.mark_end,
+                                       std::move(last_record));
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::RestartPg job) {
@@ -117,13 +120,13 @@ struct Runner {
     std::string text;
     if (job.what == What::keep || job.what == What::backup) {
       auto told = job.what == What::keep ? co_await restorer.keep(job.restore)
-                                         : co_await restorer.backup(progress);
+                                         : co_await restorer.backup(news.progress);
       if (!told) co_return fail(told.error());
       text = *told;
     } else if (job.what == What::check) {
       done = co_await restorer.check(job.restore);
     } else if (job.what == What::fetch) {
-      done = co_await restorer.fetch(job.restore, progress);
+      done = co_await restorer.fetch(job.restore, news.progress);
     } else if (job.what == What::take_back) {
       done = co_await restorer.take_back(job.restore);
     } else {
@@ -137,9 +140,8 @@ struct Runner {
 }  // namespace
 
 Task<Result<JobResult>> run_job(pg::Postgres& postgres, backup::Restorer restorer, core::Job job,
-                                model::DynamicConfig dynamic,
-                                std::function<void(std::string)> progress) {
-  Runner runner{postgres, restorer, std::move(dynamic), std::move(progress)};
+                                model::DynamicConfig dynamic, JobNews news) {
+  Runner runner{postgres, restorer, std::move(dynamic), std::move(news)};
   auto task = std::visit([&runner](auto&& one) { return runner(std::move(one)); }, std::move(job));
   auto result = co_await std::move(task);
   co_return result;

@@ -12,10 +12,16 @@
 
 namespace aurum::agent {
 
-/// Carries out one job of the core by the functions of pg/ and backup/. `progress` may be called
-/// any number of times before the end. Cancelling the coroutine cancels the job.
+/// What a job tells before its end.
+struct JobNews {
+  std::function<void(std::string)> progress;    ///< any number of times
+  std::function<void(model::Lsn)> last_record;  ///< core::LastRecordWritten
+};
+
+/// Carries out one job of the core by the functions of pg/ and backup/. Cancelling the coroutine
+/// cancels the job.
 runtime::Task<Result<core::JobResult>> run_job(pg::Postgres& postgres, backup::Restorer restorer,
                                                core::Job job, model::DynamicConfig dynamic,
-                                               std::function<void(std::string)> progress);
+                                               JobNews news);
 
 }  // namespace aurum::agent

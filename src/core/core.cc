@@ -92,6 +92,7 @@ void Core::take(const Event& event) {
 
 void Core::decide() {
   if (s_.exiting) return;
+  hand_over_early();
   if (s_.stopping) return decide_shutdown();
   if (!s_.facts) return;  // the first probe is on its way
   if (!s_.view) {
@@ -260,6 +261,7 @@ void Core::call_back(const char* action, model::Role role) {
 void Core::start_job(Job job) {
   ensure(!s_.job, "one job at a time changes what PostgreSQL is");
   s_.job = Running{next_id_++, job, now_, {}, s_.dynamic_tree};
+  s_.last_record.reset();
   emit(StartJob{s_.job->id, std::move(job)});
 }
 

@@ -62,6 +62,7 @@ class Core {
   void on(const KeptConfig&);
   void on(const PgProbed&);
   void on(const PgExited&);
+  void on(const LastRecordWritten&);
   void on(const JobProgress&);
   void on(const JobDone&);
   void on(const PeerAnswered&);
@@ -199,6 +200,11 @@ class Core {
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
   void demote_gracefully(const std::string& why);
   void stop_cleanly(bool leading);  ///< with a checkpoint ahead while this node leads
+  bool hands_over() const;          ///< hand_over.cc
+  void hand_over_early();
+  void warm_up();  ///< follow.cc
+  bool hand_over_stopped();
+  std::string who_has_last_record();
   void release_leader(const std::string& why);
   void let_go_hung();
   void decide_shutdown();

@@ -88,8 +88,10 @@ void Core::demote_gracefully(const std::string& why) {
 }
 
 void Core::stop_cleanly(bool leading) {
-  start_job(StopPg{model::StopMode::fast,
-                   seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 10)), leading});
+  start_job(StopPg{.mode = model::StopMode::fast,
+                   .timeout = seconds(std::max<std::int64_t>(s_.config.pg.pg_ctl_timeout_s, 10)),
+                   .checkpoint_first = leading,
+                   .tell_last_record = leading && hands_over()});
 }
 
 void Core::release_leader(const std::string& why) {
@@ -104,9 +106,9 @@ void Core::release_leader(const std::string& why) {
                {.key = "leader", .what = Compare::What::mod_revision, .number = revision}},
       .then = {{.what = Write::What::erase, .key = "leader"}}};
   const bool clean = s_.facts && s_.facts->control && s_.facts->control->state == "shut down";
-  if (s_.lead.promoted && clean && s_.view) {
+  if (s_.lead.promoted && (clean || s_.last_record) && s_.view) {
     model::ClusterStatus status = s_.view->status;
-    status.optime = s_.facts->control->checkpoint;
+    status.optime = clean ? s_.facts->control->checkpoint : s_.last_record->begin;
     txn.then.push_back({.key = "status", .value = model::encode_status(status)});
   }
   const bool still_standby = running() ? accepting() && s_.facts->in_recovery : data_in_recovery();

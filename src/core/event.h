@@ -77,6 +77,12 @@ struct PgExited {
   int pid = 0;
   std::string how;  ///< "exit code 1", "signal 9"
 };
+/// The server that a StopPg stops has written its last record, and answers nobody any more: what
+/// still runs of it sends and archives WAL. Only of a StopPg with `tell_last_record`.
+struct LastRecordWritten {
+  JobId id = 0;
+  model::Lsn begin;  ///< of that record, the shutdown checkpoint
+};
 struct JobProgress {
   JobId id = 0;
   std::string text;  ///< "copied 120 MB of 1.1 GB (11 %)"
@@ -149,10 +155,11 @@ struct Tick {
   WallTime wall;
 };
 
-using Event = std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept,
-                           LeaseGone, LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited,
-                           JobProgress, JobDone, PeerAnswered, Request, ConfigReloaded,
-                           StopRequested, PeerConsented, WatchdogAnswered, DiskSeen>;
+using Event =
+    std::variant<Tick, DcsSnapshot, DcsFailed, DcsWritten, LeaseGranted, LeaseKept, LeaseGone,
+                 LeaderRenewed, LeaderLost, KeptConfig, PgProbed, PgExited, JobProgress, JobDone,
+                 PeerAnswered, Request, ConfigReloaded, StopRequested, PeerConsented,
+                 WatchdogAnswered, DiskSeen, LastRecordWritten>;
 
 struct Input {
   Instant now;

@@ -301,6 +301,13 @@ void Core::on(const PgExited& e) {
   warn("pg.exited", fmt::format("PostgreSQL ended unexpectedly ({})", e.how));
 }
 
+void Core::on(const LastRecordWritten& e) {
+  if (!job_is<StopPg>() || s_.job->id != e.id) return;
+  s_.last_record = LastRecord{.begin = e.begin, .seen_at = now_};
+  s_.last_record_backoff.reset();
+  s_.poll.reset();
+}
+
 void Core::on(const JobProgress& e) {
   if (s_.job && s_.job->id == e.id) s_.job->progress = e.text;
 }

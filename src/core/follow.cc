@@ -86,6 +86,7 @@ void Core::decide_follow() {
       return configure(wanted);
     }
     if (s_.lead.standby) return lead_as_standby();
+    warm_up();
     replica_slots();
     return result(fmt::format("no action. I am ({}), a secondary, and following a {} ({})",
                               s_.name(), in_standby_cluster() ? "standby leader" : "leader",
@@ -114,6 +115,17 @@ void Core::decide_follow() {
   result(fmt::format(
       "following {}, {}", followed_text(),
       s_.facts->replication_state.empty() ? "not streaming yet" : s_.facts->replication_state));
+}
+
+/// The candidate of a switchover writes a restartpoint while the leader writes its checkpoint: the
+/// less is left to be written when it opens, and to be replayed should it crash then.
+void Core::warm_up() {
+  const auto& request = s_.view->failover;
+  const bool named = request && request->candidate == s_.name() && request->scheduled_at.empty();
+  if (!named || s_.warmed_for == request->mod_revision || side_running<Checkpoint>()) return;
+  s_.warmed_for = request->mod_revision;
+  info("warm", "I am the candidate of a switchover: writing a restartpoint ahead of it");
+  start_side(Checkpoint{.ahead = true});
 }
 
 /// Whether this standby itself told that it replays the leader's timeline. PostgreSQL may have

@@ -44,6 +44,7 @@ struct StopPg {
   /// Commits once more before, and ends the WAL file: a recovery to a time needs a commit behind
   /// it.
   bool mark_end = false;
+  bool tell_last_record = false;  ///< LastRecordWritten, before what is left of it has ended
 };
 struct RestartPg {
   model::PgTarget target;
@@ -62,7 +63,9 @@ struct Promote {
   /// from the other.
   model::Timeline above = 0;
 };
-struct Checkpoint {};
+struct Checkpoint {
+  bool ahead = false;  ///< of a promotion: a restartpoint
+};
 /// Asks the upstream how far it is, and our own standby what it has replayed. Result: Inspected.
 struct Inspect {
   model::Upstream upstream;

@@ -170,8 +170,8 @@ void Core::promotion_failed(const Error& error) {
   start_job(StopPg{model::StopMode::immediate, seconds(10), false});
 }
 
-void Core::ended(const Checkpoint&, const Result<JobResult>& result) {
-  if (result) s_.checkpoint_pending = false;
+void Core::ended(const Checkpoint& checkpoint, const Result<JobResult>& result) {
+  if (result && !checkpoint.ahead) s_.checkpoint_pending = false;
 }
 
 void Core::ended(const Inspect& inspect, const Result<JobResult>& result) {

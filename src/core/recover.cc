@@ -60,7 +60,7 @@ void Core::lead_stopped() {
   if (s_.lead.standby || in_standby_cluster()) return lead_standby_stopped();
   const bool clean = s_.facts->control && s_.facts->control->state == "shut down";
   if (s_.demoting && !s_.lead.promoted) return release_leader("PostgreSQL is stopped");
-  if (s_.demoting && clean) return release_leader("PostgreSQL is shut down");
+  if (s_.demoting && clean && hand_over_stopped()) return;
   // The stop ended in a kill: the standbys may miss rows, so this is a crash like any other.
   s_.demoting = false;
   if (!s_.crash_since) s_.crash_since = now_;

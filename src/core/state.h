@@ -88,7 +88,7 @@ struct SuccessionSeen {
 
 /// One question to the peers.
 struct Poll {
-  enum class Why { race, switchover, crash };
+  enum class Why { race, switchover, crash, hand_over };
   std::uint64_t round = 0;
   Why why = Why::race;
   Instant since;
@@ -103,6 +103,13 @@ struct CrashLook {
   bool over = false;   ///< there is none, or no telling
   model::Lsn flushed;  ///< of the server, as it said last
   std::optional<model::Lsn> end;
+};
+
+/// A server that was stopped to hand the leadership over, from its last record on (hand_over.cc).
+struct LastRecord {
+  model::Lsn begin;
+  Instant seen_at;
+  std::optional<Instant> ended_at;  ///< nothing runs of it any more
 };
 
 /// A scheduled restart (§2.6.1).
@@ -201,7 +208,10 @@ struct State {
   std::optional<Instant>
       crash_since;       ///< first crash of this leadership that is not over yet (F36: cumulative)
   CrashLook crash_look;  ///< of the last end of the server
-  std::string leader_before;  ///< who led last, as far as the store showed
+  std::optional<LastRecord> last_record;  ///< of the stop under way, or over
+  Backoff last_record_backoff;            ///< between two rounds of questions about it
+  model::Revision warmed_for = 0;         ///< of the request that names this node
+  std::string leader_before;              ///< who led last, as far as the store showed
   std::optional<SuccessionSeen> succession;
   PhaseTimes phases;
   std::optional<Instant> leaderless_since;  ///< the `leader` key is absent since

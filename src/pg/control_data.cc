@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 #include <string>
+#include <sys/stat.h>
 
 namespace aurum::pg {
 
@@ -67,6 +68,12 @@ Result<model::ControlData> parse_control_data(std::string_view text) {
         std::pair{"max_locks_per_transaction", "max_locks_per_xact setting"}})
     if (!word(shown).empty()) out.limits[setting] = number(shown);
   return out;
+}
+
+std::int64_t control_changed_ns(const std::filesystem::path& data_dir) {
+  struct stat info{};
+  if (::stat((data_dir / "global/pg_control").c_str(), &info) != 0) return 0;
+  return info.st_mtim.tv_sec * std::int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
 }
 
 }  // namespace aurum::pg

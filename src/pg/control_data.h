@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <string_view>
 
 #include "base/result.h"
@@ -11,5 +13,8 @@ namespace aurum::pg {
 /// PG_VERSION has it. Code::protocol when a field everything rests on is missing; a CRC warning is
 /// Code::invalid.
 Result<model::ControlData> parse_control_data(std::string_view text);
+
+/// When pg_control was written last, in nanoseconds of the wall clock; 0 = it is not there.
+std::int64_t control_changed_ns(const std::filesystem::path& data_dir);
 
 }  // namespace aurum::pg

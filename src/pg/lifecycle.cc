@@ -256,8 +256,34 @@ Task<Status> Postgres::mark_end_of_wal() {
   }
 }
 
+/// Whether the server has ended in time. Each change of pg_control is looked at for the end of a
+/// clean shutdown: PostgreSQL writes that state behind its last record, and only then lets its
+/// archiver and walsenders finish (postmaster.c, PM_SHUTDOWN_2).
+Task<bool> Postgres::await_end(int pid, Duration timeout,
+                               std::function<void(model::Lsn)> last_record) {
+  const Instant deadline = runtime::now() + timeout;
+  const auto dir = config_->pg.data_dir;
+  std::int64_t seen = 0;
+  while (last_record) {
+    const Duration left = deadline - runtime::now();
+    if (left <= Duration{0}) co_return false;
+    const bool ended = co_await wait_process_end(pid, std::min<Duration>(left, kPoll));
+    if (ended) co_return true;
+    const auto changed =
+        co_await runtime::in_pool(pool_, [dir] { return control_changed_ns(dir); });
+    if (changed == seen) continue;
+    seen = changed;
+    const auto control = co_await control_data(std::max<Duration>(left, kPoll));
+    if (!control || control->state != "shut down") continue;
+    last_record(control->checkpoint);
+    last_record = {};
+  }
+  const bool ended = co_await wait_process_end(pid, deadline - runtime::now());
+  co_return ended;
+}
+
 Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpoint_first,
-                            bool mark_end) {
+                            bool mark_end, std::function<void(model::Lsn)> last_record) {
   auto server = co_await live_postmaster();
   heartbeat_.reset();
   if (!server) co_return Status{};
@@ -279,7 +305,7 @@ Task<Status> Postgres::stop(model::StopMode mode, Duration timeout, bool checkpo
   }
   auto told = launcher_.signal(pid, signal_of(mode));
   bool ended = false;
-  if (told) ended = co_await wait_process_end(pid, timeout);
+  if (told) ended = co_await await_end(pid, timeout, std::move(last_record));
   if (!ended && mode != model::StopMode::immediate) {
     log_.warn("stop.immediate", "PostgreSQL did not stop in " + std::to_string(to_ms(timeout)) +
                                     " ms in mode " + std::string(to_string(mode)) +

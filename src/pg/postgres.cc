@@ -54,10 +54,8 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
         out.data_dir = inspect_data_dir(dir);
         out.founding = is_founding(dir);
         out.postmaster = find_postmaster(dir);
+        out.control_changed_ns = control_changed_ns(dir);
         struct stat info{};
-        if (::stat((dir / "global/pg_control").c_str(), &info) == 0)
-          out.control_changed_ns =
-              info.st_mtim.tv_sec * std::int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
         out.backup_label = ::stat((dir / "backup_label").c_str(), &info) == 0 ||
                            ::stat((dir / "recovery.signal").c_str(), &info) == 0;
         return out;

@@ -93,9 +93,11 @@ class Postgres {
   Task<Status> start(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
   /// before_stop, then stops; after `timeout` in mode immediate, then by killing. An error only if
   /// it still lives.
-  /// `mark_end`: see core/job.h.
+  /// `mark_end`: see core/job.h. `last_record`, if any, is told where a primary's shutdown
+  /// checkpoint begins, once that is written and nobody is served any more, but before the archiver
+  /// and the walsenders have ended.
   Task<Status> stop(model::StopMode mode, Duration timeout, bool checkpoint_first,
-                    bool mark_end = false);
+                    bool mark_end = false, std::function<void(model::Lsn)> last_record = {});
   Task<Status> restart(model::PgTarget target, model::DynamicConfig dynamic, Duration timeout);
   /// Writes the configuration; reloads the server, if one runs, when something changed or `always`,
   /// and gives whether it did.
@@ -180,6 +182,9 @@ class Postgres {
   Task<Result<SessionPtr>> open_remote(model::Upstream upstream, model::Login login, Keywords more,
                                        Duration timeout);
   Task<std::optional<LivePostmaster>> live_postmaster();
+
+  // lifecycle.cc
+  Task<bool> await_end(int pid, Duration timeout, std::function<void(model::Lsn)> last_record);
 
   // configuration.cc, role_password.cc
   struct Written {

@@ -290,7 +290,7 @@ bool World::begin_disk(const Fault& fault, Node& n) {
       n.pg.late_promotions = 1;
       return true;
     case FaultKind::slow_stop:
-      slow(&Postgres::slow_stop);
+      slow(fault.detail % 2 == 0 ? &Postgres::slow_stop : &Postgres::slow_archiver);
       return true;
     default:
       return lying_disk(fault, n);
@@ -328,7 +328,7 @@ void World::heal_node(Node& n) {
   pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
   pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
   pg.late_promotions = 0;
-  pg.slow_promotion = pg.slow_start = pg.slow_stop = {};
+  pg.slow_promotion = pg.slow_start = pg.slow_stop = pg.slow_archiver = {};
   if (n.disk.data.capacity != 0) fill_disk(n, 50);
   if (n.up) pg.lied_since.reset();
   if (pg.frozen) thaw(n);

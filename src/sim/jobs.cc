@@ -146,14 +146,33 @@ void World::job(Node& n, JobId id, const StartPg& start) {
   });
 }
 
-void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then) {
+/// What it was stopped for may begin: it serves whoever streams from it until its archiver ends.
+void World::write_last_record(Node& n) {
+  if (!n.pg.in_recovery) {
+    archived = n.pg.wal;
+    archive(n, n.pg.wal.end);  // its last segment too
+  }
+  n.pg.write_last_record();
+  // Its walsenders go last: who streams from it has all of it on disk, the last record too.
+  for (Node* s : nodes()) {
+    if (s->pg.streaming && s->pg.streams_from == n.name && linked(*s, n) &&
+        s->pg.wal.is_prefix_of(n.pg.wal)) {
+      s->pg.copy_wal(n.pg);
+      s->pg.flush_copied(n.pg);
+    }
+  }
+}
+
+void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then,
+                 std::function<void()> last_record) {
   Postgres& pg = n.pg;
   if (!pg.alive) return at_server(n, milliseconds(2), then);
   const int pid = pg.pid;
   if ((pg.hung || pg.postmaster_paused) && timeout > kLook) {
     // It hears nothing of the signal until it goes on.
-    return at_server(n, kLook,
-                     [this, &n, mode, left = timeout - kLook, then] { halt(n, mode, left, then); });
+    return at_server(n, kLook, [this, &n, mode, left = timeout - kLook, then, last_record] {
+      halt(n, mode, left, then, last_record);
+    });
   }
   const bool deaf = pg.hung || pg.postmaster_paused;
   const bool clean = mode != model::StopMode::immediate && !deaf && pg.accepting;
@@ -164,29 +183,24 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
   // Its sessions end first; of an immediate stop nobody hears before the signal.
   if (mode != model::StopMode::immediate) pg.accepting = false;
   pg.shutting_down = clean;
-  at_server(n, std::min(time, timeout), [this, &n, pid, clean, in_time, then] {
+  at_server(n, std::min(time, timeout), [=, this, &n] {
     const bool stuck = n.pg.hung && n.pg.unkillable;
-    if (n.pg.alive && n.pg.pid == pid && !stuck) {
-      if (clean && in_time) {
-        if (!n.pg.in_recovery) {
-          archived = n.pg.wal;
-          archive(n, n.pg.wal.end);  // its last segment too
-        }
-        n.pg.shut_down_cleanly();
-        // Its walsenders go last: who streams from it has all of it on disk, the last record too.
-        for (Node* s : nodes()) {
-          if (s->pg.streaming && s->pg.streams_from == n.name && linked(*s, n) &&
-              s->pg.wal.is_prefix_of(n.pg.wal)) {
-            s->pg.copy_wal(n.pg);
-            s->pg.flush_copied(n.pg);
-          }
-        }
-      } else {
-        n.pg.crash();
-      }
-      server_ended(n, "exit code 0");
+    if (!n.pg.alive || n.pg.pid != pid || stuck) return then();
+    const bool ends_well = clean && in_time;
+    if (ends_well) {
+      write_last_record(n);
+      if (!n.pg.in_recovery) last_record();
     }
-    then();
+    const Duration rest = ends_well && !n.pg.in_recovery ? n.pg.slow_archiver : Duration{0};
+    const auto end = [this, &n, pid, ends_well, then] {
+      if (n.pg.alive && n.pg.pid == pid) {
+        ends_well ? n.pg.end_cleanly() : n.pg.crash();
+        server_ended(n, "exit code 0");
+      }
+      then();
+    };
+    if (rest == Duration{0}) return end();
+    at_server(n, std::min(rest, timeout - time), end);
   });
 }
 
@@ -195,10 +209,14 @@ void World::shut_down_server(Node& n) {
 }
 
 void World::job(Node& n, JobId id, const StopPg& stop) {
-  halt(n, stop.mode, stop.timeout, [this, &n, id, life = n.life] {
+  const auto ended = [this, &n, id, life = n.life] {
     if (n.pg.alive) return end_job(n, life, id, fail(Code::timeout, "it does not end"));
     end_job(n, life, id, JobResult{});
-  });
+  };
+  const auto last_record = [this, &n, id, tell = stop.tell_last_record] {
+    if (tell && n.core) post(n, LastRecordWritten{id, n.pg.checkpoint}, milliseconds(5));
+  };
+  halt(n, stop.mode, stop.timeout, ended, last_record);
 }
 
 void World::job(Node& n, JobId id, const RestartPg& restart) {
@@ -248,8 +266,10 @@ void World::promote_server(Node& n, const Promote& promote) {
 }
 
 void World::job(Node& n, JobId id, const Checkpoint&) {
-  at_agent(n, milliseconds(200) + n.pg.slow_calls, [this, &n, id] {
-    if (n.pg.writable()) {
+  // One that was begun in recovery is a restartpoint, also when the server is promoted meanwhile.
+  const bool primary = n.pg.writable();
+  at_agent(n, milliseconds(200) + n.pg.slow_calls, [this, &n, id, primary] {
+    if (primary && n.pg.writable()) {
       n.pg.checkpoint = n.pg.wal.end;
       n.pg.checkpoint_timeline = n.pg.wal.timeline();
     }

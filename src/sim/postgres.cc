@@ -46,7 +46,7 @@ void Postgres::start(const model::PgTarget& with, int new_pid, std::string at) {
   control_state = in_recovery ? "in archive recovery" : "in production";
 }
 
-void Postgres::shut_down_cleanly() {
+void Postgres::write_last_record() {
   if (!in_recovery) {
     checkpoint = wal.end;
     checkpoint_timeline = wal.timeline();
@@ -58,6 +58,9 @@ void Postgres::shut_down_cleanly() {
     lags = false;
     control_state = "shut down in recovery";
   }
+}
+
+void Postgres::end_cleanly() {
   alive = accepting = streaming = hung = shutting_down = false;
   streams_from.clear();
 }

@@ -78,6 +78,7 @@ struct Postgres {
   std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
   bool forgot = false;                   ///< and nothing was: not all it flushed is here
   Duration slow_promotion{}, slow_start{}, slow_stop{};
+  Duration slow_archiver{};  ///< a stop goes on so long behind its last record
   bool rewindable = true;
   bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
   Duration slow_calls{};      ///< what slots, checkpoints and the like take more
@@ -91,8 +92,9 @@ struct Postgres {
   /// Whether a new connection gets an answer.
   bool answers() const { return alive && accepting && !hung && !frozen && !postmaster_paused; }
   void start(const model::PgTarget& with, int new_pid, std::string at);
-  /// The end of a clean stop of a primary: its last record.
-  void shut_down_cleanly();
+  /// A clean stop: a primary's last record is written. What runs of it still serves who streams.
+  void write_last_record();
+  void end_cleanly();
   /// Kill or crash: the operating system still has what was written.
   void crash();
   void lose_unflushed(model::Lsn end);  ///< power loss: what lies behind `end` is gone

@@ -45,7 +45,8 @@ void World::replicate(Node& n) {
   // What is under way goes on over a link that is cut in one direction; a new connection does not.
   const bool same = served && streamed && pg.streams_from == from->name;
   const bool reached =
-      served && (same ? passes(*from, n) : connects(n, *from) && !from->pg.postmaster_paused);
+      served && (same ? passes(*from, n)
+                      : from->pg.accepting && connects(n, *from) && !from->pg.postmaster_paused);
   if (!reached || !pg.wal.is_prefix_of(from->pg.wal)) {
     if (pg.alive && !pg.frozen && !pg.hung) pg.flush();  // a WAL receiver that ends does
     pg.streams_from.clear();

@@ -242,11 +242,11 @@ void World::note_step(const Node& n, const Event& event, std::size_t effects) {
 
 std::string World::last_event() const {
   static constexpr const char* kNames[] = {
-      "Tick",      "DcsSnapshot",    "DcsFailed",     "DcsWritten",    "LeaseGranted",
-      "LeaseKept", "LeaseGone",      "LeaderRenewed", "LeaderLost",    "KeptConfig",
-      "PgProbed",  "PgExited",       "JobProgress",   "JobDone",       "PeerAnswered",
-      "Request",   "ConfigReloaded", "StopRequested", "PeerConsented", "WatchdogAnswered",
-      "DiskSeen"};
+      "Tick",      "DcsSnapshot",      "DcsFailed",     "DcsWritten",    "LeaseGranted",
+      "LeaseKept", "LeaseGone",        "LeaderRenewed", "LeaderLost",    "KeptConfig",
+      "PgProbed",  "PgExited",         "JobProgress",   "JobDone",       "PeerAnswered",
+      "Request",   "ConfigReloaded",   "StopRequested", "PeerConsented", "WatchdogAnswered",
+      "DiskSeen",  "LastRecordWritten"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   if (last_event_.node == nullptr) return "none";
   return fmt::format("{:.6f} s {} {}, {} effects", to_seconds(last_event_.at - Instant{}),

@@ -233,7 +233,10 @@ class World {
   void replay(Node& n, int pid, const model::PgRecovery& recovery);
   void promote_server(Node& n, const Promote& promote);
   void launch(Node& n, const model::PgTarget& target, std::function<void(Status)> then);
-  void halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then);
+  void halt(
+      Node& n, model::StopMode mode, Duration timeout, std::function<void()> then,
+      std::function<void()> last_record = [] {});
+  void write_last_record(Node& n);
 
   // oracles.cc
 
