@@ -96,6 +96,23 @@ PageWatch::~PageWatch() {
       ::munmap(const_cast<AurumLeasePage*>(page.page), AURUM_LEASE_PAGE_SIZE);
 }
 
+Status PageWatch::wait_for_all(Duration timeout) const {
+  const Instant until = runtime::now() + timeout;
+  for (std::size_t i = 0; i < pages_.size();) {
+    if (!seen(i).empty()) {
+      ++i;
+    } else if (runtime::now() < until) {
+      nap(milliseconds(20));
+    } else {
+      std::string places;
+      for (const auto& file : pages_[i].places)
+        places += (places.empty() ? "" : " nor ") + file.string();
+      return fail(Code::not_found, "cannot read a lease page: neither " + places);
+    }
+  }
+  return {};
+}
+
 std::vector<PageSpan> PageWatch::seen(std::size_t node) const {
   const std::lock_guard lock(mutex_);
   return spans_.at(node);

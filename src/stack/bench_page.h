@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
 #include "stack/cluster.h"
 
@@ -44,6 +45,9 @@ class PageWatch {
   PageWatch(const PageWatch&) = delete;
   PageWatch& operator=(const PageWatch&) = delete;
 
+  /// Until the page of every node has been looked at. A node without one could not be accused of
+  /// anything.
+  Status wait_for_all(Duration timeout) const;
   std::vector<PageSpan> seen(std::size_t node) const;
 
  private:

@@ -61,7 +61,10 @@ Result<std::unique_ptr<Arm>> Arm::start(const std::string& agent, const Failover
                   .zero_to_healthy_s = to_seconds(took),
                   .pss_mb = cost.pss_mb,
                   .cpu_percent = cost.cpu_percent};
-  if (plan.own_agent()) arm->pages_ = std::make_unique<PageWatch>(cluster);
+  if (plan.own_agent()) {
+    arm->pages_ = std::make_unique<PageWatch>(cluster);
+    if (auto all = arm->pages_->wait_for_all(seconds(5)); !all) return fail(all.error());
+  }
   auto door = Door::open(cluster, *way, *ports);
   if (!door) return fail(door.error());
   arm->door_ = std::move(*door);
@@ -174,12 +177,13 @@ void Arm::run(Fault fault, int repetition, Duration heal_after, Interrupts& inte
   const auto etcd = cluster().etcd_leader();
   auto before = cluster().leader_key();
   if (!leader || !etcd || !before) {
-    run.at = run.until = runtime::now();
+    run.at = run.healed = run.until = runtime::now();
     run.first_id = run.end_id = workload_->next_id();
     note(run, "no leader before the event");
   } else {
     run.leader = *leader;
     watch_event(run, *before, *etcd, heal_after, interrupts);
+    run.healed = runtime::now();
     recover(run, *etcd, interrupts);
     workload_->wait_for_write(runtime::now(), seconds(30));
     nap(milliseconds(500));
@@ -191,7 +195,9 @@ void Arm::run(Fault fault, int repetition, Duration heal_after, Interrupts& inte
 }
 
 /// By the page where there is one. Another agent leads by its key alone: what its server took after
-/// that key was seen to be gone, and before it was its own again, is past it.
+/// that key was seen to be gone, and before it was its own again, is past it. Once its agent is
+/// back it may have the key again, if only by writing over another's: nothing is counted from then
+/// on.
 Past Arm::judge_deadline(const Run& run, const std::vector<Reign>& reigns,
                          const Acknowledged& row) {
   const auto& nodes = cluster().plan().nodes;
@@ -205,7 +211,8 @@ Past Arm::judge_deadline(const Run& run, const std::vector<Reign>& reigns,
     if (reign.first < run.at && reign.node == address(nodes[run.leader])) former = &reign;
   if (former == nullptr || row.node != former->node || row.timeline != former->timeline)
     return Past::no;
-  if (!run.phases.detected || row.acked <= *run.phases.detected) return Past::no;
+  if (!run.phases.detected || row.acked <= *run.phases.detected || row.acked >= run.healed)
+    return Past::no;
   const bool its_own = run.phases.acquired && run.phases.owner == run.leader;
   if (its_own && row.acked >= *run.phases.acquired) return Past::no;
   return row.sent > *run.phases.detected ? Past::yes : Past::maybe;

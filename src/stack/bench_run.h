@@ -36,6 +36,7 @@ struct Run {
   Fault fault{};
   int repetition = 1;
   Instant at;                             ///< just before the fault
+  Instant healed;                         ///< just before it was undone
   Instant until;                          ///< healthy again
   std::int64_t first_id = 0, end_id = 0;  ///< writes begun in between; the end is not one of them
   std::size_t leader = 0;                 ///< before it
