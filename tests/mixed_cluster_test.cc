@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "model/cluster.h"
+#include "runtime/clock.h"
 #include "support/cluster_test.h"
 
 namespace aurum::tests {
@@ -129,6 +131,46 @@ TEST_F(FullMixedCluster,
   start_with(ours, {"patroni"});
   for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(is_ours(i)) << name(i);
   settle_and_judge();
+}
+
+/// `aurum.profile: default`, and a Patroni among them: it tells of no heartbeat, and nobody kills
+/// its server in time.
+class FullMixedHeartbeats : public MixedCluster {
+ protected:
+  void plan(stack::Plan& plan) override {
+    need(stack::set_agent(plan, "aurum@default"));
+    stack::set_ttl(plan, 20);
+    plan.loop_wait = 1;
+    plan.retry_timeout = 3;
+  }
+  std::string heartbeat() { return get_key(cluster(), "aurum_heartbeat").value_or(""); }
+  void wait_for_heartbeats(std::size_t of) {
+    wait_for("heartbeats of " + name(of), [&] {
+      const auto beat = model::decode_heartbeat(heartbeat());
+      return beat && beat->leader == name(of);
+    });
+  }
+};
+
+TEST_F(FullMixedHeartbeats, end_while_a_patroni_is_a_member_and_begin_again_when_it_is_gone) {
+  const std::size_t lead = leader(), member = (lead + 1) % 3;
+  wait_for_heartbeats(lead);
+  need(cluster().stop_node(member));
+  start_with(member, {"patroni"});
+  wait_for("no heartbeats", [&] { return heartbeat().empty(); });
+  const Instant end = runtime::now() + seconds(5);  // ten times as long as from one to the next
+  while (runtime::now() < end) {
+    wait_for_writes(seconds(2));
+    EXPECT_EQ(heartbeat(), "");
+  }
+  EXPECT_FALSE(is_ours(member));
+
+  need(cluster().stop_node(member));
+  wait_for_heartbeats(lead);
+  start_with(member, {});
+  wait_for_heartbeats(lead);
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(verdict.reigns.size(), 1U) << "somebody else led meanwhile";
 }
 
 /// A live cluster of Debian's Patroni, handled by `aurum ctl` and by its own `patronictl`.

@@ -11,17 +11,27 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "stack/cluster.h"
-#include "stack/history.h"
 
 namespace aurum::stack {
 
 /// What is done to the cluster, always to its leader.
-enum class Fault { pg_kill, switchover, node_kill, agent_kill, pg_freeze, etcd_leader_kill };
+enum class Fault {
+  pg_kill,
+  switchover,
+  node_kill,
+  agent_kill,
+  agent_stop,
+  pg_freeze,
+  etcd_leader_kill
+};
 std::string_view to_string(Fault fault);
 Result<Fault> fault_from(std::string_view name);
 /// Whether another node has to take over for writes to be safe; else the leader may recover in
 /// place.
 bool moves_leader(Fault fault);
+/// Whether it is healed only after a time of its own, however soon another node leads: what its
+/// server does meanwhile is to be seen.
+bool lasts(Fault fault);
 
 /// Sees the phases of one fail-over from outside, every 10 ms: the leader key in etcd, then the
 /// REST role of whoever took it.
@@ -33,33 +43,22 @@ class PhaseWatch {
   PhaseWatch& operator=(const PhaseWatch&) = delete;
 
   struct Phases {
-    std::optional<Instant> detected;  ///< the old leader's key was gone or another's
-    std::optional<Instant> acquired;  ///< a new key was there
-    std::optional<Instant> promoted;  ///< its owner says it is a running primary
+    std::optional<Instant> detected;   ///< the old leader's key was gone or another's
+    std::optional<Instant> acquired;   ///< a new key was there
+    std::optional<Instant> promoted;   ///< its owner says it is a running primary
+    std::optional<std::size_t> owner;  ///< the node of that key
   };
   /// Empty fields: not seen.
   Phases seen() const;
 
  private:
+  static constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
   void watch(const std::stop_token& stop);
   const Cluster& cluster_;
   LeaderKey before_;
   std::atomic<std::int64_t> detected_{0}, acquired_{0}, promoted_{0};
+  std::atomic<std::size_t> owner_{kNobody};
   std::jthread thread_;
-};
-
-/// One fault on one cluster.
-struct Run {
-  Fault fault{};
-  Instant at;     ///< just before the fault
-  Instant until;  ///< healthy again
-  PhaseWatch::Phases phases;
-  std::string note;  ///< what did not go as it should; "" = all well
-  // From the history, at the end:
-  Duration outage = Duration::zero();
-  std::optional<Instant> first_write;
-  std::size_t lost = 0;
-  std::size_t second_writer = 0;
 };
 
 struct Cost {

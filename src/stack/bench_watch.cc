@@ -14,11 +14,12 @@ namespace aurum::stack {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Fault>, 6> kFaults = {{
+constexpr std::array<std::pair<std::string_view, Fault>, 7> kFaults = {{
     {"pg-kill", Fault::pg_kill},
     {"switchover", Fault::switchover},
     {"node-kill", Fault::node_kill},
     {"agent-kill", Fault::agent_kill},
+    {"agent-stop", Fault::agent_stop},
     {"pg-freeze", Fault::pg_freeze},
     {"etcd-leader-kill", Fault::etcd_leader_kill},
 }};
@@ -81,9 +82,11 @@ Result<Fault> fault_from(std::string_view name) {
 }
 
 bool moves_leader(Fault fault) {
-  return fault == Fault::node_kill || fault == Fault::agent_kill || fault == Fault::pg_freeze ||
-         fault == Fault::switchover;
+  return fault == Fault::node_kill || fault == Fault::pg_freeze || fault == Fault::switchover ||
+         lasts(fault);
 }
+
+bool lasts(Fault fault) { return fault == Fault::agent_kill || fault == Fault::agent_stop; }
 
 PhaseWatch::PhaseWatch(const Cluster& cluster, LeaderKey before)
     : cluster_(cluster),
@@ -93,11 +96,12 @@ PhaseWatch::PhaseWatch(const Cluster& cluster, LeaderKey before)
 PhaseWatch::~PhaseWatch() = default;
 
 PhaseWatch::Phases PhaseWatch::seen() const {
-  return {moment(detected_), moment(acquired_), moment(promoted_)};
+  const std::size_t owner = owner_;
+  return {moment(detected_), moment(acquired_), moment(promoted_),
+          owner == kNobody ? std::nullopt : std::optional(owner)};
 }
 
 void PhaseWatch::watch(const std::stop_token& stop) {
-  std::optional<std::size_t> owner;
   while (!stop.stop_requested() && promoted_ == 0) {
     const auto key = cluster_.leader_key();
     if (key) {
@@ -106,12 +110,12 @@ void PhaseWatch::watch(const std::stop_token& stop) {
       if (changed && !key->value.empty()) {
         if (acquired_ == 0) acquired_ = runtime::now().ns;
         for (std::size_t i = 0; i < cluster_.plan().nodes.size(); ++i) {
-          if (cluster_.plan().nodes[i].name == key->value) owner = i;
+          if (cluster_.plan().nodes[i].name == key->value) owner_ = i;
         }
       }
     }
-    if (owner) {
-      auto reply = cluster_.rest(*owner, "GET", "/primary", {}, milliseconds(300));
+    if (owner_ != kNobody) {
+      auto reply = cluster_.rest(owner_, "GET", "/primary", {}, milliseconds(300));
       // 200 on /primary needs the key, a running server and its role.
       if (reply && reply->status == 200) promoted_ = runtime::now().ns;
     }

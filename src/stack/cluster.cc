@@ -391,12 +391,16 @@ void Cluster::remove_run_dirs() const {
   for (std::size_t i = 0; i < plan_.nodes.size(); ++i) remove_run_dirs(i);
 }
 
-void Cluster::remove_run_dirs(std::size_t node) const {
-  std::error_code ec;
+std::vector<fs::path> Cluster::run_dirs(std::size_t node) const {
   const std::string name = fmt::format("{}-{}", plan_.scope,
                                        model::guard_name(plan_.nodes.at(node).name, data_of(node)));
-  fs::remove_all(fs::path("/run/aurum") / name, ec);
-  fs::remove_all(fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name, ec);
+  return {fs::path("/run/aurum") / name,
+          fs::path(fmt::format("/dev/shm/aurum-{}", account_.uid)) / name};
+}
+
+void Cluster::remove_run_dirs(std::size_t node) const {
+  std::error_code ec;
+  for (const auto& dir : run_dirs(node)) fs::remove_all(dir, ec);
 }
 
 Status Cluster::destroy() {

@@ -142,7 +142,9 @@ class Cluster {
   /// libpq conninfo over all nodes, first `first`, read-write only, with password.
   std::string write_conninfo(std::size_t first = 0) const;
 
-  /// Removes the folders of the guards of this scope from tmpfs (fence/run_dir.h); only while
+  /// Where the guard of a node may have its folder, with the lease page (fence/run_dir.h).
+  std::vector<std::filesystem::path> run_dirs(std::size_t node) const;
+  /// Removes the folders of the guards of this scope from tmpfs; only while
   /// nothing runs.
   void remove_run_dirs() const;
   void remove_run_dirs(std::size_t node) const;

@@ -74,6 +74,18 @@ bool enter(const std::filesystem::path& network) {
   return entered;
 }
 
+/// Counts a write from before it is decided to when its outcome is known.
+class UnderWay {
+ public:
+  explicit UnderWay(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~UnderWay() { --count_; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
+
 enum class Outcome { acknowledged, refused, unknown };
 
 struct Written {
@@ -157,7 +169,10 @@ Result<std::unique_ptr<Workload>> Workload::start(const Cluster& cluster,
 }
 
 Workload::~Workload() { stop(); }
-void Workload::pause() { paused_ = true; }
+void Workload::pause() {
+  paused_ = true;
+  while (under_way_ > 0) sleep_until(runtime::now() + milliseconds(1));
+}
 void Workload::resume() { paused_ = false; }
 void Workload::stop() {
   stop_ = true;
@@ -183,6 +198,8 @@ void Workload::client(std::size_t index) {
     }
     while (slot < runtime::now()) slot = slot + period;
     sleep_until(slot);
+    const UnderWay write(under_way_);
+    if (paused_) continue;  // looked at behind the count, so that pause() sees one or the other
     const std::int64_t id = next_id_++;
     const Instant sent = runtime::now();
     auto written = write_row(conn.get(), id, index, sent + settings_.answer_deadline);

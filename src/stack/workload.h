@@ -39,8 +39,11 @@ class Workload {
   Workload(const Workload&) = delete;
   Workload& operator=(const Workload&) = delete;
 
+  /// Returns when no write is under way: all that were begun are in the history.
   void pause();
   void resume();
+  /// What the next write will have; every one that was begun before has a smaller one.
+  std::int64_t next_id() const { return next_id_; }
   /// Ends the clients; their last writes are finished or given up.
   void stop();
   const History& history() const { return history_; }
@@ -55,6 +58,7 @@ class Workload {
   WorkloadSettings settings_;
   History history_;
   std::atomic<bool> stop_{false}, paused_{false};
+  std::atomic<int> under_way_{0};
   std::atomic<std::int64_t> next_id_{1};
   std::vector<std::jthread> threads_;
 };
