@@ -21,6 +21,7 @@
 #include "dcs/etcd_version.h"
 #include "fence/protocol.h"
 #include "fence/run_dir.h"
+#include "model/passwords.h"
 #include "runtime/clock.h"
 
 namespace aurum::agent {
@@ -388,6 +389,7 @@ api::NodeView Agent::view() const {
   v.certificates = certificates_.views();
   v.disk = s.disk;
   v.disk_level = s.disk_level;
+  v.development = model::is_development(options_.env);
   if (v.is_leader) {
     v.lease_remaining_s = to_seconds(s.lead.deadline - now);
     v.lease_span_s = to_seconds(s.lead.beat ? s.lead.beat->fence : s.lead.valid_for);

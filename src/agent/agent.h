@@ -69,6 +69,7 @@ class Agent : public api::Node {
   runtime::Task<void> look() override { return probe_once(); }
   void reload() override;
   void wake() override;
+  void audit(const std::string& line) override { log_->info("audit", line); }
   runtime::Task<std::pair<int, model::Value>> secrets(model::Value request) override;
   std::optional<model::Value> backups() const override;
   std::string backup_metrics() const override;

@@ -69,6 +69,22 @@ TEST_F(CertificateFiles, ends_are_known_and_follow_a_renewal) {
   EXPECT_EQ(certificates_.views()[0].not_after_s, 1'700'000'000 + 30 * 86'400);
 }
 
+TEST_F(CertificateFiles, of_the_router_are_told_too_and_its_authority_is_one_of_them) {
+  make("routing", 15);
+  make("authority", 15);
+  config_.aurum.routing.ca_file = path("authority.crt");
+  certificates_.look(config_, dynamic_);
+  EXPECT_THAT(uses(), ElementsAre("restapi", "postgresql"));
+  make("authority", 30);
+  EXPECT_THAT(certificates_.look(config_, dynamic_), ElementsAre(Use::routing));
+  config_.aurum.routing.cert_file = path("routing.crt");
+  config_.aurum.routing.key_file = path("routing.key");
+  certificates_.look(config_, dynamic_);
+  EXPECT_THAT(uses(), ElementsAre("restapi", "routing", "postgresql"));
+  make("routing", 30);
+  EXPECT_THAT(certificates_.look(config_, dynamic_), ElementsAre(Use::routing));
+}
+
 TEST_F(CertificateFiles, of_a_server_without_ssl_do_not_count) {
   config_.pg.parameters.set("ssl", "off");
   model::Value shared;

@@ -16,11 +16,13 @@
 #include <fmt/format.h>
 
 #include "agent/agent.h"
+#include "agent/certificate_check.h"
 #include "agent/preflight.h"
 #include "agent/startup.h"
 #include "base/version.h"
 #include "model/config.h"
 #include "model/passwords.h"
+#include "runtime/clock.h"
 #include "runtime/environment.h"
 #include "runtime/log.h"
 #include "runtime/run_alone.h"
@@ -101,6 +103,8 @@ bool check_machine(const model::LocalConfig& config, const std::string& source,
   auto findings = runtime::run_alone(preflight(config, source, true));
   std::ranges::move(model::check_passwords(config, runtime::environment()),
                     std::back_inserter(findings));
+  for (const auto& finding : check_certificates(config, source, runtime::wall_now()))
+    log.warn("start", finding.text());
   for (const auto& finding : findings) {
     const bool error = finding.level == model::Finding::Level::error;
     log.log(error ? runtime::Level::critical : runtime::Level::warning, "start", finding.text());
@@ -120,6 +124,7 @@ int validate(const std::string& config_path, bool listen_ports, bool print) {
     add(check_advertised(*loaded.config, source));
     add(model::check_passwords(*loaded.config, runtime::environment()));
     add(runtime::run_alone(io, preflight(*loaded.config, source, listen_ports)));
+    add(check_certificates(*loaded.config, source, runtime::wall_now()));
     if (!has_error(loaded.findings))
       add(runtime::run_alone(io, check_store_reachable(io.get_executor(), *loaded.config, source,
                                                        runtime::null_logger())));

@@ -131,6 +131,13 @@ Task<void> Agent::certificate_loop() {
       else
         log_->error("certificates", renewed.error().within("restapi").text());
     }
+    if (changed.contains(Use::routing)) {
+      const Status renewed = router_.renew_certificates();
+      if (renewed)
+        log_->info("certificates", "routing: the new certificate is in use");
+      else
+        log_->error("certificates", renewed.error().text());
+    }
     if (changed.contains(Use::postgresql)) {
       const Status told = co_await postgres_->reload();
       if (told)

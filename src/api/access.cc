@@ -36,39 +36,52 @@ std::optional<bool> in_network(const std::string& entry, const ip::address& addr
   return std::nullopt;
 }
 
-/// Takes as long for a wrong text as for the right one of that length.
-bool same_secret(std::string_view a, std::string_view b) {
-  unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-    difference |= static_cast<unsigned>(a[i] ^ b[i]);
-  return difference == 0;
-}
-
 net::HttpResponse unauthorized(std::string text) {
   auto reply = text_reply(401, std::move(text));
   reply.headers.emplace_back("WWW-Authenticate", "Basic realm=\"Patroni\"");
   return reply;
 }
 
-std::optional<net::HttpResponse> check_password(const AccessRules& rules,
-                                                const net::HttpRequest& request) {
-  if (rules.username.empty() && rules.password.empty()) return std::nullopt;
-  const std::string_view given = request.header("Authorization");
-  if (given.empty()) return unauthorized("no auth header received");
-  if (!given.starts_with("Basic ")) return unauthorized("not authenticated");
-  const auto credentials = net::base64_decode(given.substr(6));
-  const auto is = [&](const std::string& password) {
-    return same_secret(*credentials, rules.username + ":" + password);
+/// Patroni's own checks: who gets through them may do everything.
+Verdict judge_as_patroni(const RoleRules& rules, const net::HttpRequest& request) {
+  Verdict out;
+  if (request.has_client_certificate) out.caller.who = "certificate " + request.client_common_name;
+  const auto refuse = [&out](net::HttpResponse reply) {
+    out.refused = std::move(reply);
+    return out;
   };
-  const bool other = credentials && !rules.other_password.empty() && is(rules.other_password);
-  if (!credentials || !(is(rules.password) || other)) return unauthorized("not authenticated");
-  return std::nullopt;
+  if (rules.needs_client_certificate && !request.has_client_certificate)
+    return refuse(text_reply(403, "client certificate required"));
+  if (!rules.username.empty() || !rules.password.empty()) {
+    const std::string_view given = request.header("Authorization");
+    if (given.empty()) return refuse(unauthorized("no auth header received"));
+    if (!is_password(rules, given)) return refuse(unauthorized("not authenticated"));
+    out.caller.who = "user " + rules.username;
+  }
+  out.caller.role = model::AccessRole::admin;
+  return out;
+}
+
+model::AccessRole role_for(Needs needs) {
+  switch (needs) {
+    case Needs::nothing:
+    case Needs::member:
+      return model::AccessRole::none;
+    case Needs::viewer:
+      return model::AccessRole::viewer;
+    case Needs::operator_:
+      return model::AccessRole::operator_;
+    case Needs::admin:
+      return model::AccessRole::admin;
+  }
+  return model::AccessRole::admin;
 }
 
 }  // namespace
 
-AccessRules access_rules(const model::RestConfig& rest, const model::ClusterView* cluster,
+AccessRules access_rules(const model::LocalConfig& config, const model::ClusterView* cluster,
                          bool for_failsafe) {
+  const model::RestConfig& rest = config.rest;
   AccessRules rules;
   rules.hosts = rest.allowlist;
   rules.list_in_use = !rest.allowlist.empty() || rest.allowlist_include_members;
@@ -77,12 +90,13 @@ AccessRules access_rules(const model::RestConfig& rest, const model::ClusterView
       if (const auto at = model::parse_url_host(member.api_url)) rules.hosts.push_back(at->host);
   }
   if (for_failsafe && rest.allowlist_include_members) rules.list_in_use = false;
-  rules.needs_client_certificate =
-      !rest.tls.certfile.empty() &&
-      (rest.verify_client == "optional" || rest.verify_client == "required");
-  rules.username = rest.username;
-  rules.password = rest.password;
-  rules.other_password = rest.other_password;
+  rules.roles = {.entries = config.aurum.access,
+                 .username = rest.username,
+                 .password = rest.password,
+                 .other_password = rest.other_password,
+                 .needs_client_certificate =
+                     !rest.tls.certfile.empty() &&
+                     (rest.verify_client == "optional" || rest.verify_client == "required")};
   return rules;
 }
 
@@ -109,14 +123,16 @@ Task<bool> is_allowed(std::vector<std::string> hosts, std::string address) {
   co_return false;
 }
 
-Task<std::optional<net::HttpResponse>> refuse(AccessRules rules, const net::HttpRequest& request) {
-  if (rules.list_in_use) {
+Task<Verdict> judge(AccessRules rules, const net::HttpRequest& request, Needs needs) {
+  const bool has_roles = !rules.roles.entries.empty();
+  if (needs == Needs::nothing || (needs == Needs::viewer && !has_roles)) co_return Verdict{};
+  if (rules.list_in_use && needs != Needs::viewer) {
     const bool allowed = co_await is_allowed(rules.hosts, request.peer_address);
-    if (!allowed) co_return text_reply(403, "Access is denied");
+    if (!allowed) co_return Verdict{{}, text_reply(403, "Access is denied")};
   }
-  if (rules.needs_client_certificate && !request.has_client_certificate)
-    co_return text_reply(403, "client certificate required");
-  co_return check_password(rules, request);
+  if (has_roles && needs != Needs::member)
+    co_return judge_role(rules.roles, request, role_for(needs));
+  co_return judge_as_patroni(rules.roles, request);
 }
 
 std::string server_header(const model::RestConfig& rest, const std::string& patroni_version,

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "api/access.h"
+#include "api/audit.h"
 #include "api/health.h"
 #include "api/reply.h"
 #include "api/status_document.h"
@@ -26,34 +27,36 @@ bool is_probe(std::string_view method) {
 Api::Api(Node& node, ApiOptions options) : node_(node), options_(std::move(options)) {}
 
 std::span<const Api::Route> Api::routes() {
+  using enum Needs;
   static constexpr Route kRoutes[] = {
-      {"GET", "patroni", false, &Api::get_status, "status document of this node"},
-      {"GET", "cluster", false, &Api::get_cluster,
+      {"GET", "patroni", nothing, &Api::get_status, "status document of this node"},
+      {"GET", "cluster", viewer, &Api::get_cluster,
        "members and their positions, read from the store"},
-      {"GET", "history", false, &Api::get_history, "timeline switches"},
-      {"GET", "config", false, &Api::get_config, "dynamic configuration"},
-      {"GET", "failsafe", false, &Api::get_failsafe,
+      {"GET", "history", viewer, &Api::get_history, "timeline switches"},
+      {"GET", "config", viewer, &Api::get_config, "dynamic configuration"},
+      {"GET", "failsafe", viewer, &Api::get_failsafe,
        "members asked when the store is out of reach"},
-      {"GET", "metrics", false, &Api::get_metrics, "Prometheus metrics"},
-      {"GET", "backups", false, &Api::get_backups,
+      {"GET", "metrics", nothing, &Api::get_metrics, "Prometheus metrics"},
+      {"GET", "backups", viewer, &Api::get_backups,
        "backups, their schedule, and how archiving goes"},
-      {"GET", "liveness", false, &Api::get_liveness, "200 while the decision loop runs"},
-      {"GET", "readiness", false, &Api::get_readiness,
+      {"GET", "liveness", nothing, &Api::get_liveness, "200 while the decision loop runs"},
+      {"GET", "readiness", nothing, &Api::get_readiness,
        "200 for the leader and replicas close to it"},
-      {"PATCH", "config", true, &Api::patch_config, "merge into the dynamic configuration"},
-      {"PUT", "config", true, &Api::put_config, "replace the dynamic configuration"},
-      {"POST", "reload", true, &Api::post_reload, "read the configuration file again"},
-      {"POST", "restart", true, &Api::post_restart, "restart PostgreSQL, now or at a time"},
-      {"DELETE", "restart", true, &Api::delete_restart, "cancel the scheduled restart"},
-      {"POST", "reinitialize", true, &Api::post_reinitialize, "clone this replica anew"},
-      {"POST", "switchover", true, &Api::post_switchover, "move leadership, now or at a time"},
-      {"DELETE", "switchover", true, &Api::delete_switchover, "cancel the scheduled switchover"},
-      {"POST", "failover", true, &Api::post_failover, "make a candidate the leader"},
-      {"POST", "secrets", true, &Api::post_secrets, "one step of a password's change"},
-      {"POST", "failsafe", true, &Api::post_failsafe, "a leader asks for consent"},
-      {"POST", "sigterm", true, &Api::post_sigterm, "accepted, without effect"},
-      {"POST", "citus", true, &Api::post_mpp, "accepted, without effect"},
-      {"POST", "mpp", false, &Api::post_mpp, "accepted, without effect"},
+      {"PATCH", "config", operator_, &Api::patch_config, "merge into the dynamic configuration"},
+      {"PUT", "config", operator_, &Api::put_config, "replace the dynamic configuration"},
+      {"POST", "reload", operator_, &Api::post_reload, "read the configuration file again"},
+      {"POST", "restart", operator_, &Api::post_restart, "restart PostgreSQL, now or at a time"},
+      {"DELETE", "restart", operator_, &Api::delete_restart, "cancel the scheduled restart"},
+      {"POST", "reinitialize", operator_, &Api::post_reinitialize, "clone this replica anew"},
+      {"POST", "switchover", operator_, &Api::post_switchover, "move leadership, now or at a time"},
+      {"DELETE", "switchover", operator_, &Api::delete_switchover,
+       "cancel the scheduled switchover"},
+      {"POST", "failover", operator_, &Api::post_failover, "make a candidate the leader"},
+      {"POST", "secrets", admin, &Api::post_secrets, "one step of a password's change"},
+      {"POST", "failsafe", member, &Api::post_failsafe, "a leader asks for consent"},
+      {"POST", "sigterm", admin, &Api::post_sigterm, "accepted, without effect"},
+      {"POST", "citus", admin, &Api::post_mpp, "accepted, without effect"},
+      {"POST", "mpp", nothing, &Api::post_mpp, "accepted, without effect"},
   };
   return kRoutes;
 }
@@ -62,18 +65,28 @@ Task<net::HttpResponse> Api::handle(net::HttpRequest request) {
   const std::string_view segment = first_segment(request.path());
   const auto route = std::ranges::find_if(
       routes(), [&](const Route& r) { return r.method == request.method && r.segment == segment; });
+  Call call{std::move(request)};
   if (route == routes().end()) {
-    if (is_probe(request.method)) co_return health_check(request);
-    co_return net::error_page(501, fmt::format("Unsupported method ('{}')", request.method));
+    if (is_probe(call.method)) co_return health_check(call);
+    co_return net::error_page(501, fmt::format("Unsupported method ('{}')", call.method));
   }
-  if (route->is_unsafe) {
+  auto reply = co_await answer(*route, call);
+  // Members ask for consent each second while the store is away: that is no operator's doing.
+  const bool told = route->needs == Needs::operator_ || route->needs == Needs::admin;
+  if (told) node_.audit(audit_line(call, reply.status));
+  co_return reply;
+}
+
+Task<net::HttpResponse> Api::answer(const Route& route, Call& call) {
+  if (route.needs != Needs::nothing) {
     const NodeView view = node_.view();
     if (view.config == nullptr) co_return net::error_page(503);  // no rules, no entry
-    const auto rules = access_rules(view.config->rest, view.cluster, segment == "failsafe");
-    auto refused = co_await refuse(rules, request);
-    if (refused) co_return std::move(*refused);
+    const auto rules = access_rules(*view.config, view.cluster, route.needs == Needs::member);
+    auto verdict = co_await judge(rules, call, route.needs);
+    call.caller = std::move(verdict.caller);
+    if (verdict.refused) co_return std::move(*verdict.refused);
   }
-  auto reply = co_await (this->*route->run)(request);
+  auto reply = co_await (this->*route.run)(call);
   co_return reply;
 }
 

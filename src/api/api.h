@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access_role.h"
+#include "api/caller.h"
 #include "api/node.h"
 #include "api/switchover.h"
 #include "core/core.h"
@@ -29,11 +31,11 @@ class Api {
 
   Task<net::HttpResponse> handle(net::HttpRequest request);
 
-  using Method = Task<net::HttpResponse> (Api::*)(const net::HttpRequest&);
+  using Method = Task<net::HttpResponse> (Api::*)(Call&);
   struct Route {
     std::string_view method;
     std::string_view segment;  ///< of the path, the first; what follows it does not count
-    bool is_unsafe = false;    ///< goes through the access check
+    Needs needs = Needs::admin;
     Method run = nullptr;
     std::string_view summary;
   };
@@ -42,42 +44,43 @@ class Api {
 
  private:
   // api_read.cc
-  Task<net::HttpResponse> get_status(const net::HttpRequest&);
-  Task<net::HttpResponse> get_cluster(const net::HttpRequest&);
-  Task<net::HttpResponse> get_history(const net::HttpRequest&);
-  Task<net::HttpResponse> get_config(const net::HttpRequest&);
-  Task<net::HttpResponse> get_failsafe(const net::HttpRequest&);
-  Task<net::HttpResponse> get_metrics(const net::HttpRequest&);
-  Task<net::HttpResponse> get_backups(const net::HttpRequest&);
-  Task<net::HttpResponse> get_liveness(const net::HttpRequest&);
-  Task<net::HttpResponse> get_readiness(const net::HttpRequest&);
+  Task<net::HttpResponse> get_status(Call&);
+  Task<net::HttpResponse> get_cluster(Call&);
+  Task<net::HttpResponse> get_history(Call&);
+  Task<net::HttpResponse> get_config(Call&);
+  Task<net::HttpResponse> get_failsafe(Call&);
+  Task<net::HttpResponse> get_metrics(Call&);
+  Task<net::HttpResponse> get_backups(Call&);
+  Task<net::HttpResponse> get_liveness(Call&);
+  Task<net::HttpResponse> get_readiness(Call&);
   net::HttpResponse health_check(const net::HttpRequest&);
 
   // api_write.cc
-  Task<net::HttpResponse> patch_config(const net::HttpRequest&);
-  Task<net::HttpResponse> put_config(const net::HttpRequest&);
-  Task<net::HttpResponse> post_reload(const net::HttpRequest&);
-  Task<net::HttpResponse> post_restart(const net::HttpRequest&);
-  Task<net::HttpResponse> delete_restart(const net::HttpRequest&);
-  Task<net::HttpResponse> post_reinitialize(const net::HttpRequest&);
-  Task<net::HttpResponse> post_failsafe(const net::HttpRequest&);
-  Task<net::HttpResponse> post_sigterm(const net::HttpRequest&);
-  Task<net::HttpResponse> post_mpp(const net::HttpRequest&);
+  Task<net::HttpResponse> patch_config(Call&);
+  Task<net::HttpResponse> put_config(Call&);
+  Task<net::HttpResponse> post_reload(Call&);
+  Task<net::HttpResponse> post_restart(Call&);
+  Task<net::HttpResponse> delete_restart(Call&);
+  Task<net::HttpResponse> post_reinitialize(Call&);
+  Task<net::HttpResponse> post_failsafe(Call&);
+  Task<net::HttpResponse> post_sigterm(Call&);
+  Task<net::HttpResponse> post_mpp(Call&);
 
   // api_secrets.cc
-  Task<net::HttpResponse> post_secrets(const net::HttpRequest&);
+  Task<net::HttpResponse> post_secrets(Call&);
 
   // api_handover.cc
-  Task<net::HttpResponse> post_switchover(const net::HttpRequest&);
-  Task<net::HttpResponse> post_failover(const net::HttpRequest&);
-  Task<net::HttpResponse> delete_switchover(const net::HttpRequest&);
-  Task<net::HttpResponse> hand_over(const net::HttpRequest&, Handover kind);
+  Task<net::HttpResponse> post_switchover(Call&);
+  Task<net::HttpResponse> post_failover(Call&);
+  Task<net::HttpResponse> delete_switchover(Call&);
+  Task<net::HttpResponse> hand_over(Call&, Handover kind);
   /// The cluster; in a synchronous one that is about to have a synchronous standby, with it, or
   /// after loop_wait without.
   Task<Result<model::ClusterView>> with_sync_standby();
   Task<Refusal> watch_handover(HandoverPlan plan, std::string leader_before);
   Task<bool> has_good_candidate(std::vector<model::Member> candidates);
 
+  Task<net::HttpResponse> answer(const Route& route, Call& call);
   Task<net::HttpResponse> ask_core(core::Request request);
 
   Node& node_;

@@ -28,13 +28,13 @@ Duration loop_wait(const Node& node) {
 
 }  // namespace
 
-Task<net::HttpResponse> Api::post_switchover(const net::HttpRequest& request) {
-  auto reply = co_await hand_over(request, Handover::switchover);
+Task<net::HttpResponse> Api::post_switchover(Call& call) {
+  auto reply = co_await hand_over(call, Handover::switchover);
   co_return reply;
 }
 
-Task<net::HttpResponse> Api::post_failover(const net::HttpRequest& request) {
-  auto reply = co_await hand_over(request, Handover::failover);
+Task<net::HttpResponse> Api::post_failover(Call& call) {
+  auto reply = co_await hand_over(call, Handover::failover);
   co_return reply;
 }
 
@@ -46,8 +46,8 @@ Task<bool> Api::has_good_candidate(std::vector<model::Member> candidates) {
   co_return false;
 }
 
-Task<net::HttpResponse> Api::hand_over(const net::HttpRequest& request, Handover kind) {
-  auto body = read_body(request, Body::required);
+Task<net::HttpResponse> Api::hand_over(Call& call, Handover kind) {
+  auto body = read_body(call, Body::required);
   if (!body) co_return body.error();
   const auto plan = read_handover(kind, *body, runtime::wall_now(), node_.view().paused);
   if (!plan) co_return as_reply(plan.error());
@@ -102,7 +102,7 @@ Task<Refusal> Api::watch_handover(HandoverPlan plan, std::string leader_before) 
   co_return handover_unknown(plan.kind);
 }
 
-Task<net::HttpResponse> Api::delete_switchover(const net::HttpRequest&) {
+Task<net::HttpResponse> Api::delete_switchover(Call&) {
   const auto cluster = co_await node_.read_cluster();
   if (!cluster) co_return net::error_page(503);
   if (!cluster->failover || cluster->failover->scheduled_at.empty())

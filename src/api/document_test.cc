@@ -39,6 +39,17 @@ TEST(StatusDocument, OfAPrimary) {
       R"("patroni": {"version": "4.1.4", "scope": "demo", "name": "node-0"}})");
 }
 
+TEST(StatusDocument, TellsOfPasswordsThatEverybodyKnowsBehindWhatPatroniSays) {
+  FakeNode node;
+  const auto plain = document(node);
+  EXPECT_THAT(plain, ::testing::Not(HasSubstr("aurum")));
+  node.view_.development = true;
+  EXPECT_EQ(document(node),
+            plain.substr(0, plain.size() - 1) + R"(, "aurum": {"development": true}})");
+  node.view_.running_action = "restart";
+  EXPECT_THAT(document(node), HasSubstr(R"("aurum": {"action": "restart", "development": true}})"));
+}
+
 TEST(StatusDocument, OfAReplicaWithEverything) {
   FakeNode node;
   node.follow();
@@ -155,6 +166,7 @@ patroni_postgres_state{scope="demo",name="node-0"} 5
               HasSubstr("aurum_lease_remaining_seconds{scope=\"demo\",name=\"node-0\"} 21.5\n"));
   EXPECT_THAT(page, HasSubstr("aurum_lease_span_seconds{scope=\"demo\",name=\"node-0\"} 28.7\n"));
   EXPECT_THAT(page, HasSubstr("aurum_leader_epoch{scope=\"demo\",name=\"node-0\"} 7\n"));
+  EXPECT_THAT(page, HasSubstr("aurum_development{scope=\"demo\",name=\"node-0\"} 0\n"));
   const auto volume = [](const char* name, const char* which, int value) {
     return fmt::format("aurum_disk_{}{{scope=\"demo\",name=\"node-0\",volume=\"{}\"}} {}\n", name,
                        which, value);

@@ -212,6 +212,9 @@ void write_own(Page& page, const NodeView& view, const core::Identity& identity)
              view.peers_linked);
   page.gauge("aurum_leader_epoch", "Epoch of the leadership this node holds or last held.",
              view.epoch);
+  page.flag("aurum_development",
+            "Value is 1 if AURUM_DEVELOPMENT=1 allows passwords that everybody knows, 0 otherwise.",
+            view.development);
   write_certificates(page, view);
   write_disks(page, view);
   write_phases(page, view.phases);

@@ -54,6 +54,7 @@ struct NodeView {
   std::vector<CertificateView> certificates;
   model::DiskFacts disk;  ///< capacity 0: not looked at yet
   model::DiskLevel disk_level = model::DiskLevel::ok;
+  bool development = false;  ///< AURUM_DEVELOPMENT=1: passwords that everybody knows are allowed
 };
 
 /// The agent as the REST surface sees it. Calls run on the agent's executor.
@@ -75,6 +76,7 @@ class Node {
   virtual Task<void> look() = 0;  ///< at PostgreSQL: view() is no older than this call then
   virtual void reload() = 0;      ///< as SIGHUP
   virtual void wake() = 0;        ///< run the decision loop now
+  virtual void audit(const std::string& line) = 0;  ///< of a write (api/audit.h), for the log
   /// POST /secrets: one step of a password's change on this node, and what is there behind it
   /// (model/rotation.h).
   virtual Task<std::pair<int, model::Value>> secrets(model::Value request) {

@@ -120,13 +120,12 @@ Value status_document(const NodeView& view, const core::Identity& identity) {
     out.set("scheduled_restart", std::move(shown));
   }
   if (view.watchdog_failed) out.set("watchdog_failed", true);
-  if (!view.running_action.empty()) {
-    // Ours, behind everything that readers of a Patroni know.
-    Value action = Value::object();
-    action.set("action", view.running_action);
-    if (!view.progress.empty()) action.set("progress", view.progress);
-    out.set("aurum", std::move(action));
-  }
+  // Ours, behind everything that readers of a Patroni know.
+  Value own = Value::object();
+  if (!view.running_action.empty()) own.set("action", view.running_action);
+  if (!view.running_action.empty() && !view.progress.empty()) own.set("progress", view.progress);
+  if (view.development) own.set("development", true);
+  if (!own.empty()) out.set("aurum", std::move(own));
   return out;
 }
 

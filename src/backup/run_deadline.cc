@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -42,7 +43,8 @@ constexpr int kEnded = 255, kNotStarted = 127;
 }
 
 struct Run {
-  std::filesystem::path until, config, scratch;  ///< "" = none
+  std::filesystem::path until, scratch;  ///< "" = none
+  std::vector<std::filesystem::path> watched;
   pid_t parent = 0;
   char** program = nullptr;
 };
@@ -54,8 +56,8 @@ std::optional<Run> parse(int argc, char** argv) {
     const std::string_view name = argv[i], value = argv[i + 1];
     if (name == "--until") {
       out.until = value;
-    } else if (name == "--config") {
-      out.config = value;
+    } else if (name == "--watch") {
+      out.watched.emplace_back(value);
     } else if (name == "--scratch") {
       out.scratch = value;
     } else if (name == "--parent") {
@@ -78,22 +80,22 @@ std::optional<int> wait_for(pid_t child, int pidfd, Duration limit) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// What tells a file from the one that replaced it.
-std::pair<ino_t, std::int64_t> mark_of(const std::filesystem::path& file) {
-  struct stat facts{};
-  if (file.empty() || ::stat(file.c_str(), &facts) != 0) return {};
-  return {facts.st_ino, facts.st_mtim.tv_sec * 1'000'000'000L + facts.st_mtim.tv_nsec};
+FileMarks marks_of(const std::vector<std::filesystem::path>& files) {
+  FileMarks out;
+  for (const auto& file : files) {
+    struct stat facts{};
+    if (::stat(file.c_str(), &facts) != 0) facts = {};
+    out.emplace_back(facts.st_ino, facts.st_mtim.tv_sec * 1'000'000'000L + facts.st_mtim.tv_nsec);
+  }
+  return out;
 }
 
 int watch(const Run& run, pid_t child) {
   const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
-  auto mark = mark_of(run.config);
+  ReplacedFiles replaced(marks_of(run.watched));
   for (;;) {
     if (const auto code = wait_for(child, pidfd, kLook)) return *code;
-    if (const auto now = mark_of(run.config); now != mark) {
-      mark = now;
-      ::kill(child, SIGHUP);
-    }
+    if (replaced.settled(marks_of(run.watched))) ::kill(child, SIGHUP);
     const bool orphaned = ::getppid() != run.parent;
     const bool allowed = run.until.empty() || runtime::now() < read_run_deadline(run.until);
     if (!orphaned && allowed) continue;
@@ -111,6 +113,14 @@ int watch(const Run& run, pid_t child) {
 }
 
 }  // namespace
+
+bool ReplacedFiles::settled(FileMarks now) {
+  const bool same = now == seen_;
+  seen_ = std::move(now);
+  if (!same || seen_ == told_) return false;
+  told_ = seen_;
+  return true;
+}
 
 Result<RunDeadline> RunDeadline::create(const std::filesystem::path& folder,
                                         std::string_view name) {
@@ -149,10 +159,11 @@ int backup_run_main(int argc, char** argv) {
   if (!run) {
     const bool asked = argc == 2 && std::string_view(argv[1]) == "--help";
     std::fputs(
-        "Usage: aurum backup-run --parent PID [--until FILE] [--config FILE]\n"
+        "Usage: aurum backup-run --parent PID [--until FILE] [--watch FILE]...\n"
         "                        [--scratch DIR] PROGRAM ...\n\n"
         "Runs pgBackRest, and ends it when its agent has gone or has lost the cluster's\n"
-        "backup lock. The agent starts it; nobody else needs to.\n",
+        "backup lock; tells it when a watched file is another one. The agent starts it;\n"
+        "nobody else needs to.\n",
         asked ? stdout : stderr);
     return asked ? 0 : 2;
   }

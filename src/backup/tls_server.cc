@@ -24,17 +24,12 @@ void TlsServer::keep(const model::LocalConfig& config) {
   if (running_) return;
   const auto& backup = *config.aurum.backup;
   const auto file = backup.config_file().string();
-  std::vector<std::string> argv{program_,
-                                "backup-run",
-                                "--parent",
-                                std::to_string(::getpid()),
-                                "--config",
-                                file,
-                                backup.program,
-                                "--config=" + file,
-                                "--log-level-console=off",
-                                "--log-level-stderr=error",
-                                "server"};
+  std::vector<std::string> argv{program_,  "backup-run", "--parent", std::to_string(::getpid()),
+                                "--watch", file};
+  for (const auto& renewed : {backup.tls_cert_file, backup.tls_key_file, backup.tls_ca_file})
+    if (!renewed.empty()) argv.insert(argv.end(), {"--watch", renewed});
+  argv.insert(argv.end(), {backup.program, "--config=" + file, "--log-level-console=off",
+                           "--log-level-stderr=error", "server"});
   // It logs in at PostgreSQL for those who ask.
   std::vector<std::string> more;
   if (!config.pg.superuser.password.empty())

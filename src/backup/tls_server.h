@@ -21,7 +21,8 @@ class TlsServer {
   TlsServer(boost::asio::any_io_executor executor, std::string program, runtime::Logger& log)
       : executor_(std::move(executor)), program_(std::move(program)), log_(log) {}
 
-  /// Sees to it that it runs; pgbackrest.conf is there. A changed file it reads by itself.
+  /// Sees to it that it runs; pgbackrest.conf is there. A changed one, and renewed certificates, it
+  /// takes up by itself.
   void keep(const model::LocalConfig& config);
   void stop();
 

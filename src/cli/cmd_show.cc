@@ -53,6 +53,7 @@ Done show(Session& session, Format format) {
   if (!clusters) return fail(clusters.error());
   const auto every = redraw_interval(session.options);
   if (every && session.console.terminal) session.console.out << "\033[2J";
+  bool tells = !session.notice.empty() && !session.console.patronictl;
   for (;;) {
     auto text = listing(session, *clusters, format);
     // A watch goes on through an outage of the store: that is when people look.
@@ -60,8 +61,9 @@ Done show(Session& session, Format format) {
     const std::string shown = text ? *text : fmt::format("Error: {}\n", text.error().message);
     session.console.out << (every && session.console.terminal ? redrawn(shown) : shown)
                         << std::flush;
-    if (!every && !session.notice.empty() && !session.console.patronictl)
-      session.console.err << "warning: " << session.notice << "\n";
+    if (tells) session.console.err << "warning: " << session.notice << "\n" << std::flush;
+    // A redraw wipes it off the screen; into a file it goes once.
+    tells = tells && session.console.terminal;
     if (!every || !session.console.out) return 0;
     session.world.sleep(*every);
   }

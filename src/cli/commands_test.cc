@@ -56,12 +56,14 @@ class FakeWorld final : public World {
     return answer;
   }
   WallTime wall_now() override { return {1'795'384'098'433'471}; }
-  void sleep(Duration) override {}
+  void sleep(Duration) override {
+    if (on_sleep) on_sleep();
+  }
   Result<std::string> edit(std::string_view, std::string_view) override { return edited; }
 
   model::ClusterView view;
   bool txn_succeeds = true;
-  std::function<void()> on_read;
+  std::function<void()> on_read, on_sleep;
   std::deque<Reply> replies;
   std::string edited;
   std::deque<QueryResult> answers;
@@ -107,6 +109,27 @@ TEST_F(Commands, list_says_what_is_to_be_known_but_not_under_the_name_of_another
   patronictl = true;
   ASSERT_EQ(run(run_list), 0);
   EXPECT_EQ(out, "");
+}
+
+TEST_F(Commands, a_watch_says_it_too_on_a_screen_each_time_into_a_file_once) {
+  options.watch = true;
+  for (const bool terminal : {true, false}) {
+    std::istringstream in;
+    std::ostringstream shown;
+    std::ostringstream said;
+    Console console{in, shown, said};
+    console.terminal = terminal;
+    Session session{console, world, options, "demo", "everybody knows its passwords"};
+    int looks = 0;
+    world.on_sleep = [&] {
+      if (++looks == 3) shown.setstate(std::ios::badbit);  // whoever looked has gone
+    };
+    ASSERT_EQ(run_list(session), 0);
+    std::string wanted;
+    for (int i = 0; i < (terminal ? 4 : 1); ++i)
+      wanted += "warning: everybody knows its passwords\n";
+    EXPECT_EQ(said.str(), wanted);
+  }
 }
 
 using Calls = std::vector<std::string>;

@@ -379,6 +379,7 @@ Verdict rest_writes(const DoctorFacts& f) {
   if (f.config.rest.verify_client == "required") return good("with a certificate of the authority");
   if (!f.config.rest.username.empty() && !f.config.rest.password.empty())
     return good("with a password");
+  if (!f.config.aurum.access.empty()) return good("with a role of aurum.access");
   if (f.config.rest.verify_client == "optional") return good("with a certificate of the authority");
   return bad("anybody who reaches port 8008 may switch over, restart and reconfigure",
              "restapi.authentication, or restapi.verify_client with certificates.");

@@ -202,6 +202,13 @@ TEST(Doctor, a_quorum_is_told_by_its_number) {
   EXPECT_EQ(verdict("synchronous-mode", facts).told, "a commit waits for 1 of b, c");
 }
 
+TEST(Doctor, roles_are_enough_to_keep_writes_from_everybody) {
+  auto facts = fit();
+  facts.config.rest.username = facts.config.rest.password = "";
+  facts.config.aurum.access = {{.role = model::AccessRole::admin, .name = "ops"}};
+  EXPECT_EQ(verdict("rest-writes", facts).told, "with a role of aurum.access");
+}
+
 TEST(Doctor, what_could_not_be_asked_is_not_known) {
   DoctorFacts nothing;
   nothing.config.aurum.backup.emplace();

@@ -181,6 +181,7 @@ std::vector<FileFacts> look_at_secrets(const model::LocalConfig& config,
     if (key != login->options.end()) paths.push_back(key->second);
   }
   add_password_files(config.raw, paths);
+  for (const auto& entry : config.aurum.access) paths.push_back(entry.token_file);
   // A file that names passwords is one of them.
   if (content(config_file).contains("password: ")) paths.push_back(config_file);
   std::ranges::sort(paths);

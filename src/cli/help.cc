@@ -120,7 +120,9 @@ std::string ctl_help(std::string_view program) {
   out += "\nOptions:\n" + option_lines(global_option_specs()) + "\nCommands:\n";
   for (const CommandSpec& command : command_specs())
     out += entry(command.name, command.summary, 17);
-  return out + fmt::format("\n  {} COMMAND --help shows examples of each.\n", program);
+  return out + fmt::format("\n  {} COMMAND --help shows examples of each.\n", program) +
+         "\n  Members are asked with ctl.token_file of the configuration, else with\n"
+         "  ctl.authentication, and with the certificate ctl.certfile.\n";
 }
 
 std::string command_help(const CommandSpec& command, std::string_view program) {

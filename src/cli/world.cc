@@ -112,9 +112,13 @@ class RealWorld final : public World {
     call.url = member.api_url.substr(0, host_end) + std::string(path);
     call.headers = {{"Content-Type", "application/json"}};
     call.body = std::move(body);
-    const bool own = !config_.ctl.username.empty() || !config_.ctl.password.empty();
-    call.username = own ? config_.ctl.username : config_.rest.username;
-    call.password = own ? config_.ctl.password : config_.rest.password;
+    if (!config_.ctl.token.empty()) {
+      call.headers.emplace_back("Authorization", "Bearer " + config_.ctl.token);
+    } else {
+      const bool own = !config_.ctl.username.empty() || !config_.ctl.password.empty();
+      call.username = own ? config_.ctl.username : config_.rest.username;
+      call.password = own ? config_.ctl.password : config_.rest.password;
+    }
     const model::TlsFiles& tls = config_.ctl.tls;
     call.tls.cafile = tls.cafile.empty() ? config_.rest.tls.cafile : tls.cafile;
     call.tls.certfile = tls.certfile;

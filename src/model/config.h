@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/access.h"
 #include "model/cron.h"
 #include "model/disk.h"
 #include "model/roles.h"
@@ -66,7 +67,8 @@ struct RestConfig {
 struct CtlConfig {
   bool insecure = false;
   std::string username, password;
-  TlsFiles tls;  ///< cafile is `ctl.cacert`
+  std::string token;  ///< of an entry of `aurum.access`; "" = username and password are sent
+  TlsFiles tls;       ///< cafile is `ctl.cacert`
   friend bool operator==(const CtlConfig&, const CtlConfig&) = default;
 };
 
@@ -247,6 +249,7 @@ struct AurumConfig {
   std::optional<BackupConfig> backup;
   RoutingConfig routing;
   DiskConfig disk;
+  std::vector<AccessEntry> access;  ///< empty: whoever gets through restapi's checks is an admin
   friend bool operator==(const AurumConfig&, const AurumConfig&) = default;
 };
 

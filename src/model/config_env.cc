@@ -33,7 +33,7 @@ constexpr auto kGroups = std::to_array<Group>({
      "REQUEST_QUEUE_SIZE "
      "THREAD_POOL_SIZE SERVER_TOKENS"},
     {"RESTAPI_", "restapi.authentication.", "USERNAME PASSWORD"},
-    {"CTL_", "ctl.", "INSECURE CACERT CERTFILE KEYFILE KEYFILE_PASSWORD"},
+    {"CTL_", "ctl.", "INSECURE CACERT CERTFILE KEYFILE KEYFILE_PASSWORD TOKEN"},
     {"CTL_", "ctl.authentication.", "USERNAME PASSWORD"},
     {"POSTGRESQL_", "postgresql.",
      "LISTEN CONNECT_ADDRESS PROXY_ADDRESS CONFIG_DIR DATA_DIR PGPASS BIN_DIR"},

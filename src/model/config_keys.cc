@@ -50,6 +50,7 @@ constexpr auto kLocal = std::to_array<Key>({
     {"ctl.insecure", boolean},
     {"ctl.authentication.username", text},
     {"ctl.authentication.password", secret},
+    {"ctl.token", secret},
     {"ctl.cacert", text},
     {"ctl.certfile", text},
     {"ctl.keyfile", text},
@@ -160,6 +161,7 @@ constexpr auto kLocal = std::to_array<Key>({
     {"aurum.routing.cert_file", text},
     {"aurum.routing.key_file", text},
     {"aurum.routing.pause_ms", integer},
+    {"aurum.access", list},
     {"aurum.disk.low", text},
     {"aurum.disk.critical", text},
     {"aurum.disk.ballast", text},
@@ -253,10 +255,18 @@ constexpr auto kRepository = std::to_array<Key>({
     {"options", map},
 });
 
+constexpr auto kAccess = std::to_array<Key>({
+    {"role", text},
+    {"certificate", text},
+    {"token_file", text},
+    {"name", text},
+});
+
 }  // namespace
 
 std::span<const Key> local_keys() { return kLocal; }
 std::span<const Key> repository_keys() { return kRepository; }
+std::span<const Key> access_keys() { return kAccess; }
 std::span<const Key> dynamic_keys() { return kDynamic; }
 
 const Key* find_key(std::span<const Key> keys, std::string_view path) {

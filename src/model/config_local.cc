@@ -124,11 +124,15 @@ RestConfig read_rest(const Reader& reader, ConfigUse use, Findings& findings) {
   return rest;
 }
 
-CtlConfig read_ctl(const Reader& reader) {
+CtlConfig read_ctl(const Reader& reader, Findings& findings) {
   CtlConfig ctl;
   ctl.insecure = reader.boolean("ctl.insecure", false);
   ctl.username = reader.text("ctl.authentication.username");
   ctl.password = reader.text("ctl.authentication.password");
+  ctl.token = reader.text("ctl.token");
+  if (!ctl.token.empty() && !is_token(ctl.token))
+    findings.error("ctl.token", "is no token: 16 to 512 letters of ASCII without a blank",
+                   "Take the one that a token_file of the nodes' aurum.access holds.");
   ctl.tls = read_tls(reader, "ctl", "cacert");
   return ctl;
 }
@@ -392,7 +396,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
   check_name(config.scope, "scope", findings);
   config.log = read_log(reader, findings);
   config.rest = read_rest(reader, use, findings);
-  config.ctl = read_ctl(reader);
+  config.ctl = read_ctl(reader, findings);
   config.etcd = read_etcd(reader, use, findings);
   config.pg = read_pg(reader, env, use, findings);
   if (use == ConfigUse::agent) check_advertised(config, findings);
@@ -404,6 +408,7 @@ LocalConfig read_local(const Value& tree, const Environment& env, ConfigUse use,
   config.aurum.fence = read_fence(reader, findings);
   config.aurum.disk = read_disk(reader, findings);
   if (use == ConfigUse::agent) config.aurum.routing = read_routing(reader, findings);
+  if (use == ConfigUse::agent) config.aurum.access = read_access(reader, config.rest, findings);
   if (use == ConfigUse::agent) config.aurum.backup = read_backup(reader, config, findings);
   config.tags = reader.value("tags");
   return config;

@@ -35,6 +35,7 @@ struct Key {
 std::span<const Key> local_keys();       ///< patroni.yml (§3.2) with our `aurum` section
 std::span<const Key> dynamic_keys();     ///< the `config` key of the store (§3.4)
 std::span<const Key> repository_keys();  ///< one of aurum.backup.repositories
+std::span<const Key> access_keys();      ///< one of aurum.access
 const Key* find_key(std::span<const Key> keys, std::string_view path);
 
 /// Collects findings; `source` ("patroni.yml") is named in each, `prefix` is put before each path.

@@ -98,9 +98,10 @@ std::string read_secret_file(const fs::path& file, std::string_view path, Findin
 
 namespace {
 
-/// The passwords that `aurum secrets rotate` changes.
+/// The passwords that `aurum secrets rotate` changes, and the token, whose file may be the one that
+/// a node's aurum.access names.
 bool is_rotated(std::string_view key) {
-  return key.ends_with(".authentication.password") ||
+  return key == "ctl.token" || key.ends_with(".authentication.password") ||
          (key.starts_with("postgresql.authentication.") && key.ends_with(".password"));
 }
 

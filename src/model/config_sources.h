@@ -42,6 +42,9 @@ std::vector<std::string> text_items(const Value& value);
 /// read as absent.
 RoutingConfig read_routing(const Reader& reader, Findings& findings);
 DiskConfig read_disk(const Reader& reader, Findings& findings);
+/// `aurum.access`; reads its tokens' files, and which certificates `rest` asks for.
+std::vector<AccessEntry> read_access(const Reader& reader, const RestConfig& rest,
+                                     Findings& findings);
 /// `aurum.backup`; reads name, scope and data_dir of `config`.
 std::optional<BackupConfig> read_backup(const Reader& reader, const LocalConfig& config,
                                         Findings& findings);

@@ -31,19 +31,21 @@ void Router::reconfigure(const model::LocalConfig& config) {
   config_ = config.aurum.routing;
   name_ = config.name;
   tls_.reset();
-  if (!config_.ca_file.empty()) {
-    auto made = net::make_client_tls({.cafile = config_.ca_file,
-                                      .certfile = config_.cert_file,
-                                      .keyfile = config_.key_file,
-                                      .verify_host = true});
-    if (made)
-      tls_ = std::move(*made);
-    else
-      log_.error("routing", made.error().within("aurum.routing").text());
-  }
+  if (const auto made = renew_certificates(); !made) log_.error("routing", made.error().text());
   pgbouncers_.clear();
   for (const auto& where : config_.pgbouncer)
     pgbouncers_.push_back(std::make_shared<Pgbouncer>(executor_, where));
+}
+
+Status Router::renew_certificates() {
+  if (config_.ca_file.empty()) return {};
+  auto made = net::make_client_tls({.cafile = config_.ca_file,
+                                    .certfile = config_.cert_file,
+                                    .keyfile = config_.key_file,
+                                    .verify_host = true});
+  if (!made) return fail(made.error().within("aurum.routing"));
+  tls_ = std::move(*made);
+  return {};
 }
 
 void Router::leads(std::vector<std::string> others) {

@@ -26,6 +26,8 @@ class Router {
   Router(boost::asio::any_io_executor executor, runtime::Logger& log);
 
   void reconfigure(const model::LocalConfig& config);
+  /// Their files are others now. On an error the former stay in use.
+  Status renew_certificates();
   /// This node takes writes from now on; `others` are the other members.
   void leads(std::vector<std::string> others);
   /// It takes none any more.

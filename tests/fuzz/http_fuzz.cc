@@ -45,6 +45,10 @@ void prepare(api::testing::FakeNode& node, unsigned how) {
   if ((how & kPassword) != 0) {
     node.config.rest.username = "aurum";
     node.config.rest.password = "secret";
+    node.config.aurum.access = {{.role = model::AccessRole::operator_,
+                                 .name = "token",
+                                 .token = "0123456789abcdef",
+                                 .other_token = "fedcba9876543210"}};
   }
 }
 

@@ -98,6 +98,7 @@ class FakeNode final : public Node {
   }
   void reload() override { ++reloads; }
   void wake() override { ++wakes; }
+  void audit(const std::string& line) override { audited.push_back(line); }
 
   model::LocalConfig config;
   model::DynamicConfig dynamic;
@@ -113,7 +114,7 @@ class FakeNode final : public Node {
 
   std::vector<model::Txn> written;
   std::vector<core::Request> requests;
-  std::vector<std::string> asked;
+  std::vector<std::string> asked, audited;
   int reads = 0, reloads = 0, wakes = 0, looks = 0;
 
  private:
