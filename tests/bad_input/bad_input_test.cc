@@ -17,8 +17,10 @@
 #include <gtest/gtest.h>
 
 #include "model/config.h"
+#include "net/certificate.h"
 #include "pg/programs.h"
 #include "program_run.h"
+#include "runtime/clock.h"
 
 namespace aurum::bad_input {
 namespace {
@@ -83,6 +85,41 @@ void other_version(World& w) {
   fs::permissions(w.data(), fs::perms::owner_all);
 }
 
+/// A file that only its owner reads.
+std::string secret_file(const World& w, const std::string& name, const std::string& text) {
+  w.file(name, text);
+  const fs::path file = w.place.dir() / name;
+  fs::permissions(file, fs::perms(0600));
+  return file.string();
+}
+
+/// What --validate-config is content with: it rejects addresses of loopback.
+void give_addresses(World& w) {
+  w.line("  connect_address:", "  connect_address: 192.0.2.1:8008");
+  const auto at = w.config.rfind("connect_address: 127.0.0.1");
+  w.config.replace(at, 26, "connect_address: 192.0.2.1");
+}
+
+/// REST by TLS: a certificate of `issuer` that begins `days` ago and is good for ten.
+void rest_certificate(World& w, const std::string& issuer, int days) {
+  constexpr std::int64_t day_us = 86'400'000'000;
+  const WallTime now = runtime::wall_now();
+  const auto authority = [&](const std::string& name) {
+    return *net::make_authority({.common_name = name}, *net::make_key(), now);
+  };
+  const auto ours = authority("ours"), others = authority("others");
+  const auto key = *net::make_key();
+  secret_file(w, "rest.key", key);
+  w.file("ca.crt", ours.certificate);
+  w.file("rest.crt", *net::issue(issuer == "ours" ? ours : others,
+                                 {.common_name = "node-1", .days = 10, .server = true}, key,
+                                 {now.us - days * day_us}));
+  w.line("restapi:", fmt::format("restapi:\n  certfile: {0}/rest.crt\n  keyfile: {0}/rest.key\n"
+                                 "  cafile: {0}/ca.crt",
+                                 w.place.dir().string()));
+  give_addresses(w);
+}
+
 const std::vector<Row> kRows = {
     // The file.
     {"missing_file", [](World& w) { w.config.clear(); }, {"node.yml", "no such file"}},
@@ -134,6 +171,45 @@ const std::vector<Row> kRows = {
               fmt::format("restapi:\n  certfile: {}/server.pem", w.place.dir().string()));
      },
      {"restapi", "server.pem", "PEM"}},
+    {"expired_certificate",
+     [](World& w) { rest_certificate(w, "ours", 20); },
+     {"restapi.certfile", "/rest.crt ended on 20", "aurum certs renew", "node.yml"},
+     {"--validate-config"}},
+    {"certificate_of_another_authority",
+     [](World& w) { rest_certificate(w, "others", 0); },
+     {"restapi.certfile", "is not of the authority", "/ca.crt", "node.yml"},
+     {"--validate-config"}},
+    {"key_that_everybody_may_read",
+     [](World& w) {
+       rest_certificate(w, "ours", 0);
+       fs::permissions(w.place.dir() / "rest.key", fs::perms(0644));
+     },
+     {"restapi.keyfile", "everybody on this machine may read", "chmod 0600", "node.yml"},
+     {"--validate-config"}},
+    // Who may do what.
+    {"role_that_is_none",
+     [](World& w) {
+       w.append(fmt::format("  access: [{{role: boss, token_file: {}}}]\n",
+                            secret_file(w, "token", "0123456789abcdef\n")));
+     },
+     {"aurum.access[1].role", "\"boss\" is no role", "viewer, operator, admin", "node.yml"}},
+    {"missing_token",
+     [](World& w) { w.append("  access: [{role: viewer, token_file: /no/token}]\n"); },
+     {"aurum.access[1].token_file", "/no/token", "hint: "}},
+    {"token_that_everybody_may_read",
+     [](World& w) {
+       const auto file = secret_file(w, "token", "0123456789abcdef\n");
+       fs::permissions(file, fs::perms(0644));
+       w.append(fmt::format("  access: [{{role: viewer, token_file: {}}}]\n", file));
+     },
+     {"aurum.access[1].token_file", "everybody on this host may read", "chmod 0640"}},
+    {"token_of_two_roles",
+     [](World& w) {
+       w.append(fmt::format(
+           "  access: [{{role: viewer, token_file: {0}}}, {{role: admin, token_file: {0}}}]\n",
+           secret_file(w, "token", "0123456789abcdef\n")));
+     },
+     {"aurum.access[2].token_file", "listed twice"}},
     // Programs and directories.
     {"missing_programs",
      [](World& w) { w.line("  pgpass:", "  bin_dir: /no/bin"); },
@@ -173,9 +249,7 @@ const std::vector<Row> kRows = {
     {"validation_finds_the_busy_port",
      [](World& w) {
        w.holder = std::make_unique<Listener>(w.postgres);
-       w.line("  connect_address:", "  connect_address: 192.0.2.1:8008");
-       const auto at = w.config.rfind("connect_address: 127.0.0.1");
-       w.config.replace(at, 26, "connect_address: 192.0.2.1");
+       give_addresses(w);
      },
      {"postgresql.listen: port "},
      {"--validate-config"}},
