@@ -1,6 +1,7 @@
-/* Preloaded into a server: a file is emptied only when the file of AURUM_TEST_HOLD is gone, after
- * 30 s at the latest. <hold>.reached says that somebody waits. PostgreSQL 13 empties it by its
- * descriptor, later ones by its name. */
+/* Preloaded into a server, for a disk that takes its time: a file is emptied, or written to the
+ * disk, only when the file of AURUM_TEST_HOLD is gone, after 30 s at the latest. <hold>.reached says
+ * that somebody waits. PostgreSQL 13 empties a file by its descriptor, later ones by its name; WAL
+ * is flushed by fdatasync, as PostgreSQL does it on Linux. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -34,4 +35,12 @@ int ftruncate(int file, off_t length) {
   if (real == NULL) real = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate");
   wait_for_release();
   return real(file, length);
+}
+
+int fdatasync(int file) {
+  static int (*real)(int);
+
+  if (real == NULL) real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+  wait_for_release();
+  return real(file);
 }

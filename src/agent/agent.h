@@ -145,6 +145,9 @@ class Agent : public api::Node {
   runtime::Task<void> peer_loop();
 
   // The disks (room.cc).
+  /// Whether the write probe counts as proof.
+  runtime::Task<bool> disk_takes_writes(Duration timeout);
+  bool another_has_room() const;
   runtime::Task<void> look_at_room();
   runtime::Task<void> room_loop();
   runtime::Task<void> hold_ballast(core::HoldBallast what);
@@ -215,6 +218,7 @@ class Agent : public api::Node {
   int adopted_pid_ = 0;
   std::optional<core::ArmWatchdog> watchdog_asked_;  ///< for another guard
   bool roles_checked_ = false;
+  bool disk_full_told_ = false;
   bool changing_secret_ = false;  ///< one step at a time
 };
 

@@ -67,14 +67,10 @@ Task<void> Agent::probe_once() {
   ++probes_begun_;
   const core::Timing timing = core_.state().timing;
   const Instant sent = runtime::now();
-  auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)));
+  auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)),
+                                         timing.hang_limit);
   bool writes = facts.accepting;
-  if (writes && !facts.in_recovery) {
-    auto disk = co_await postgres_->disk_probe(timing.proof_max_age / 2);
-    if (!disk)
-      log_->warn("pg.disk", "PostgreSQL's disk does not take writes: " + disk.error().text());
-    writes = disk.has_value();
-  }
+  if (writes && !facts.in_recovery) writes = co_await disk_takes_writes(timing.proof_max_age / 2);
   if (writes && keeper_) keeper_->proof(sent);
   facts_seen(std::move(facts));
   probing_ = false;

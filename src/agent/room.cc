@@ -1,9 +1,14 @@
 // Room on the disks of this node: looked at now and then, and held back as the core says.
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
 #include "agent/agent.h"
+#include "core/race.h"
 
 namespace aurum::agent {
 
@@ -21,6 +26,32 @@ Task<void> Agent::look_at_room() {
     post(core::DiskSeen{*seen});
   else if (seen.error().code == Code::timeout)
     log_->warn("disk.look", seen.error().text());
+}
+
+/// Where every disk is full, a new leader could do no more than the present one, which still serves
+/// reads and whatever needs no more room: leadership would go round in circles, a timeline each
+/// time. So a full disk costs the lock only where somebody else has room (docs/decisions/0003).
+bool Agent::another_has_room() const {
+  const auto& view = core_.state().view;
+  if (!view) return false;
+  return std::ranges::any_of(view->members, [&](const auto& entry) {
+    const auto& [name, member] = entry;
+    return name != config_.name && member.state == model::PgState::running &&
+           !model::tag_nofailover(member) && core::has_room(member);
+  });
+}
+
+Task<bool> Agent::disk_takes_writes(Duration timeout) {
+  const auto disk = co_await postgres_->disk_probe(timeout);
+  const bool full = disk && *disk == pg::Room::none;
+  const bool good = disk && (!full || !another_has_room());
+  const char* then = good ? "; nobody else has room, so this node goes on leading" : "";
+  const bool told = std::exchange(disk_full_told_, full);
+  if (!disk)
+    log_->warn("pg.disk", "PostgreSQL's disk does not take writes: " + disk.error().text());
+  else if (full && !told)
+    log_->error("pg.disk", std::string("PostgreSQL's disk is full") + then);
+  co_return good;
 }
 
 Task<void> Agent::room_loop() {

@@ -235,11 +235,22 @@ Verdict fence(const DoctorFacts& f) {
 }
 
 Verdict guard(const DoctorFacts& f) {
-  if (!f.machine.guard_is_real_time) return unknown("no guard of this member runs on this machine");
-  if (*f.machine.guard_is_real_time) return good("on this node");
-  return bad(
-      "the guard on this node runs as any process does",
-      "LimitRTPRIO=1 in the unit (ours has it), or --cap-add SYS_NICE and --ulimit rtprio=1.");
+  if (!f.machine.guard) return unknown("no guard of this member runs on this machine");
+  const GuardFacts& guard = *f.machine.guard;
+  std::vector<std::string> wrong, remedies;
+  const auto missing = [&](const char* what, const char* remedy) {
+    wrong.emplace_back(what);
+    remedies.emplace_back(remedy);
+  };
+  if (!guard.real_time)
+    missing("it waits for its turn as any process does", "LimitRTPRIO=1 (--ulimit rtprio=1)");
+  if (!guard.locked)
+    missing("its memory can be swapped out", "LimitMEMLOCK=infinity (--ulimit memlock=-1)");
+  if (guard.oom_score >= 0)
+    missing("it may be killed when memory is short", "OOMScoreAdjust=-900 (--oom-score-adj=-900)");
+  return none_of(
+      wrong, "real-time, in memory, spared when memory is short: on this node",
+      fmt::format("In the unit, as ours has it, or in docker run: {}.", fmt::join(remedies, ", ")));
 }
 
 Verdict durability(const DoctorFacts& f) {

@@ -85,7 +85,7 @@ DoctorFacts fit() {
   f.machine = {.clock_synchronized = true,
                .secrets = {{"/certs/rest.key", 0600, false}, {"/data", 0700, true}},
                .free_share = 0.6,
-               .guard_is_real_time = true};
+               .guard = GuardFacts{.real_time = true, .locked = true, .oom_score = -1000}};
   return f;
 }
 
@@ -141,7 +141,9 @@ std::vector<Fault> faults() {
       {"commit-fence", [](auto& f) { f.server->settings["shared_preload_libraries"] = ""; },
        "without"},
       {"commit-fence", [](auto& f) { f.server->settings["aurum.fence"] = "off"; }, "off"},
-      {"guard", [](auto& f) { f.machine.guard_is_real_time = false; }, "as any process"},
+      {"guard", [](auto& f) { f.machine.guard->real_time = false; }, "as any process"},
+      {"guard", [](auto& f) { f.machine.guard->locked = false; }, "swapped out"},
+      {"guard", [](auto& f) { f.machine.guard->oom_score = 0; }, "memory is short"},
       {"durability", [](auto& f) { f.server->settings["fsync"] = "off"; }, "fsync is off"},
       {"checksums", [](auto& f) { f.server->settings["data_checksums"] = "off"; }, "not noticed"},
       {"pg-rewind", [](auto& f) { f.server->settings["data_checksums"] = "off"; }, "wal_log_hints"},

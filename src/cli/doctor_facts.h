@@ -55,12 +55,19 @@ struct FileFacts {
   bool directory = false;
 };
 
+/// What the kernel grants a guard.
+struct GuardFacts {
+  bool real_time = false;
+  bool locked = false;  ///< its memory is
+  int oom_score = 0;    ///< oom_score_adj
+};
+
 /// This machine, which is a node of the cluster.
 struct MachineFacts {
   std::optional<bool> clock_synchronized;
-  std::vector<FileFacts> secrets;          ///< keys, passwords, the data directory
-  std::optional<double> free_share;        ///< of the data directory's disk, 0 to 1
-  std::optional<bool> guard_is_real_time;  ///< absent: no guard of this member runs here
+  std::vector<FileFacts> secrets;    ///< keys, passwords, the data directory
+  std::optional<double> free_share;  ///< of the data directory's disk, 0 to 1
+  std::optional<GuardFacts> guard;   ///< absent: no guard of this member runs here
 };
 
 struct DoctorFacts {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <sched.h>
 #include <sstream>
@@ -196,8 +197,15 @@ std::vector<FileFacts> look_at_secrets(const model::LocalConfig& config,
   return out;
 }
 
+/// Of /proc/<pid>/status (proc(5)).
+std::uint64_t kilobytes(const std::string& status, const std::string& field) {
+  const auto at = status.find("\n" + field + ":");
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status.c_str() + at + field.size() + 2, nullptr, 10);
+}
+
 /// That of this member: its name is in the guard's command line.
-std::optional<bool> guard_is_real_time(const model::LocalConfig& config) {
+std::optional<GuardFacts> look_at_guard(const model::LocalConfig& config) {
   const std::string home =
       fmt::format("{}-{}", config.scope, model::guard_name(config.name, config.pg.data_dir));
   std::error_code ec;
@@ -210,8 +218,14 @@ std::optional<bool> guard_is_real_time(const model::LocalConfig& config) {
     if (!content(process.path() / "cmdline").contains(home)) continue;
     const int policy = ::sched_getscheduler(pid);
     if (policy < 0) return std::nullopt;
-    return (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR ||
-           (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO;
+    GuardFacts guard;
+    guard.real_time = (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR ||
+                      (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO;
+    // The kernel itself locks a page or two of any process.
+    const std::string status = content(process.path() / "status");
+    guard.locked = kilobytes(status, "VmLck") > kilobytes(status, "VmRSS") / 2;
+    guard.oom_score = std::atoi(content(process.path() / "oom_score_adj").c_str());
+    return guard;
   }
   return std::nullopt;
 }
@@ -224,7 +238,7 @@ MachineFacts look_at_machine(const model::LocalConfig& config, const std::string
   if (const auto disks = pg::look_at_volumes(config.pg.data_dir); disks && disks->data.capacity > 0)
     out.free_share =
         static_cast<double>(disks->data.available) / static_cast<double>(disks->data.capacity);
-  out.guard_is_real_time = guard_is_real_time(config);
+  out.guard = look_at_guard(config);
   return out;
 }
 

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 #include "fence/protocol.h"
 
@@ -25,16 +26,17 @@ namespace aurum::fence {
 
 namespace {
 
-int swap_oom_score(const char* wanted) {
+/// What was there before, and whether it is `wanted` now.
+std::pair<int, bool> swap_oom_score(const char* wanted) {
   std::array<char, 16> text{};
   int fd = ::open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
-  if (fd < 0) return 0;
+  if (fd < 0) return {0, false};
   ssize_t n = ::read(fd, text.data(), text.size());
   int before = 0;
   if (n > 0) std::from_chars(text.data(), text.data() + n, before);
-  if (::pwrite(fd, wanted, std::strlen(wanted), 0) < 0) errno = 0;  // not permitted: as it was
+  const bool taken = ::pwrite(fd, wanted, std::strlen(wanted), 0) >= 0;
   ::close(fd);
-  return before;
+  return {before, taken};
 }
 
 tl::unexpected<Error> io_error(const std::string& what) {
@@ -51,11 +53,18 @@ int harden_process() {
   ::signal(SIGHUP, SIG_IGN);
   ::prctl(PR_SET_NAME, "aurum-guard");
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+  const bool locked = ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
   sched_param priority{};
   priority.sched_priority = 1;
-  ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority);
-  return swap_oom_score("-1000");
+  const bool real_time = ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) == 0;
+  const auto [oom_score, spared] = swap_oom_score("-1000");
+  // A score that a unit or a container came with, as ours do, is nearly as good.
+  const bool protected_enough = spared || oom_score < 0;
+  if (!locked || !real_time || !protected_enough)
+    guard_log("INFO", "not permitted here:%s%s%s (aurum doctor says how to)",
+              locked ? "" : " locked memory;", real_time ? "" : " real-time priority;",
+              protected_enough ? "" : " a low oom_score_adj;");
+  return oom_score;
 }
 
 Result<int> take_lock(const std::filesystem::path& run_dir) {

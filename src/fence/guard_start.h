@@ -10,7 +10,7 @@
 namespace aurum::fence {
 
 /// Background process of its own, parent of orphans, hard to starve or to kill. What is not
-/// permitted is left out. Returns the oom_score_adj we had.
+/// permitted is left out, and told in one line. Returns the oom_score_adj we had.
 int harden_process();
 /// The one guard of the run directory: a descriptor that holds the lock; Code::exists names the
 /// other.

@@ -59,6 +59,7 @@ void Server::watch(pid_t pid, int pidfd, bool adopted) {
   signalled_ = 0;
   program_ = program_of(pid);
   directory_ = adopted ? directory_of(pid) : FileIdentity{};
+  rehearse();
 }
 
 Status Server::signal(int signo) {
@@ -101,7 +102,8 @@ bool Server::sweep() {
 
 void Server::rehearse() {
   collect();
-  for (std::size_t i = 0; i < count_; ++i) signal_process(members_[i], 0);
+  rehearsed_ = 0;
+  for (std::size_t i = 0; i < count_; ++i) rehearsed_ += signal_process(members_[i], 0) ? 1 : 0;
 }
 
 bool Server::is_member(pid_t pid) const {

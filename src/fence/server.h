@@ -52,8 +52,10 @@ class Server {
   /// How many processes the last kill_everything() found.
   int killed() const { return killed_; }
   /// Walks once without killing, so that no page of the kill path must be fetched from a disk
-  /// later.
+  /// later: at the guard's start, and again for each server, when there is somebody to signal.
   void rehearse();
+  /// How many processes the last rehearsal found, and could have signalled.
+  int rehearsed() const { return rehearsed_; }
 
  private:
   static constexpr std::size_t kMaxMembers = 8192;
@@ -75,6 +77,7 @@ class Server {
   int status_ = 0;
   pid_t last_pid_ = 0;
   int killed_ = 0;
+  int rehearsed_ = 0;
   FileIdentity program_;
   FileIdentity directory_;  ///< of an adopted one
   ProcessList processes_;

@@ -342,24 +342,6 @@ Status clear_directory(const fs::path& data_dir, std::string_view why) {
   return mark_complete(data_dir);
 }
 
-Status write_probe_file(const fs::path& data_dir) {
-  const auto path = data_dir / kProbeFile;
-  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, file_mode(data_dir)));
-  if (!fd) return io_error("cannot open", path);
-  struct timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  // Another content each time, at the same place: the block is allocated once, and the file does
-  // not grow.
-  char text[32] = {};
-  const auto end = std::to_chars(text, text + sizeof text - 1,
-                                 static_cast<long long>(now.tv_sec) * 1'000'000'000 + now.tv_nsec);
-  *end.ptr = '\n';
-  if (::pwrite(fd.get(), text, sizeof text, 0) != static_cast<ssize_t>(sizeof text))
-    return io_error("cannot write", path);
-  if (::fdatasync(fd.get()) != 0) return io_error("cannot fsync", path);
-  return {};
-}
-
 bool has_links(const fs::path& data_dir) {
   std::error_code ec;
   if (fs::is_symlink(data_dir / "pg_wal", ec)) return true;

@@ -23,7 +23,7 @@ inline constexpr const char* kFounding = "aurum.founding";
 /// Where initdb and pg_basebackup work: both refuse a directory with anything in it, so also one
 /// with the marker.
 inline constexpr const char* kStaging = "aurum.new";
-/// The file of the write probe.
+/// The file of the write probe (write_probe.h).
 inline constexpr const char* kProbeFile = "aurum.probe";
 
 /// "<doing> <path>: <errno's text>"; Code::permission, not_found or io.
@@ -74,9 +74,6 @@ Status move_into_staging(const fs::path& data_dir);
 /// marker is written first and removed last: half-way it is `incomplete`. Code::invalid for a
 /// directory that holds nothing of ours.
 Status clear_directory(const fs::path& data_dir, std::string_view why);
-
-/// Writes and fsyncs a page of data_dir/aurum.probe: proof that the disk takes writes.
-Status write_probe_file(const fs::path& data_dir);
 
 /// Whether files of a data directory are elsewhere: tablespaces, or the WAL.
 bool has_links(const std::filesystem::path& data_dir);

@@ -141,14 +141,6 @@ TEST_F(Files, modes_follow_the_data_directory) {
   EXPECT_EQ(file_mode(dir_), 0640U);
 }
 
-TEST_F(Files, the_write_probe_writes_and_reports_a_missing_directory) {
-  EXPECT_FALSE(write_probe_file(dir_));
-  fs::create_directory(dir_);
-  EXPECT_TRUE(write_probe_file(dir_));
-  EXPECT_TRUE(write_probe_file(dir_));
-  EXPECT_EQ(fs::file_size(dir_ / kProbeFile), 32U);
-}
-
 TEST_F(Files, reserved_timelines_are_an_unbroken_row_and_go_again_when_unused) {
   fs::create_directories(dir_ / "pg_wal");
   const auto there = [&](model::Timeline t) { return fs::exists(history_file(dir_, t)); };

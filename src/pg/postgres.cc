@@ -1,6 +1,7 @@
 #include "pg/postgres.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <sys/stat.h>
 
 #include "pg/control_data.h"
@@ -43,18 +44,19 @@ Postgres::Postgres(asio::any_io_executor executor, runtime::Pool& pool,
       disk_probes_(executor),
       volume_looks_(executor) {}
 
-Task<model::PgFacts> Postgres::probe(Duration timeout) {
+Task<model::PgFacts> Postgres::probe(Duration timeout, Duration hang_limit) {
   const Instant deadline = runtime::now() + timeout;
   model::PgFacts facts;
   const auto dir = config_->pg.data_dir;
   auto look = co_await looks_.run(
       pool_,
-      [dir] {
+      [dir, checkpointer = checkpointer_.pid()] {
         Look out;
         out.data_dir = inspect_data_dir(dir);
         out.founding = is_founding(dir);
         out.postmaster = find_postmaster(dir);
         out.control_changed_ns = control_changed_ns(dir);
+        if (checkpointer != 0) out.checkpointer = read_activity(checkpointer);
         struct stat info{};
         out.backup_label = ::stat((dir / "backup_label").c_str(), &info) == 0 ||
                            ::stat((dir / "recovery.signal").c_str(), &info) == 0;
@@ -78,19 +80,21 @@ Task<model::PgFacts> Postgres::probe(Duration timeout) {
   if (look->postmaster) {
     facts.process_alive = true;
     facts.pid = look->postmaster->file.pid;
-    co_await ask_server(facts, *look->postmaster, deadline);
+    checkpointer_.observe(look->checkpointer, facts.pid, runtime::now());
+    co_await ask_server(facts, *look->postmaster, deadline, hang_limit);
     co_return facts;
   }
   heartbeat_.reset();
   timeouts_in_a_row_ = 0;
   flush_watch_.reset();
+  checkpointer_ = {};
   pending_checked_ = Instant{};
   co_await add_control_data(facts, *look, deadline);
   co_return facts;
 }
 
 Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& server,
-                                Instant deadline) {
+                                Instant deadline, Duration hang_limit) {
   auto session = std::move(heartbeat_);
   if (!session || heartbeat_pid_ != server.file.pid) {
     session = std::make_unique<Session>(executor_);
@@ -122,6 +126,8 @@ Task<void> Postgres::ask_server(model::PgFacts& facts, const LivePostmaster& ser
   if (asked && stopped)
     asked =
         fail(Code::timeout, "the postmaster is stopped by a signal and takes no new connections");
+  // Commits go on without it, but no WAL is ever given back, and no stop would end in order.
+  if (asked && !facts.in_recovery) asked = checkpointer_.judge(hang_limit);
   facts.accepting = asked.has_value();
   if (!asked) {
     facts.probe_error = asked.error().text();
@@ -153,6 +159,7 @@ Task<Status> Postgres::ask_once(Session& session, model::PgFacts& facts, Instant
   if (!observed.in_recovery) {
     auto flushed = co_await prove_flush(session, observed, read->insert_lsn, deadline);
     if (!flushed) co_return flushed;
+    if (checkpointer_.pid() == 0) co_await find_checkpointer(session, deadline);
   }
   facts = std::move(observed);
   co_return Status{};
@@ -176,6 +183,15 @@ Task<Status> Postgres::prove_flush(Session& session, const model::PgFacts& facts
   co_return Status{};
 }
 
+/// Once per start of the server, and after a crash of a backend, which starts all of them anew.
+Task<void> Postgres::find_checkpointer(Session& session, Instant deadline) {
+  auto found = co_await session.query_all(
+      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'",
+      deadline - runtime::now());
+  if (!found || found->empty() || found->front().rows.empty()) co_return;  // the next probe asks
+  checkpointer_.found(std::atoi(found->front().text(0, "pid").c_str()));
+}
+
 Task<void> Postgres::add_control_data(model::PgFacts& facts, const Look& look, Instant deadline) {
   if (look.data_dir != model::DataDir::ready) co_return;
   if (!control_ || control_of_ns_ != look.control_changed_ns) {
@@ -192,14 +208,13 @@ Task<void> Postgres::add_control_data(model::PgFacts& facts, const Look& look, I
   facts.system_identifier = control_->system_identifier;
 }
 
-Task<Status> Postgres::disk_probe(Duration timeout) {
+Task<Result<Room>> Postgres::disk_probe(Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   const auto dir = config_->pg.data_dir;
-  auto written =
-      co_await disk_probes_.run(pool_, [dir] { return write_probe_file(dir); }, deadline);
+  auto written = co_await disk_probes_.run(pool_, [dir] { return probe_writes(dir); }, deadline);
   if (!written)
-    co_return fail(Code::timeout, "the disk of " + dir.string() + " did not take a write in " +
-                                      std::to_string(to_ms(timeout)) + " ms");
+    co_return fail(Code::timeout, "the disk of " + dir.string() + " or its WAL did not take a " +
+                                      "write in " + std::to_string(to_ms(timeout)) + " ms");
   co_return *written;
 }
 

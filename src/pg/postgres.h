@@ -15,12 +15,14 @@
 #include "model/postgres.h"
 #include "pg/bounded.h"
 #include "pg/check_settings.h"
+#include "pg/checkpointer.h"
 #include "pg/launcher.h"
 #include "pg/names.h"
 #include "pg/postmaster.h"
 #include "pg/probe.h"
 #include "pg/session.h"
 #include "pg/settings.h"
+#include "pg/write_probe.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
 
@@ -60,11 +62,11 @@ class Postgres {
 
   /// One observation, never longer than `timeout`. Keeps one connection ('Patroni heartbeat'), also
   /// to a server that hangs. On a primary an insert position that is not flushed counts as a hang
-  /// (see FlushWatch).
-  Task<model::PgFacts> probe(Duration timeout);
-  /// Writes and fsyncs a small file in the data directory: the disk takes writes. Writes no WAL.
-  /// While a former one hangs no other is begun.
-  Task<Status> disk_probe(Duration timeout);
+  /// (see FlushWatch), and so does a checkpointer that is stuck for `hang_limit` (checkpointer.h).
+  Task<model::PgFacts> probe(Duration timeout, Duration hang_limit = seconds(5));
+  /// Whether its disks take writes, see write_probe.h. Writes no WAL. While a former one hangs no
+  /// other is begun; Code::timeout.
+  Task<Result<Room>> disk_probe(Duration timeout);
   /// How much room its volumes have. Code::timeout: their disk hangs.
   Task<Result<model::DiskFacts>> volumes(Duration timeout);
   /// See pg/volumes.h.
@@ -158,6 +160,7 @@ class Postgres {
     model::DataDir data_dir = model::DataDir::empty;
     bool founding = false;
     std::optional<LivePostmaster> postmaster;
+    std::optional<Activity> checkpointer;
     std::int64_t control_changed_ns = 0;
     bool backup_label = false;
   };
@@ -165,8 +168,10 @@ class Postgres {
   using SessionPtr = std::unique_ptr<Session>;
 
   // probe.cc, connections.cc
-  Task<void> ask_server(model::PgFacts& facts, const LivePostmaster& server, Instant deadline);
+  Task<void> ask_server(model::PgFacts& facts, const LivePostmaster& server, Instant deadline,
+                        Duration hang_limit);
   Task<Status> ask_once(Session& session, model::PgFacts& facts, Instant deadline);
+  Task<void> find_checkpointer(Session& session, Instant deadline);
   Task<Status> prove_flush(Session& session, const model::PgFacts& facts, model::Lsn insert,
                            Instant deadline);
   Task<void> add_control_data(model::PgFacts& facts, const Look& look, Instant deadline);
@@ -243,7 +248,7 @@ class Postgres {
 
   Names names_;
   Bounded<Look> looks_;
-  Bounded<Status> disk_probes_;
+  Bounded<Result<Room>> disk_probes_;
   Bounded<Result<model::DiskFacts>> volume_looks_;
   /// The heartbeat connection while nobody uses it. A user moves it out and puts it back: it is
   /// never closed under a coroutine that waits on it.
@@ -251,6 +256,7 @@ class Postgres {
   int heartbeat_pid_ = 0;  ///< postmaster it belongs to
   int timeouts_in_a_row_ = 0;
   FlushWatch flush_watch_;
+  CheckpointerWatch checkpointer_;
   std::optional<Look> last_look_;
   std::optional<model::ControlData> control_;
   std::int64_t control_of_ns_ = 0;

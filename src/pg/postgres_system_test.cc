@@ -207,13 +207,79 @@ TEST_F(PostgresSystem, a_frozen_server_is_seen_at_the_deadline_and_costs_one_con
   EXPECT_TRUE(started) << started.error().text();
 }
 
+// It answers, and commits.
+TEST_F(PostgresSystem, a_primary_whose_checkpointer_is_stopped_proves_nothing) {
+  bootstrap();
+  const auto checkpointer = [this] {
+    return std::stoi(
+        sql(one_, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"));
+  };
+  const auto probe_until_it = [this](bool accepts) {
+    const Instant until = runtime::now() + seconds(20);
+    auto facts = wait(one_.pg.probe(seconds(2), milliseconds(300)));
+    while (facts.accepting != accepts && runtime::now() < until)
+      facts = wait(one_.pg.probe(seconds(2), milliseconds(300)));
+    return facts;
+  };
+  const int first = checkpointer();
+  ::kill(first, SIGSTOP);
+  EXPECT_EQ(sql(one_, "CREATE TABLE t(i int); INSERT INTO t VALUES (1) RETURNING i"), "1");
+  const auto stuck = probe_until_it(false);
+  EXPECT_FALSE(stuck.accepting);
+  EXPECT_TRUE(stuck.probe_timed_out) << "a hang, as any other";
+  EXPECT_THAT(stuck.probe_error, HasSubstr("process " + std::to_string(first) + ", is stopped"));
+  ::kill(first, SIGCONT);
+  EXPECT_TRUE(probe_until_it(true).accepting);
+  // The crash of a backend gives the server another one.
+  ::kill(std::stoi(sql(one_,
+                       "SELECT pid FROM pg_stat_activity WHERE application_name = "
+                       "'Patroni heartbeat'")),
+         SIGKILL);
+  ASSERT_TRUE(probe_until(one_, [&](const auto& f) {
+                return f.accepting && !read_process(first);
+              }).accepting);
+  const int second = checkpointer();
+  EXPECT_NE(second, first);
+  ::kill(second, SIGSTOP);
+  EXPECT_THAT(probe_until_it(false).probe_error, HasSubstr(std::to_string(second)));
+  ::kill(second, SIGCONT);
+}
+
+TEST_F(PostgresSystem, a_missing_commit_fence_is_told_once_and_again_for_another_reason) {
+  const auto told = [this](const std::string& text) {
+    std::size_t count = 0;
+    for (auto at = one_.log.text().find(text); at != std::string::npos;
+         at = one_.log.text().find(text, at + 1))
+      ++count;
+    return count;
+  };
+  const std::string what = "PostgreSQL is started without the commit fence";
+  one_.config.aurum.fence.library = root_ / "none.so";
+  one_.pg.use_lease_page(root_ / "lease");
+  bootstrap();
+  const auto restart = [this] {
+    auto done = wait(one_.pg.restart(model::PgTarget{.primary = true}, dynamic_, seconds(30)));
+    ASSERT_TRUE(done) << done.error().text();
+  };
+  restart();
+  ASSERT_TRUE(wait(one_.pg.configure(model::PgTarget{.primary = true}, dynamic_, true)));
+  EXPECT_EQ(told(what), 1U) << one_.log.text();
+  EXPECT_EQ(told("there is no file " + (root_ / "none.so").string()), 1U);
+  EXPECT_EQ(told("may acknowledge a few commits when it thaws"), 1U) << "what is not protected";
+  one_.config.aurum.fence.commit = false;
+  restart();
+  restart();
+  EXPECT_EQ(told(what), 2U);
+  EXPECT_EQ(told("aurum.fence.commit is off"), 1U);
+}
+
 TEST_F(PostgresSystem, an_idle_server_writes_no_wal_and_the_disk_probe_writes) {
   bootstrap();
   ASSERT_TRUE(wait(one_.pg.checkpoint()));
   wait(one_.pg.probe(seconds(2)));
   const auto before = sql(one_, "SELECT pg_current_wal_insert_lsn()");
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(wait(one_.pg.probe(seconds(2))).accepting);
-  EXPECT_TRUE(wait(one_.pg.disk_probe(seconds(2))));
+  EXPECT_EQ(wait(one_.pg.disk_probe(seconds(2))).value_or(Room::none), Room::enough);
   EXPECT_EQ(sql(one_, "SELECT pg_current_wal_insert_lsn()"), before);
   EXPECT_TRUE(fs::exists(one_.config.pg.data_dir / kProbeFile));
 }

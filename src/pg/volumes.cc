@@ -26,12 +26,6 @@ Result<model::Volume> look_at(const fs::path& dir, const fs::path& ballast) {
   return volume;
 }
 
-bool on_another_volume(const fs::path& a, const fs::path& b) {
-  struct stat of_a{}, of_b{};
-  return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 &&
-         of_a.st_dev != of_b.st_dev;
-}
-
 Status drop(const fs::path& path) {
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
   return io_error("cannot remove", path);
@@ -63,6 +57,12 @@ Result<model::DiskFacts> look_at_volumes(const fs::path& data_dir) {
   if (!volume) return fail(volume.error());
   facts.wal = *volume;
   return facts;
+}
+
+bool on_another_volume(const fs::path& a, const fs::path& b) {
+  struct stat of_a{}, of_b{};
+  return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 &&
+         of_a.st_dev != of_b.st_dev;
 }
 
 Status hold_ballast(const fs::path& data_dir, std::uint64_t data, std::uint64_t wal) {

@@ -19,6 +19,9 @@ inline constexpr const char* kBallastFile = "pgsql_tmp_aurum_ballast";
 /// By statvfs(3). Errors: not_found, permission, io.
 Result<model::DiskFacts> look_at_volumes(const std::filesystem::path& data_dir);
 
+/// Whether two directories lie on different file systems; false where one can not be looked at.
+bool on_another_volume(const std::filesystem::path& a, const std::filesystem::path& b);
+
 /// Makes, or with 0 removes, the ballast files; one that is there is left as it is. What could not
 /// be made whole is removed again. Errors as above.
 Status hold_ballast(const std::filesystem::path& data_dir, std::uint64_t data, std::uint64_t wal);
