@@ -70,7 +70,8 @@ Task<void> Agent::probe_once() {
   auto facts = co_await postgres_->probe(std::min<Duration>(timing.proof_max_age / 2, seconds(2)),
                                          timing.hang_limit);
   bool writes = facts.accepting;
-  if (writes && !facts.in_recovery) writes = co_await disk_takes_writes(timing.proof_max_age / 2);
+  if (writes && !facts.in_recovery)
+    writes = facts.takes_writes = co_await disk_takes_writes(timing.proof_max_age / 2);
   if (writes && keeper_) keeper_->proof(sent);
   facts_seen(std::move(facts));
   probing_ = false;

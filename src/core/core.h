@@ -198,6 +198,7 @@ class Core {
   void drop_sync_key();
   void note_remote_timeline();
   void lose_leadership(const std::string& why);  ///< demote.cc: somebody else may lead already
+  bool can_not_write() const;
   void demote_gracefully(const std::string& why);
   void stop_cleanly(bool leading);  ///< with a checkpoint ahead while this node leads
   bool hands_over() const;          ///< hand_over.cc

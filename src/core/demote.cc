@@ -26,8 +26,13 @@ void Core::check_deadline() {
       s_.lead = {};
       return;
     }
-    return lose_leadership(s_.dcs_error.empty() ? "failed to update leader lock in DCS"
-                                                : "DCS is not accessible and I was a leader");
+    const bool gives_way = s_.view && s_.dcs_error.empty() && can_not_write() && has_successor();
+    lose_leadership(gives_way              ? "PostgreSQL's disk takes no writes"
+                    : s_.dcs_error.empty() ? "failed to update leader lock in DCS"
+                                           : "DCS is not accessible and I was a leader");
+    // The lock bears this name for as long as the agent lives: whoever can write gets it.
+    if (gives_way) s_.no_race_before = now_ + s_.timing.ttl;
+    return;
   }
   wake_at(s_.lead.deadline);
   if (s_.page == PageState::maintenance || s_.stopping || s_.demoting) return;
@@ -43,6 +48,12 @@ void Core::check_deadline() {
     s_.demoting = true;
     start_job(StopPg{model::StopMode::fast, s_.lead.deadline - now_, false});
   }
+}
+
+/// Queries are answered, and nothing can be written: renewals have ended for that
+/// (node_failures_scenario_test: a_primary_whose_disk_takes_no_writes_…).
+bool Core::can_not_write() const {
+  return s_.facts && s_.facts->accepting && !s_.facts->takes_writes;
 }
 
 void Core::lose_leadership(const std::string& why) {

@@ -76,7 +76,8 @@ bool Core::may_seek_consent() const {
   // Of a map from before this leadership nothing is known.
   if (!s_.view || !s_.view->failsafe || s_.view->failsafe->members.empty()) return false;
   if (s_.view->revision < static_cast<model::Revision>(lead.epoch)) return false;
-  // As for a renewal: a server that is settled has to prove that it is alive.
+  // As for a renewal: a server that is settled has to prove that it is alive, and can write.
+  if (can_not_write()) return false;
   return !settled() || now_ - s_.answered_at <= s_.timing.proof_max_age;
 }
 

@@ -1,9 +1,10 @@
-// A server that was stopped to hand the leadership over: from its last record on a standby that has received that may
-// lead, however long the rest takes - an archiver whose command is slow, a walsender whose standby does not answer.
+// A server that was stopped to hand the leadership over: from its last record on a standby that has
+// received that may lead, however long the rest takes - an archiver whose command is slow, a
+// walsender whose standby does not answer.
 //
-// What must stay true: the lock goes only where the last record was written, so nothing more is acknowledged here, and
-// in asynchronous mode only where somebody who may lead has received it: then nobody can be promoted without a row that
-// a client was told of (switchover_scenario_test).
+// What must stay true: the lock goes only where the last record was written, so nothing more is
+// acknowledged here, and in asynchronous mode only where somebody who may lead has received it:
+// then nobody can be promoted without a row that a client was told of (switchover_scenario_test).
 
 #include <algorithm>
 #include <utility>
@@ -17,18 +18,20 @@ namespace aurum::core {
 
 namespace {
 
-/// Who is not yet known to have the last record is waited for no longer than this, once somebody is: he may have a
-/// higher priority.
+/// Who is not yet known to have the last record is waited for no longer than this, once somebody
+/// is: he may have a higher priority.
 constexpr Duration kOthers = milliseconds(100);
 /// A standby that lost its connection to a server that is down can not catch up from it.
 constexpr Duration kNobody = seconds(1);
 
 }  // namespace
 
-/// Whether its stop is for somebody else to lead, and not for a restore, say, or to follow a remote.
+/// Whether its stop is for somebody else to lead, and not for a restore, say, or to follow a
+/// remote.
 bool Core::hands_over() const { return s_.handed_over || s_.stopping; }
 
-/// Somebody who may lead and has received the last record, once the others had their time; "" while there is none.
+/// Somebody who may lead and has received the last record, once the others had their time; "" while
+/// there is none.
 std::string Core::who_has_last_record() {
   LastRecord& last = *s_.last_record;
   const bool asked = s_.poll && s_.poll->why == Poll::Why::hand_over;
@@ -75,8 +78,8 @@ void Core::hand_over_early() {
   if (!s_.view || !s_.dcs_error.empty()) return;
   const std::string successor = who_has_last_record();
   if (successor.empty()) return;
-  release_leader(fmt::format("PostgreSQL has written its last record, and {} has received it",
-                             successor));
+  release_leader(
+      fmt::format("PostgreSQL has written its last record, and {} has received it", successor));
 }
 
 /// It is down. False: nobody who may lead has all of its WAL, so it is started again.

@@ -14,9 +14,8 @@ const Instant kKept{seconds(100).count()}, kSent{seconds(103).count()};
 LockHeld lock(std::optional<BeatRate> beat = {}) { return {"n1", 77, 5, seconds(9), beat}; }
 
 bool compares(const RenewalCheck& check, What what) {
-  return std::ranges::any_of(check.txn.when, [&](const model::Compare& c) {
-    return c.key == "leader" && c.what == what;
-  });
+  return std::ranges::any_of(
+      check.txn.when, [&](const model::Compare& c) { return c.key == "leader" && c.what == what; });
 }
 
 TEST(Renewal, says_nothing_of_a_lock_of_another_name_or_lease) {

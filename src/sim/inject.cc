@@ -326,7 +326,7 @@ void World::heal_node(Node& n) {
   n.names = Node::Names::resolve;
   Postgres& pg = n.pg;
   pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
-  pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = false;
+  pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = pg.read_only = false;
   pg.late_promotions = 0;
   pg.slow_promotion = pg.slow_start = pg.slow_stop = pg.slow_archiver = {};
   if (n.disk.data.capacity != 0) fill_disk(n, 50);

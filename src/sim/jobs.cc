@@ -117,7 +117,7 @@ void World::launch(Node& n, const model::PgTarget& target, std::function<void(St
   };
   if (pg.alive) return later(milliseconds(2), fail(Code::exists, "it runs already"));
   if (pg.data != DataDir::ready) return later(milliseconds(2), fail(Code::invalid, "no data"));
-  if (pg.failing_starts > 0 || pg.disk_full) {
+  if (pg.failing_starts > 0 || pg.disk_full || pg.read_only) {
     pg.failing_starts = std::max(0, pg.failing_starts - 1);
     return later(milliseconds(50), fail(Code::io, "could not start"));
   }

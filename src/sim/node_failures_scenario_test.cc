@@ -258,5 +258,29 @@ TEST_F(NodeFailures, F54_a_former_primary_that_sees_nobody_never_writes) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+TEST_F(NodeFailures, a_primary_whose_disk_takes_no_writes_gives_way_to_one_whose_does) {
+  for (const bool failsafe : {false, true}) {
+    SCOPED_TRACE(failsafe);
+    begin({.nodes = 3, .seed = 4, .dcs = dcs({{"failsafe_mode", failsafe}, {"ttl", 10}})});
+    w().run_for(seconds(5));
+    old_primary().pg.read_only = true;  // its queries are answered as before
+    EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(14))) << w().describe();
+    w().run_for(seconds(30));
+    EXPECT_NE(w().writer(), nullptr);
+    EXPECT_FALSE(old_primary().pg.writable()) << "it has not come back to lead";
+    old_primary().pg.read_only = false;
+    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+    TearDown();
+  }
+}
+
+TEST_F(NodeFailures, where_no_disk_takes_writes_it_is_started_again_when_one_does) {
+  begin({.nodes = 1, .seed = 4});
+  old_primary().pg.read_only = true;
+  w().run_for(seconds(60));
+  old_primary().pg.read_only = false;
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
 }  // namespace
 }  // namespace aurum::sim

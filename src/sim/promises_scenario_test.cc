@@ -1,5 +1,5 @@
-// Failsafe mode: who may promise what, and what a leader may do by promises. World checks at every event that no two
-// servers write.
+// Failsafe mode: who may promise what, and what a leader may do by promises. World checks at every
+// event that no two servers write.
 
 #include <algorithm>
 

@@ -66,7 +66,7 @@ void World::write(Node& n) {
   Postgres& pg = n.pg;
   if (!n.up || !pg.writable()) return;
   pg.flushed = pg.wal.end;  // the WAL writer does, when nobody else does
-  if (pg.backends_paused) return;
+  if (pg.backends_paused || pg.read_only) return;
   if (pg.disk_full) return kill_server(n);  // a WAL record that can not be written is a panic
   pg.wal.end.value += 0x100;
   pending_.push_back({&n, pg.wal.path.back().branch, pg.wal.end});

@@ -301,6 +301,7 @@ model::PgFacts World::observe(const Node& n) const {
   f.accepting = pg.accepting && !pg.hung;
   if (!f.accepting) return f;
   f.in_recovery = pg.in_recovery;
+  f.takes_writes = pg.in_recovery || !pg.read_only;
   f.timeline = std::max(pg.wal.timeline(), pg.served);
   f.server_version = 150004;
   f.postmaster_start_time = pg.started;
@@ -335,7 +336,7 @@ model::PgFacts World::observe(const Node& n) const {
 
 void World::probe(Node& n) {
   PgProbed probed{observe(n)};
-  if (probed.facts.accepting) n.proof_at = clock(n);
+  if (probed.facts.accepting && probed.facts.takes_writes) n.proof_at = clock(n);
   step(n, std::move(probed));
   if (n.core && !(n.core->state().disk == n.disk)) step(n, DiskSeen{n.disk});
 }
