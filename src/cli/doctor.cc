@@ -1,5 +1,6 @@
 #include "cli/doctor.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,7 @@ namespace aurum::cli {
 
 namespace {
 
-constexpr const char* kDoctorHelp = R"(Usage: aurum doctor [-c CONFIG] [options]
+constexpr const char* kDoctorHelp = R"(Usage: aurum doctor [-c CONFIG] [options] [ITEM ...]
 
 Judges a cluster by the production checklist: etcd, members, backups, TLS,
 passwords, and this machine. Asks only, changes nothing. Run it on a database
@@ -26,6 +27,7 @@ node, as root or the owner of the data; on each of them for what is said of
 "this node".
 
 CONFIG is the node's patroni.yml (default: PATRONI_CONFIG_FILE).
+ITEMs, as --list names them, are judged alone.
 
 Options
   --failed      show only what is to be mended, or is not known
@@ -38,12 +40,18 @@ Exit code: 0 nothing is to be mended, 1 something is, 2 wrong usage.
 Examples
   aurum doctor -c /etc/aurum/patroni.yml
   aurum doctor -c /etc/aurum/patroni.yml --failed
+  aurum doctor -c /etc/aurum/patroni.yml backup-age archiving
   aurum doctor --json | jq -r '.checks[] | select(.health == "fail").fix'
 )";
 
 struct Options {
   std::string config;
   bool failed = false, list = false, json = false;
+  std::vector<std::string_view> items;  ///< none = all of them
+
+  bool wants(std::string_view id) const {
+    return items.empty() || std::ranges::find(items, id) != items.end();
+  }
 };
 
 struct Judged {
@@ -112,6 +120,7 @@ int judge(const Options& options) {
   std::vector<Judged> all;
   bool wrong = false;
   for (const auto& item : check_items()) {
+    if (!options.wants(item.id)) continue;
     all.push_back({&item, item.judge(facts)});
     wrong = wrong || all.back().verdict.health == Health::fail;
   }
@@ -138,13 +147,20 @@ int doctor_main(int argc, char** argv) {
       options.list = true;
     } else if (word == "--json") {
       options.json = true;
-    } else {
+    } else if (std::ranges::find(check_items(), word, &CheckItem::id) != check_items().end()) {
+      options.items.push_back(word);
+    } else if (word.starts_with('-')) {
       fmt::print(stderr, "error: unknown argument '{}'\nhint: aurum doctor --help\n", word);
+      return 2;
+    } else {
+      fmt::print(stderr, "error: the checklist has no item '{}'\nhint: aurum doctor --list\n",
+                 word);
       return 2;
     }
   }
   if (!options.list) return judge(options);
-  for (const auto& item : check_items()) fmt::print("{:<18}{}\n", item.id, item.title);
+  for (const auto& item : check_items())
+    if (options.wants(item.id)) fmt::print("{:<18}{}\n", item.id, item.title);
   return 0;
 }
 

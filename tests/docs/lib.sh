@@ -25,11 +25,8 @@ fail() {
 AURUM_STACK_PORT_BASE=$(free_base)
 export AURUM_STACK_PORT_BASE
 
-# The indented lines under a heading of a document, without their comments, with our program and folder.
-commands_under() {  # DOCUMENT HEADING
-  awk -v heading="## $2" '$0 == heading {on = 1; next} /^## / {on = 0} on && /^    [^ ]/ {sub(/ +#.*/, ""); print substr($0, 5)}' "$1" |
-    sed -e "s#^build/release/aurum#$program#" -e "s#/var/lib/aurum-stack#$AURUM_STACK_DIR#g"
-}
+# as_here LINE: a document's line with our program and folder.
+as_here() { sed -e "s#^build/release/aurum#$program#" -e "s#/var/lib/aurum-stack#$AURUM_STACK_DIR#g" <<<"$1"; }
 status_field() { "$program" stack status --json | sed -n "s/.*\"$1\": \"\\(.*\\)\",\\{0,1\\}$/\\1/p" | head -n 1; }
 leader() { "$program" stack status --json | sed -n 's/^  "leader": "\(.*\)",$/\1/p'; }
 sql() { PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=5 psql -XAtq "$(status_field read_write)" -c "$1"; }

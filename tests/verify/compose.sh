@@ -20,6 +20,7 @@ in_node() {  # NODE COMMAND...
 }
 
 bring_up() {
+  tools/check-docker >"$WORK/up.log" 2>&1 || { why "$(tr '\n' ' ' <"$WORK/up.log")"; return; }
   compose up --detach >"$WORK/up.log" 2>&1 || why "$(tail -n 3 "$WORK/up.log" | tr '\n' ' ')"
 }
 # All that is to run is healthy; the one that makes certificates has ended well.

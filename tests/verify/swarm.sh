@@ -87,7 +87,7 @@ bring_up() {
   join 2>"$WORK/up.log" || { why "the swarm: $(tail -n 1 "$WORK/up.log")"; return; }
   load_images 2>"$WORK/up.log" || { why "the images: $(tail -n 1 "$WORK/up.log")"; return; }
   make_files 2>"$WORK/up.log" || { why "the certificates: $(tail -n 1 "$WORK/up.log")"; return; }
-  as_readme 'stack deploy' 2>"$WORK/up.log" || why "$(tail -n 2 "$WORK/up.log" | tr '\n' ' ')"
+  as_readme 'stack (deploy|ps)' 2>"$WORK/up.log" || why "$(tail -n 2 "$WORK/up.log" | tr '\n' ' ')"
 }
 # As many tasks run, by their own checks, as there are to be.
 all_running() {
