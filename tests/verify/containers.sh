@@ -46,7 +46,7 @@ start_writing() {  # NODE
     touch /tmp/writing; : >/tmp/acknowledged; n=0
     while [ -e /tmp/writing ]; do
       n=$((n + 1))
-      psql -XAtq "$1" -c "INSERT INTO verify_rows VALUES ($n)" >/dev/null 2>&1 && echo "$n" >>/tmp/acknowledged
+      psql -XAtq "$1" -c "INSERT INTO verify_rows VALUES ($n)" >/dev/null 2>&1 && echo "$n $EPOCHREALTIME" >>/tmp/acknowledged
     done' - "$(conninfo_rw) $TLS"
 }
 acknowledged() { in_node "$writer" cat /tmp/acknowledged; }
@@ -123,6 +123,7 @@ check_first_process() {
   until_so 30 cluster_whole || why "not whole again"
 }
 no_zombies() { [ "$(zombies_of "$1")" = 0 ]; }
+explained() { in_node "$(leader)" aurum ctl explain; }
 doctor() { in_node "$1" aurum doctor --json; }
 check_pooler() {
   local said

@@ -72,7 +72,7 @@ start_writing() {
     while [ -e "$WORK/writing" ]; do
       n=$((n + 1))
       PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=2 psql -XAtq "$(conninfo_rw) $TLS" -c "INSERT INTO verify_rows VALUES ($n)" \
-        >/dev/null 2>&1 && echo "$n" >>"$WORK/acknowledged"
+        >/dev/null 2>&1 && echo "$n $EPOCHREALTIME" >>"$WORK/acknowledged"
     done
   ) &
   writer=$!
@@ -104,6 +104,7 @@ check_stop() {
 check_pooler() { left_out "$NO_DOORS"; }
 check_upgrade() { left_out "there are no images; aurum stack upgrade has tests of its own"; }
 check_dashboards() { left_out "no Prometheus runs"; }
+explained() { "$program" ctl -c "$(config_of "$(leader)")" explain; }
 doctor() { as_stack doctor -c "$(config_of "$1")" --json; }
 # One machine for all, asynchronous, slots without a bound, and nobody tested a restore.
 DOCTOR_FAILS="hosts synchronous-mode slots-bounded restore-test"
