@@ -40,7 +40,7 @@ check_plain_refused() {
       [ -z "$kind" ] || continue
       exec 3<>"/dev/tcp/$host/$port" || { echo "$host:$port is closed;"; continue; }
       printf "GET /metrics HTTP/1.0\r\n\r\n" >&3
-      answer=$(timeout 5 head -c 30 <&3 | tr -d "\0")
+      answer=$(timeout 2 head -c 30 <&3 | tr -d "\0")
       [[ $answer != HTTP/*" 200"* ]] || echo "$host:$port answers without TLS;"
       exec 3>&-
     done <<<"$1"' - "$(tls_ports)" 2>&1)
