@@ -21,6 +21,7 @@ in_node() {  # NODE COMMAND...
 
 bring_up() {
   tools/check-docker >"$WORK/up.log" 2>&1 || { why "$(tr '\n' ' ' <"$WORK/up.log")"; return; }
+  STARTED=$(now)
   compose up --detach >"$WORK/up.log" 2>&1 || why "$(tail -n 3 "$WORK/up.log" | tr '\n' ' ')"
 }
 # All that is to run is healthy; the one that makes certificates has ended well.
@@ -49,13 +50,10 @@ clean_up() {
 }
 how_to_remove() { echo "COMPOSE_PROJECT_NAME=$COMPOSE_PROJECT_NAME docker compose --profile monitoring --profile tools down --volumes"; }
 
-from_outside() { "$@"; }
 in_background() { compose exec -T -d "$@"; }
 kill_node() { docker kill "$(compose ps -q "$1")" >/dev/null; }
 start_node() { compose start "$1" >/dev/null 2>&1; }
 renew_certificates() { compose run --rm certs renew /hosts --all; }
-postgres_port() { echo "$POSTGRES_1_PORT"; }
-rest_port() { echo "$REST_1_PORT"; }
 check_stop() {
   local first code
   first=$(leader)
@@ -76,13 +74,14 @@ check_upgrade() {
 # The quick start's passwords, in files that everybody may read, and nobody tested a restore.
 DOCTOR_FAILS="passwords file-modes restore-test"
 TARGETS=0
-[[ $COMPOSE_PROFILES != *monitoring* ]] || TARGETS=11
+[[ $COMPOSE_PROFILES != *monitoring* ]] || TARGETS=12
 # shellcheck source=tests/verify/containers.sh
 . tests/verify/containers.sh
 # With compose.repository-host.yaml in COMPOSE_FILE backups are taken on the host of the repository, and the nodes have none.
 if [[ ${COMPOSE_FILE:-} == *repository-host* ]]; then
   # What the agents did not begin they see ten minutes later at the latest.
   DOCTOR_MAY_FAIL=backup-age
+  repository_ports() { echo "pgbackrest 8432"; }
   backup() {
     case $2 in
       now) on_repository_host stanza-create && on_repository_host backup --type=full ;;

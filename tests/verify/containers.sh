@@ -14,14 +14,29 @@ doors() {
   echo "HAProxy read-write: host=haproxy port=5000 user=postgres dbname=postgres $TLS"
   echo "HAProxy read-only: host=haproxy port=5001 user=postgres dbname=postgres sslmode=require"
 }
+poolers() { echo "PgBouncer: host=pgbouncer port=6432 user=postgres dbname=postgres"; }
+# Every port that has TLS, "HOST PORT", and "postgres" where it begins as PostgreSQL's does. HAProxy hands its doors through.
+tls_ports() {
+  local i
+  for i in 1 2 3; do
+    printf '%s\n' "postgres-$i 5432 postgres" "postgres-$i 8008" "etcd-$i 2379" "etcd-$i 2380"
+    [ "$TARGETS" = 0 ] || echo "exporter-$i 9187"
+  done
+  printf '%s\n' "haproxy 5000 postgres" "haproxy 5001 postgres" "haproxy 8404" "haproxy 9999" "pgbouncer 6432 postgres"
+  [ "$TARGETS" = 0 ] || printf '%s\n' "prometheus 9090" "alertmanager 9093"
+  repository_ports
+}
+repository_ports() { :; }
+within() { in_node "${NODES[0]}" "$@"; }
 health() { in_node "$1" aurum health "$2" 2>/dev/null; }
-metrics_of() { :; }
 backup() { in_node "$1" aurum backup "${@:2}"; }
 by_hand() { in_node "$@"; }
 STANZA=postgres-cluster
+NO_DOORS=""
+NO_MONITORING="COMPOSE_PROFILES leaves monitoring out"
 BY_HAND=/var/lib/postgresql/data/by-hand
 check_backup_container() { :; }
-check_told() { :; }
+check_told() { left_out "a swarm's leader tells one HAProxy and one PgBouncer of the three; the others find out by their checks"; }
 
 # Writes rows one after the other from a node's container until told to stop; each acknowledged one is noted.
 start_writing() {  # NODE
@@ -31,7 +46,7 @@ start_writing() {  # NODE
     touch /tmp/writing; : >/tmp/acknowledged; n=0
     while [ -e /tmp/writing ]; do
       n=$((n + 1))
-      psql -XAtq "$1" -c "INSERT INTO verify_rows VALUES ($n)" >/dev/null 2>&1 && echo "$n" >>/tmp/acknowledged
+      psql -XAtq "$1" -c "INSERT INTO verify_rows VALUES ($n)" >/dev/null 2>&1 && echo "$n $EPOCHREALTIME" >>/tmp/acknowledged
     done' - "$(conninfo_rw) $TLS"
 }
 acknowledged() { in_node "$writer" cat /tmp/acknowledged; }
@@ -53,17 +68,33 @@ they_are_there() {
 }
 targets_up() { [ "$(prometheus 'count(up == 1)')" = "$TARGETS" ] && [ "$(prometheus 'sum(pg_up)')" = 3 ] && [ "$(prometheus 'sum(patroni_primary)')" = 1 ]; }
 check_metrics() {
-  [ "$TARGETS" != 0 ] || return 0
+  [ "$TARGETS" != 0 ] || { left_out "$NO_MONITORING"; return; }
   grep -vhE 'summary:|runbook:|^#' config/prometheus/rules/*.yml | metrics_named >"$WORK/wanted"
   until_so 60 they_are_there || { why "no such metric, yet a rule asks for it: $(tr '\n' ' ' <"$WORK/missing")"; return; }
   until_so 60 targets_up || why "Prometheus sees $(prometheus 'count(up == 1)') of $TARGETS targets, $(prometheus 'sum(pg_up)') databases, $(prometheus 'sum(patroni_primary)') primaries: $(cat "$WORK/promtool")"
 }
-# Behind the backup: before it some have nothing to tell.
+# Behind the backup: before it some have nothing to tell. In queries-may-be-empty: those to which silence is an answer.
 check_dashboards() {
-  [ "$TARGETS" != 0 ] || return 0
-  grep -h '"expr":' config/grafana/dashboards/*.json | metrics_named >"$WORK/wanted"
-  [ "$(wc -l <"$WORK/wanted")" -gt 40 ] || { why "config/grafana/dashboards has few queries"; return; }
-  until_so 60 they_are_there || why "no such metric, yet a dashboard asks for it: $(tr '\n' ' ' <"$WORK/missing")"
+  [ "$TARGETS" != 0 ] || { left_out "$NO_MONITORING"; return; }
+  sed -n 's/^ *"expr": "\(.*\)",*$/\1/p' config/grafana/dashboards/*.json | sed 's/\\"/"/g; s/\\\\/\\/g' | sort -u >"$WORK/queries"
+  [ "$(wc -l <"$WORK/queries")" -gt 40 ] || { why "config/grafana/dashboards has few queries"; return; }
+  grep -v '^#' tests/images/queries-may-be-empty | sort >"$WORK/may-be-empty"
+  comm -13 "$WORK/queries" "$WORK/may-be-empty" >"$WORK/silent"
+  [ ! -s "$WORK/silent" ] || { why "tests/images/queries-may-be-empty names what no dashboard asks: $(tr '\n' ';' <"$WORK/silent")"; return; }
+  cp "$WORK/queries" "$WORK/silent"
+  until_so 60 they_are_answered || why "no answer to: $(tr '\n' ';' <"$WORK/wrong")"
+}
+# Asks once more what was not answered before ($WORK/silent); one that Prometheus refuses is never right.
+they_are_answered() {
+  # shellcheck disable=SC2016 # expanded in the container
+  in_node prometheus bash -c 'while IFS= read -r query; do
+      answer=$(promtool query instant --http.config.file=/etc/prometheus/health.yml https://localhost:9090 "$query" 2>&1) ||
+        { echo "$query is refused: $(tr "\n" " " <<<"$answer")"; continue; }
+      [ -n "$answer" ] || echo "$query"
+    done <<<"$1"' - "$(cat "$WORK/silent")" >"$WORK/asked" 2>&1 || return 1
+  sed 's/ is refused: .*//' "$WORK/asked" | sort >"$WORK/silent"
+  sort "$WORK/asked" | comm -23 - "$WORK/may-be-empty" >"$WORK/wrong"
+  [ ! -s "$WORK/wrong" ]
 }
 # The pid of the agent in a node's container, and what there is of zombies.
 # shellcheck disable=SC2016 # expanded in the container
@@ -92,6 +123,7 @@ check_first_process() {
   until_so 30 cluster_whole || why "not whole again"
 }
 no_zombies() { [ "$(zombies_of "$1")" = 0 ]; }
+explained() { in_node "$(leader)" aurum ctl explain; }
 doctor() { in_node "$1" aurum doctor --json; }
 check_pooler() {
   local said

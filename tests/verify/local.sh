@@ -8,7 +8,10 @@ export AURUM_PROGRAM=$program AURUM_STACK_DIR=$WORK/stack
 base=$(free_base)
 export AURUM_STACK_PORT_BASE=$base
 
-bring_up() { "$program" stack up --tls --backup >"$WORK/up.log" 2>"$WORK/up.err" || why "$(tr '\n' ' ' <"$WORK/up.err")"; }
+bring_up() {
+  STARTED=$(now)
+  "$program" stack up --tls --backup >"$WORK/up.log" 2>"$WORK/up.err" || why "$(tr '\n' ' ' <"$WORK/up.err")"
+}
 stack_healthy() { "$program" stack status >/dev/null 2>&1; }
 wait_healthy() { until_so 60 stack_healthy && until_so 60 cluster_whole || why "$("$program" stack status 2>&1 | head -n 1)"; }
 config_of() { echo "$AURUM_STACK_DIR/conf/$1.yml"; }
@@ -22,6 +25,19 @@ TLS="sslmode=verify-full sslrootcert=$AURUM_STACK_DIR/certs/node-1/ca.crt"
 conninfo_of() { echo "host=127.0.0.1 port=$((base + ${1#node-} - 1)) user=postgres dbname=postgres"; }
 conninfo_rw() { echo "host=127.0.0.1,127.0.0.1,127.0.0.1 port=$base,$((base + 1)),$((base + 2)) user=postgres dbname=postgres target_session_attrs=read-write"; }
 doors() { :; }
+poolers() { :; }
+NO_DOORS="a local stack has no HAProxy and no PgBouncer"
+within() { "$@"; }
+# As stack/plan.h has them: PostgreSQL, REST, and etcd for clients and peers.
+tls_ports() {
+  local i
+  for i in 0 1 2; do
+    echo "127.0.0.1 $((base + i)) postgres"
+    echo "127.0.0.1 $((base + 10 + i))"
+    echo "127.0.0.1 $((base + 20 + 2 * i))"
+    echo "127.0.0.1 $((base + 21 + 2 * i))"
+  done
+}
 health() { as_stack health -c "$(config_of "$1")" "$2" 2>/dev/null; }
 # As whoever the stack runs as: files of its nodes are theirs alone.
 as_stack() {
@@ -46,7 +62,7 @@ by_hand() {
 STANZA=aurum-$base
 BY_HAND=$AURUM_STACK_DIR/data/by-hand
 check_backup_container() { :; }
-check_told() { :; }
+check_told() { left_out "$NO_DOORS"; }
 
 start_writing() {
   touch "$WORK/writing"
@@ -56,7 +72,7 @@ start_writing() {
     while [ -e "$WORK/writing" ]; do
       n=$((n + 1))
       PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=2 psql -XAtq "$(conninfo_rw) $TLS" -c "INSERT INTO verify_rows VALUES ($n)" \
-        >/dev/null 2>&1 && echo "$n" >>"$WORK/acknowledged"
+        >/dev/null 2>&1 && echo "$n $EPOCHREALTIME" >>"$WORK/acknowledged"
     done
   ) &
   writer=$!
@@ -78,19 +94,17 @@ check_metrics() {
 # rest NODE PATH: by TLS, without a client's certificate.
 rest() { curl -sS --max-time 5 --cacert "$AURUM_STACK_DIR/certs/node-1/ca.crt" "https://127.0.0.1:$((base + 9 + ${1#node-}))$2" 2>&1; }
 renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all; }
-from_outside() { "$@"; }
-postgres_port() { echo "$base"; }
-rest_port() { echo "$((base + 10))"; }
-check_first_process() { :; }
+check_first_process() { left_out "no guard is the first process of anything here"; }
 check_stop() {
   local first
   first=$(leader)
   "$program" ctl -c "$(config_of "$first")" switchover --force >"$WORK/said" 2>&1 || { why "$(tail -n 1 "$WORK/said")"; return; }
   until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
 }
-check_pooler() { :; }
-check_upgrade() { :; }
-check_dashboards() { :; }
+check_pooler() { left_out "$NO_DOORS"; }
+check_upgrade() { left_out "there are no images; aurum stack upgrade has tests of its own"; }
+check_dashboards() { left_out "no Prometheus runs"; }
+explained() { "$program" ctl -c "$(config_of "$(leader)")" explain; }
 doctor() { as_stack doctor -c "$(config_of "$1")" --json; }
 # One machine for all, asynchronous, slots without a bound, and nobody tested a restore.
 DOCTOR_FAILS="hosts synchronous-mode slots-bounded restore-test"

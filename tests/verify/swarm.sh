@@ -87,6 +87,7 @@ bring_up() {
   join 2>"$WORK/up.log" || { why "the swarm: $(tail -n 1 "$WORK/up.log")"; return; }
   load_images 2>"$WORK/up.log" || { why "the images: $(tail -n 1 "$WORK/up.log")"; return; }
   make_files 2>"$WORK/up.log" || { why "the certificates: $(tail -n 1 "$WORK/up.log")"; return; }
+  STARTED=$(now)
   as_readme 'stack (deploy|ps)' 2>"$WORK/up.log" || why "$(tail -n 2 "$WORK/up.log" | tr '\n' ' ')"
 }
 # As many tasks run, by their own checks, as there are to be.
@@ -142,9 +143,6 @@ how_to_remove() { echo "kill \$(cat $WORK/[123]/pid); ip netns del $swarm, $swar
 kill_node() { ip -n $swarm link set "port$(number_of "$1")" down; }
 start_node() { ip -n $swarm link set "port$(number_of "$1")" up; }
 renew_certificates() { "$program" certs renew "$AURUM_CERTS" --all; }
-from_outside() { nsenter --net=/var/run/netns/$swarm-1 "$@"; }
-postgres_port() { echo 5432; }
-rest_port() { echo 8008; }
 check_stop() {
   local first code=''
   first=$(leader)
@@ -173,6 +171,6 @@ check_upgrade() {
 }
 # The quick start's passwords, and nobody tested a restore.
 DOCTOR_FAILS="passwords restore-test"
-TARGETS=11
+TARGETS=12
 # shellcheck source=tests/verify/containers.sh
 . tests/verify/containers.sh
