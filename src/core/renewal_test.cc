@@ -9,7 +9,7 @@ namespace {
 
 using What = model::Compare::What;
 
-const Instant kKept{seconds(100).count()}, kSent{seconds(103).count()};
+const Instant kKept = Instant{} + seconds(100), kSent = Instant{} + seconds(103);
 
 LockHeld lock(std::optional<BeatRate> beat = {}) { return {"n1", 77, 5, seconds(9), beat}; }
 

@@ -173,7 +173,7 @@ TEST(Config, IllTypedKeysAreErrors) {
                 "aurum.profil is not a known key (in patroni.yml) (hint: Did you "
                 "mean \"profile\"?)"},
            Case{"aurum: {xyzzy_q: 1}",
-                "Known keys here: profile, run_dir, fence, routing, disk, backup."},
+                "Known keys here: profile, run_dir, fence, routing, access, disk, backup."},
            Case{"aurum: {fence: {read: on}}", "aurum.fence.read is not a known key"},
            Case{"aurum: {fence: {wait: 2h}}", "aurum.fence.wait: 7200 is not between 0 and 3600"},
            Case{"aurum: {fence: {library: fence.so}}", "aurum.fence.library: must be"},
