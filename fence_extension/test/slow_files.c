@@ -1,7 +1,7 @@
 /* Preloaded into a server, for a disk that takes its time: a file is emptied, or written to the
- * disk, only when the file of AURUM_TEST_HOLD is gone, after 30 s at the latest. <hold>.reached says
- * that somebody waits. PostgreSQL 13 empties a file by its descriptor, later ones by its name; WAL
- * is flushed by fdatasync, as PostgreSQL does it on Linux. */
+ * disk, only when the file of AURUM_TEST_HOLD is gone, after 30 s at the latest. <hold>.reached
+ * says that somebody waits. PostgreSQL 13 empties a file by its descriptor, later ones by its name;
+ * WAL is flushed by fdatasync, as PostgreSQL does it on Linux. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -10,7 +10,8 @@
 #include "model/txn.h"
 
 /// The renewal of the lock: what is asked of the store, and how long its answer allows writing
-/// (DESIGN §4 "Lease", "Heartbeat"). Pure, so that the lease thread and the simulated one are alike.
+/// (DESIGN §4 "Lease", "Heartbeat"). Pure, so that the lease thread and the simulated one are
+/// alike.
 namespace aurum::core {
 
 /// A leadership, and how it is kept: see StartRenewing.
@@ -27,7 +28,8 @@ struct RenewalCheck {
   Instant until;   ///< of the page's deadline, once it has
 };
 
-/// `lease_kept`: when the last answered keepalive of its lease was sent. `sent`: when this check is.
+/// `lease_kept`: when the last answered keepalive of its lease was sent. `sent`: when this check
+/// is.
 RenewalCheck renewal_check(const LockHeld& lock, Instant lease_kept, Instant sent);
 
 }  // namespace aurum::core

@@ -71,7 +71,7 @@ struct PgFacts {
   bool accepting = false;  ///< it answered the probe query in time
   bool probe_timed_out =
       false;  ///< it is alive, and neither answered nor refused ("starting up") in time
-  bool takes_writes = true;     ///< else its disk does not, whatever queries say; of a primary
+  bool takes_writes = true;    ///< else its disk does not, whatever queries say; of a primary
   bool login_refused = false;  ///< it is alive, and does not let the superuser's login in
   std::string probe_error;     ///< why `accepting` is false although it is alive
 

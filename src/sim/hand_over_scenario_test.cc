@@ -38,7 +38,7 @@ TEST_F(HandOver, finds_its_candidate_prepared) {
   replica(0).pg.slow_calls = {};
   // The checkpoint of the new leader is another one, and is not forgotten over it.
   EXPECT_TRUE(w().run_until([&] { return replica(0).pg.checkpoint.value > opened.value + 0x200; },
-                              seconds(10)))
+                            seconds(10)))
       << w().describe();
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
@@ -63,8 +63,8 @@ TEST_F(HandOver, is_off_when_nobody_received_the_last_record) {
     begin_switchover();
     // No standby gets a byte more, and the server that they would get it from is gone.
     old_primary().reaches_peers = false;
-    ASSERT_TRUE(w().run_until([&] { return old_primary().pg.control_state == "shut down"; },
-                              seconds(5)));
+    ASSERT_TRUE(
+        w().run_until([&] { return old_primary().pg.control_state == "shut down"; }, seconds(5)));
     old_primary().reaches_peers = true;
     seconds_to([&] { return w().writer() != nullptr; }, seconds(10));
     EXPECT_EQ(w().writer(), &old_primary()) << w().describe();

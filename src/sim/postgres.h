@@ -75,7 +75,7 @@ struct Postgres {
   bool postmaster_paused = false;  ///< no new connection, no orderly stop
   bool backends_paused = false;    ///< between the last check of a commit and its acknowledgement
   bool disk_full = false;
-  bool read_only = false;  ///< its disk; queries are answered
+  bool read_only = false;                ///< its disk; queries are answered
   std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
   bool forgot = false;                   ///< and nothing was: not all it flushed is here
   Duration slow_promotion{}, slow_start{}, slow_stop{};
