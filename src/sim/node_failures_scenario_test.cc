@@ -261,7 +261,9 @@ TEST_F(NodeFailures, F54_a_former_primary_that_sees_nobody_never_writes) {
 TEST_F(NodeFailures, a_primary_whose_disk_takes_no_writes_gives_way_to_one_whose_does) {
   for (const bool failsafe : {false, true}) {
     SCOPED_TRACE(failsafe);
-    begin({.nodes = 3, .seed = 4, .dcs = dcs({{"failsafe_mode", failsafe}, {"ttl", 10}})});
+    begin({.nodes = 3,
+           .seed = 4,
+           .dcs = dcs({{"failsafe_mode", failsafe}, {"ttl", 10}, {"primary_start_timeout", 300}})});
     w().run_for(seconds(5));
     old_primary().pg.read_only = true;  // its queries are answered as before
     EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(14))) << w().describe();
