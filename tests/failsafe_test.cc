@@ -49,8 +49,18 @@ TEST_F(Failsafe, without_etcd_writes_go_on_until_a_member_is_lost_too) {
   EXPECT_TRUE(in_failsafe(replica()));
   EXPECT_EQ(need(cluster().rest(lead, "GET", "/primary")).status, 200);
 
+  // A restarted agent promises again: it knows the mode by what it kept on its disk.
+  const std::size_t lost = (lead + 1) % 3, restarted = (lead + 2) % 3;
+  ASSERT_TRUE(cluster().kill(restarted, Part::agent));
+  need(cluster().start_node(restarted));
+  wait_for("its promise", [&] { return in_failsafe(restarted); });
+  ask(restarted, "POST", "/restart", "", 503);  // it promises, and does nothing else
+  const Instant later = runtime::now() + 2 * Duration(ttl);
+  while (runtime::now() < later) wait_for_writes(seconds(2));
+  EXPECT_EQ(stack::reigns_of(writers().history().acknowledged()).size(), 1U);
+  EXPECT_EQ(need(cluster().rest(lead, "GET", "/primary")).status, 200);
+
   // Whoever does not answer may lead elsewhere, for all that is known.
-  const std::size_t lost = (lead + 1) % 3;
   ASSERT_TRUE(cluster().kill(lost, Part::agent));
   wait_for("an end of writing", [&] { return nobody_writes(); });
   for (std::size_t i = 0; i < 3; ++i) need(cluster().start_etcd(i));

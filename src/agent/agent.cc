@@ -23,6 +23,7 @@
 #include "fence/run_dir.h"
 #include "model/passwords.h"
 #include "runtime/clock.h"
+#include "runtime/random.h"
 
 namespace aurum::agent {
 
@@ -38,6 +39,8 @@ constexpr Duration kGuardGrace{
     0};  // without a commit fence the kill itself must come at the deadline
 
 constexpr Duration kFormerAgentEnds = seconds(5);
+/// By it an agent that asks whether another one of its name answers knows its own voice.
+constexpr std::string_view kInstanceHeader = "X-Aurum-Instance";
 
 core::Identity identity() { return {std::string(kAurumVersion), std::string(kPatroniVersion)}; }
 
@@ -90,14 +93,13 @@ void Agent::watch_signals() {
     log_->info("signal", fmt::format("received signal {}", signo));
     options_.manager.stopping();
     if (backups_) backups_->stop();
-    if (!server_) return leave(0, "stopped before it had begun");
+    if (!joined_) return leave(0, "stopped before it had begun");
     post(core::StopRequested{});
   });
 }
 
 Task<void> Agent::start() {
-  const std::string base = model::base_path(config_.ns, config_.scope);
-  store_ = dcs::make_etcd_store(io_.get_executor(), config_.etcd, base, *log_);
+  store_ = make_store(io_.get_executor());
   watcher_ = std::make_unique<StoreWatcher>(
       *store_, io_.get_executor(), [this](core::Event e) { post(std::move(e)); }, *log_);
   const bool joined = co_await join_cluster();
@@ -105,26 +107,10 @@ Task<void> Agent::start() {
   const Status guarded = co_await ready_postgres();
   if (!guarded) co_return finish(1, guarded.error().text());
 
-  server_ = std::make_unique<net::HttpServer>(
-      io_.get_executor(), server_options(config_.rest),
-      [this](net::HttpRequest r) { return api_->handle(std::move(r)); }, *log_);
-  api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
-  auto listening = co_await server_->start();
+  const Status listening = co_await open_rest();
   if (!listening) co_return leave(1, listening.error().text());
+  joined_ = true;
   if (!options_.manager.is_ready()) options_.manager.ready();
-
-  auto make_store = [this, base](asio::any_io_executor executor) {
-    return dcs::make_etcd_store(std::move(executor), config_.etcd, base, *log_);
-  };
-  auto hand_over = [this](core::Event event) {
-    asio::post(io_, [this, event = std::move(event)]() mutable { post(std::move(event)); });
-  };
-  keeper_ = std::make_unique<LeaseKeeper>(config_.name, *page_, make_store, hand_over, *log_);
-  auto kept = co_await postgres_->load_dynamic_config();
-  if (kept)
-    post(core::KeptConfig{std::move(*kept)});
-  else if (kept.error().code != Code::not_found)
-    log_->warn("config.kept", kept.error().text());
   asio::co_spawn(io_, probe_loop(), asio::detached);
   asio::co_spawn(io_, certificate_loop(), asio::detached);
   asio::co_spawn(io_, room_loop(), asio::detached);
@@ -134,6 +120,53 @@ Task<void> Agent::start() {
   asio::co_spawn(io_, watcher_->run(std::max<Duration>(core_.state().timing.ttl / 4, seconds(1))),
                  asio::detached);
   keep_backups();
+}
+
+std::unique_ptr<dcs::Store> Agent::make_store(asio::any_io_executor executor) {
+  return dcs::make_etcd_store(std::move(executor), config_.etcd,
+                              model::base_path(config_.ns, config_.scope), *log_);
+}
+
+/// From here on this member promises (POST /failsafe), by the mode it knew when it last wrote its
+/// configuration down, and takes up what it kept of that. Once, after ready_postgres().
+Task<Status> Agent::open_rest() {
+  if (server_) co_return Status{};
+  auto instance = runtime::random_word(16);
+  if (!instance) co_return fail(instance.error());
+  instance_ = std::move(*instance);
+  auto hand_over = [this](core::Event event) {
+    asio::post(io_, [this, event = std::move(event)]() mutable { post(std::move(event)); });
+  };
+  keeper_ = std::make_unique<LeaseKeeper>(
+      config_.name, *page_,
+      [this](asio::any_io_executor executor) { return make_store(std::move(executor)); }, hand_over,
+      *log_);
+  auto kept = co_await postgres_->load_dynamic_config();
+  if (kept)
+    post(core::KeptConfig{std::move(*kept)});
+  else if (kept.error().code != Code::not_found)
+    log_->warn("config.kept", kept.error().text());
+  api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
+  server_ = std::make_unique<net::HttpServer>(
+      io_.get_executor(), server_options(config_.rest),
+      [this](net::HttpRequest r) { return handle(std::move(r)); }, *log_);
+  auto listening = co_await server_->start();
+  if (!listening) server_.reset();
+  co_return listening;
+}
+
+/// Who has not read the store knows neither the cluster nor whether another agent of its name is at
+/// work: it answers, and does nothing but promise to do nothing.
+Task<net::HttpResponse> Agent::handle(net::HttpRequest request) {
+  if (joined_) co_return co_await api_->handle(std::move(request));
+  const bool asks = request.method == "GET" || request.method == "HEAD" ||
+                    request.method == "OPTIONS" ||
+                    (request.method == "POST" && request.path() == "/failsafe");
+  auto reply =
+      asks ? co_await api_->handle(std::move(request))
+           : net::error_page(503, "waiting on etcd: it was not read since this agent began");
+  reply.headers.emplace_back(kInstanceHeader, instance_);
+  co_return reply;
 }
 
 Task<Status> Agent::reach_guard(Duration timeout) {
@@ -253,22 +286,26 @@ Task<bool> Agent::join_cluster() {
     // The service runs, and is to be left in peace: an etcd that is away is no failed start.
     options_.manager.status("waiting on etcd");
     if (!options_.manager.is_ready()) options_.manager.ready();
-    co_await guard_without_store();
+    const Status standing = co_await stand_without_store();
+    if (!standing) log_->error("start", standing.error().text());
     pause.expires_after(std::chrono::seconds(1));
     auto [ec] = co_await pause.async_wait(use_task);
     (void)ec;
   }
 }
 
-/// A server left behind by a former agent must not lose its guard because the store is away.
-Task<void> Agent::guard_without_store() {
-  if (postgres_) co_return;
-  const Status guarded = co_await ready_postgres();
-  if (!guarded) co_return log_->error("guard", guarded.error().text());
+/// While the store is away a server left behind by a former agent has a guard, and whoever leads in
+/// failsafe mode has an answer.
+Task<Status> Agent::stand_without_store() {
+  if (server_) co_return Status{};
+  auto guarded = co_await ready_postgres();
+  if (!guarded) co_return guarded;
   const auto facts = co_await postgres_->probe(seconds(2));
-  if (!facts.process_alive) co_return;
-  auto adopted = co_await launcher_->adopt(facts.pid);
-  if (!adopted) log_->error("guard", adopted.error().within("adopting PostgreSQL").text());
+  if (facts.process_alive) {
+    auto adopted = co_await launcher_->adopt(facts.pid);
+    if (!adopted) log_->error("guard", adopted.error().within("adopting PostgreSQL").text());
+  }
+  co_return co_await open_rest();
 }
 
 /// Refuses to run beside another agent of the same name, or where the others could not reach us.
@@ -282,8 +319,9 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
   }
   const model::Member* same = cluster.member(config_.name);
   if (same == nullptr || same->api_url.empty()) co_return true;
-  const bool answers = co_await peers_.answers(same->api_url, seconds(3));
-  if (!answers) co_return true;
+  const auto answer = co_await peers_.liveness(same->api_url, seconds(3));
+  const bool own = answer && server_ && answer->header(kInstanceHeader) == instance_;
+  if (!answer || own) co_return true;
   finish(1, fmt::format("Can't start; there is already a node named '{}' running (hint: it answers "
                         "at {}; give each member a name of its own)",
                         config_.name, same->api_url));
@@ -374,7 +412,7 @@ api::NodeView Agent::view() const {
   v.dcs_fresh = s.dcs_fresh(now);
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.failsafe_active = core_.in_failsafe();
-  v.peers_linked = peers_.linked();
+  v.peers_linked = peers_.linked(others());
   v.watchdog_failed = !core_.watchdog_trouble().empty();
   v.paused = s.dynamic.pause;
   const Duration age = now - s.view_at;
@@ -398,7 +436,7 @@ api::NodeView Agent::view() const {
 }
 
 Task<Result<model::ClusterView>> Agent::read_cluster() {
-  auto keys = co_await store_->read(seconds(3));
+  auto keys = co_await store_->read(joined_ ? seconds(3) : seconds(1));
   if (!keys) co_return fail(keys.error());
   co_return model::decode_cluster(keys->revision, keys->keys);
 }
@@ -440,7 +478,7 @@ void Agent::reload() {
 
 void Agent::read_config_again() {
   // There is nothing yet that could take it, only a wait for the store.
-  if (!server_)
+  if (!joined_)
     return log_->warn("reload",
                       "not read again: etcd was not reached yet (hint: restart the agent)");
   const model::Loaded loaded = model::load_config(options_.config_path, options_.env);

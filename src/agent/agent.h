@@ -88,7 +88,10 @@ class Agent : public api::Node {
   runtime::Task<Status> reach_guard(Duration timeout);
   runtime::Task<Status> ready_postgres();
   runtime::Task<bool> join_cluster();
-  runtime::Task<void> guard_without_store();
+  runtime::Task<Status> stand_without_store();
+  std::unique_ptr<dcs::Store> make_store(boost::asio::any_io_executor executor);
+  runtime::Task<Status> open_rest();
+  runtime::Task<net::HttpResponse> handle(net::HttpRequest request);
   runtime::Task<bool> fits_into(const model::ClusterView& cluster);
   runtime::Task<void> warn_of_old_etcd();
   void watch_signals();
@@ -143,6 +146,7 @@ class Agent : public api::Node {
   runtime::Task<void> revive_guard();
   runtime::Task<void> certificate_loop();
   runtime::Task<void> peer_loop();
+  std::vector<std::string> others() const;  ///< the other members' api_url
 
   // The disks (room.cc).
   /// Whether the write probe counts as proof.
@@ -190,6 +194,8 @@ class Agent : public api::Node {
   std::unique_ptr<backup::Keeper> backups_;
   route::Router router_;
   bool takes_writes_ = false;  ///< as the router was told
+  std::string instance_;       ///< of this process, once server_ is there
+  bool joined_ = false;        ///< the store was read, and this node has its place in the cluster
   Certificates certificates_;
 
   std::vector<core::Event> queue_;

@@ -98,15 +98,19 @@ Task<void> Agent::check_roles() {
   for (const auto& text : *missing) log_->warn("pg.roles", text);
 }
 
+std::vector<std::string> Agent::others() const {
+  std::vector<std::string> urls;
+  if (const auto& cluster = core_.state().view)
+    for (const auto& [name, member] : cluster->members)
+      if (name != config_.name && !member.api_url.empty()) urls.push_back(member.api_url);
+  return urls;
+}
+
 /// Links to the others stand before they are needed.
 Task<void> Agent::peer_loop() {
   asio::steady_timer pause(io_);
   for (unsigned round = 0;; ++round) {
-    std::vector<std::string> others;
-    if (const auto& cluster = core_.state().view)
-      for (const auto& [name, member] : cluster->members)
-        if (name != config_.name && !member.api_url.empty()) others.push_back(member.api_url);
-    peers_.keep_open(io_, others, round % kSignsOfLife == 0);
+    peers_.keep_open(io_, others(), round % kSignsOfLife == 0);
     pause.expires_after(std::chrono::seconds(1));
     auto [ec] = co_await pause.async_wait(use_task);
     (void)ec;

@@ -80,10 +80,9 @@ Task<Status> Peers::consent(core::PeerUrl peer, core::AskConsent what) {
                  page ? "HTTP status " + std::to_string(answer->status) : std::move(answer->body));
 }
 
-Task<bool> Peers::answers(std::string api_url, Duration timeout) {
+Task<Result<net::HttpResponse>> Peers::liveness(std::string api_url, Duration timeout) {
   auto& link = link_to(api_url);
-  auto answer = co_await link.call(call_of(beside(std::move(api_url), "/liveness"), timeout));
-  co_return answer.has_value();
+  co_return co_await link.call(call_of(beside(std::move(api_url), "/liveness"), timeout));
 }
 
 void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string>& api_urls,
@@ -93,12 +92,14 @@ void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string
   std::erase_if(links_, [&](const auto& link) { return !origins.contains(link.first); });
   for (const auto& url : api_urls)
     if (all || !links_.contains(beside(url, "")))
-      asio::co_spawn(io, answers(url, kSignOfLife), asio::detached);
+      asio::co_spawn(io, liveness(url, kSignOfLife), asio::detached);
 }
 
-std::size_t Peers::linked() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(links_, [](const auto& link) { return link.second->open(); }));
+std::size_t Peers::linked(const std::vector<std::string>& api_urls) const {
+  return static_cast<std::size_t>(std::ranges::count_if(api_urls, [this](const auto& url) {
+    const auto link = links_.find(beside(url, ""));
+    return link != links_.end() && link->second->open();
+  }));
 }
 
 }  // namespace aurum::agent

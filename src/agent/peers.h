@@ -28,14 +28,14 @@ class Peers {
   /// POST /failsafe (PATRONI_COMPAT §8.7). Good: it has promised. A Patroni promises for its own
   /// ttl, and heeds neither `promise` nor `epoch`.
   runtime::Task<Status> consent(core::PeerUrl peer, core::AskConsent what);
-  /// Whether anybody answers GET /liveness at the host of this api_url (duplicate member names).
-  runtime::Task<bool> answers(std::string api_url, Duration timeout);
+  /// GET /liveness at the host of this api_url: whoever is there answers.
+  runtime::Task<Result<net::HttpResponse>> liveness(std::string api_url, Duration timeout);
 
   /// These are the others now. Asks who is new among them, and each if `all`, for a sign of life,
   /// so that its link is there and stays: more often than HttpServerOptions::request_timeout.
   void keep_open(boost::asio::io_context& io, const std::vector<std::string>& api_urls, bool all);
-  /// How many links are open.
-  std::size_t linked() const;
+  /// To how many of these a link is open.
+  std::size_t linked(const std::vector<std::string>& api_urls) const;
   /// Certificates or credentials are others now: all links open anew.
   void reload() { links_.clear(); }
 
