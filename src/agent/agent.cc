@@ -40,7 +40,7 @@ constexpr Duration kGuardGrace{
 
 constexpr Duration kFormerAgentEnds = seconds(5);
 /// By it an agent that asks whether another one of its name answers knows its own voice.
-constexpr std::string_view kInstanceHeader = "X-Aurum-Instance";
+constexpr const char* kInstanceHeader = "X-Aurum-Instance";
 
 core::Identity identity() { return {std::string(kAurumVersion), std::string(kPatroniVersion)}; }
 
@@ -158,15 +158,13 @@ Task<Status> Agent::open_rest() {
 /// Who has not read the store knows neither the cluster nor whether another agent of its name is at
 /// work: it answers, and does nothing but promise to do nothing.
 Task<net::HttpResponse> Agent::handle(net::HttpRequest request) {
-  if (joined_) co_return co_await api_->handle(std::move(request));
-  const bool asks = request.method == "GET" || request.method == "HEAD" ||
-                    request.method == "OPTIONS" ||
-                    (request.method == "POST" && request.path() == "/failsafe");
-  auto reply =
-      asks ? co_await api_->handle(std::move(request))
-           : net::error_page(503, "waiting on etcd: it was not read since this agent began");
-  reply.headers.emplace_back(kInstanceHeader, instance_);
-  co_return reply;
+  heard_itself_ |= request.header(kInstanceHeader) == instance_;
+  const bool harmless = request.method == "GET" || request.method == "HEAD" ||
+                        request.method == "OPTIONS" ||
+                        (request.method == "POST" && request.path() == "/failsafe");
+  if (!joined_ && !harmless)
+    co_return net::error_page(503, "waiting on etcd: it was not read since this agent began");
+  co_return co_await api_->handle(std::move(request));
 }
 
 Task<Status> Agent::reach_guard(Duration timeout) {
@@ -319,9 +317,9 @@ Task<bool> Agent::fits_into(const model::ClusterView& cluster) {
   }
   const model::Member* same = cluster.member(config_.name);
   if (same == nullptr || same->api_url.empty()) co_return true;
-  const auto answer = co_await peers_.liveness(same->api_url, seconds(3));
-  const bool own = answer && server_ && answer->header(kInstanceHeader) == instance_;
-  if (!answer || own) co_return true;
+  const bool answers =
+      co_await peers_.answers(same->api_url, seconds(3), {{kInstanceHeader, instance_}});
+  if (!answers || heard_itself_) co_return true;
   finish(1, fmt::format("Can't start; there is already a node named '{}' running (hint: it answers "
                         "at {}; give each member a name of its own)",
                         config_.name, same->api_url));

@@ -194,7 +194,8 @@ class Agent : public api::Node {
   std::unique_ptr<backup::Keeper> backups_;
   route::Router router_;
   bool takes_writes_ = false;  ///< as the router was told
-  std::string instance_;       ///< of this process, once server_ is there
+  std::string instance_;       ///< of this process
+  bool heard_itself_ = false;  ///< a question of ours came in by our own door
   bool joined_ = false;        ///< the store was read, and this node has its place in the cluster
   Certificates certificates_;
 

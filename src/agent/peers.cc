@@ -80,9 +80,12 @@ Task<Status> Peers::consent(core::PeerUrl peer, core::AskConsent what) {
                  page ? "HTTP status " + std::to_string(answer->status) : std::move(answer->body));
 }
 
-Task<Result<net::HttpResponse>> Peers::liveness(std::string api_url, Duration timeout) {
+Task<bool> Peers::answers(std::string api_url, Duration timeout, net::Headers headers) {
   auto& link = link_to(api_url);
-  co_return co_await link.call(call_of(beside(std::move(api_url), "/liveness"), timeout));
+  auto call = call_of(beside(std::move(api_url), "/liveness"), timeout);
+  call.headers = std::move(headers);
+  auto answer = co_await link.call(std::move(call));
+  co_return answer.has_value();
 }
 
 void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string>& api_urls,
@@ -92,7 +95,7 @@ void Peers::keep_open(boost::asio::io_context& io, const std::vector<std::string
   std::erase_if(links_, [&](const auto& link) { return !origins.contains(link.first); });
   for (const auto& url : api_urls)
     if (all || !links_.contains(beside(url, "")))
-      asio::co_spawn(io, liveness(url, kSignOfLife), asio::detached);
+      asio::co_spawn(io, answers(url, kSignOfLife), asio::detached);
 }
 
 std::size_t Peers::linked(const std::vector<std::string>& api_urls) const {

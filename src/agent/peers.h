@@ -28,8 +28,8 @@ class Peers {
   /// POST /failsafe (PATRONI_COMPAT §8.7). Good: it has promised. A Patroni promises for its own
   /// ttl, and heeds neither `promise` nor `epoch`.
   runtime::Task<Status> consent(core::PeerUrl peer, core::AskConsent what);
-  /// GET /liveness at the host of this api_url: whoever is there answers.
-  runtime::Task<Result<net::HttpResponse>> liveness(std::string api_url, Duration timeout);
+  /// Whether anybody answers GET /liveness at the host of this api_url (duplicate member names).
+  runtime::Task<bool> answers(std::string api_url, Duration timeout, net::Headers headers = {});
 
   /// These are the others now. Asks who is new among them, and each if `all`, for a sign of life,
   /// so that its link is there and stays: more often than HttpServerOptions::request_timeout.
