@@ -1,7 +1,10 @@
 // The agent or its guard dies, hangs, or is told to read its file again, while PostgreSQL is well.
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
+#include "base/testing/temp_dir.h"
 #include "runtime/clock.h"
 #include "support/cluster_test.h"
 
@@ -126,6 +129,73 @@ TEST_F(AgentFaults, a_frozen_guard_costs_nothing_while_the_agent_renews) {
 }
 
 // As a service manager sees it: it waits for every process of the unit, and gives up some time.
+/// A clock that is set by what a file says, for whatever begins with its environment (faketime(1)).
+/// The monotonic clock is left as it is.
+class WallClock {
+ public:
+  WallClock() {
+    for (const char* dir : {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"})
+      if (const auto file = std::filesystem::path(dir) / "faketime/libfaketime.so.1";
+          std::filesystem::exists(file))
+        library_ = file;
+    std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
+    set("+0");
+  }
+  bool exists() const { return !library_.empty(); }
+  void set(const std::string& offset) const { std::ofstream(dir_ / "offset") << offset << "\n"; }
+  void rule(bool yes) const {
+    const std::pair<const char*, std::string> variables[] = {
+        {"LD_PRELOAD", library_},
+        {"FAKETIME_TIMESTAMP_FILE", dir_ / "offset"},
+        {"FAKETIME_NO_CACHE", "1"},
+        {"DONT_FAKE_MONOTONIC", "1"},
+        {"FAKETIME_DONT_FAKE_MONOTONIC", "1"}};
+    for (const auto& [name, value] : variables)
+      yes ? ::setenv(name, value.c_str(), 1) : ::unsetenv(name);
+  }
+
+ private:
+  std::string library_;
+  aurum::testing::TempDir dir_;
+};
+
+// CLOCK_REALTIME is set by administrators and by NTP: leases, the guard and the fence go by the
+// monotonic clock, which nobody sets.
+TEST_F(AgentFaults, steps_of_a_leaders_wall_clock_cost_nothing) {
+  const WallClock clock;
+  if (!clock.exists()) GTEST_SKIP() << "needs libfaketime";
+  const std::size_t node = replica();
+  need(cluster().stop_node(node));
+  clock.rule(true);
+  const Status started = cluster().start_node(node);
+  clock.rule(false);
+  need(started);
+  wait_healthy();
+  need(cluster().switchover(name(node)));
+  wait_for("it to lead", [&] { return cluster().leader() == node; });
+  wait_healthy();
+  begin_history();
+  const auto year = [&] {
+    return need(sql(cluster(), node, "SELECT extract(year FROM clock_timestamp())"));
+  };
+  const auto key = need(cluster().leader_key());
+  const std::string now = year();
+  for (const char* offset : {"+400d", "-400d", "+0"}) {
+    clock.set(offset);
+    wait_for("its clock", [&] { return (year() == now) == (std::string(offset) == "+0"); });
+    const Instant end = runtime::now() + 2 * Duration(seconds(cluster().plan().ttl));
+    while (runtime::now() < end) wait_for_writes(seconds(2));
+    EXPECT_EQ(need(cluster().leader_key()).value, name(node));
+  }
+  const auto verdict = settle_and_judge();
+  EXPECT_EQ(verdict.reigns.size(), 1U);
+  EXPECT_EQ(leader(), node);
+  EXPECT_EQ(need(cluster().leader_key()).mod_revision, key.mod_revision) << "it was taken again";
+  need(cluster().stop_node(node));
+  need(cluster().start_node(node));
+  wait_healthy();
+}
+
 TEST_F(AgentFaults, told_to_end_an_agent_leaves_nothing_behind) {
   const std::size_t node = replica();
   const auto agent = cluster().agent(node);

@@ -45,7 +45,7 @@ class CommitFenceInSyncMode : public CommitFence {
 // which would kill the server at once, and the agent come to last, so what is seen is the fence's.
 TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it_thaws) {
   const std::size_t old = leader();
-  if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  ASSERT_TRUE(loaded(old)) << "aurum_fence was not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));
   Clients clients;
   for (int i = 0; i < 4; ++i)
@@ -83,7 +83,7 @@ TEST_F(CommitFence, a_primary_frozen_with_its_guard_acknowledges_nothing_when_it
 TEST_F(CommitFence,
        a_primary_whose_agent_and_guard_are_frozen_acknowledges_nothing_past_its_lease) {
   const std::size_t old = leader();
-  if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  ASSERT_TRUE(loaded(old)) << "aurum_fence was not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));
   Clients clients;
   clients.push_back(std::make_unique<InsistentClient>(cluster().conninfo(old)));
@@ -110,7 +110,7 @@ TEST_F(CommitFence,
 TEST_F(CommitFenceInSyncMode,
        a_commit_that_waits_for_the_standby_that_took_over_is_not_acknowledged) {
   const std::size_t old = leader();
-  if (!loaded(old)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  ASSERT_TRUE(loaded(old)) << "aurum_fence was not built for this PostgreSQL";
   need(InsistentClient::make_table(cluster().conninfo(old)));
   InsistentClient client(cluster().conninfo(old));
   wait_for("a row", [&] { return client.last_acked().has_value(); });
@@ -126,7 +126,7 @@ TEST_F(CommitFenceInSyncMode,
 
 TEST_F(CommitFence, a_pause_lets_a_primary_write_without_its_agent) {
   const std::size_t lead = leader();
-  if (!loaded(lead)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  ASSERT_TRUE(loaded(lead)) << "aurum_fence was not built for this PostgreSQL";
   ask(lead, "PATCH", "/config", R"({"pause": true})", 200);
   const auto page = need(sql(cluster(), lead, "SHOW aurum.lease_page"));
   wait_for("the pause in the lease page", [&] {
@@ -149,7 +149,7 @@ TEST_F(CommitFence, a_pause_lets_a_primary_write_without_its_agent) {
 
 TEST_F(CommitFence, what_the_user_preloads_is_kept_and_a_new_agent_restarts_nothing) {
   const std::size_t node = leader();
-  if (!loaded(node)) GTEST_SKIP() << "aurum_fence is not built for this PostgreSQL";
+  ASSERT_TRUE(loaded(node)) << "aurum_fence was not built for this PostgreSQL";
   const auto server = cluster().postmaster(node);
   ask(node, "PATCH", "/config",
       R"({"postgresql": {"parameters": {"shared_preload_libraries": "auto_explain"}}})", 200);

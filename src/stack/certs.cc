@@ -25,7 +25,6 @@ namespace {
 
 /// In the subject of all we make: how we know them again.
 constexpr const char* kMade = "Aurum development";
-constexpr const char* kPlan = "ca/certs.json";
 constexpr int kAuthorityDays = 3650;
 constexpr std::int64_t kDay_s = 86'400;
 
@@ -160,6 +159,8 @@ struct Folder {
   std::string key;          ///< ca/ca.key; "" = the authority is not ours to sign by
 };
 
+fs::path list_of(const CertsPlace& place) { return place.dir / "ca" / (place.list + ".json"); }
+
 json plan_json(const Folder& folder) {
   json doc = {{"aurum_certs", 1}, {"days", folder.days}, {"hosts", json::array()}};
   for (const auto& host : folder.hosts)
@@ -175,9 +176,11 @@ Result<HostRole> role_from(std::string_view name) {
               "postgres, etcd, pgbackrest, haproxy, pgbouncer, exporter, prometheus, alertmanager");
 }
 
-Result<Folder> read_folder(const fs::path& dir) {
+Result<Folder> read_folder(const CertsPlace& place) {
+  const fs::path& dir = place.dir;
+  const fs::path list = list_of(place);
   Folder folder{.dir = dir};
-  auto text = read_file(dir / kPlan);
+  auto text = read_file(list);
   if (!text)
     return fail(Code::not_found, fmt::format("there are no certificates in {}", dir.string()),
                 fmt::format("Make them: aurum certs init {}", dir.string()));
@@ -190,7 +193,7 @@ Result<Folder> read_folder(const fs::path& dir) {
       folder.hosts.push_back({*role, entry.at("name"), entry.at("names")});
     }
   } catch (const json::exception& e) {
-    return fail(Code::invalid, fmt::format("{}/{}: {}", dir.string(), kPlan, e.what()));
+    return fail(Code::invalid, fmt::format("{}: {}", list.string(), e.what()));
   }
   auto authorities = read_file(dir / "ca/ca.crt");
   if (!authorities) return fail(authorities.error());
@@ -498,17 +501,24 @@ std::vector<CertHost> compose_hosts() {
 }
 
 Result<std::vector<CertLine>> init_certs(const CertsWish& wish, WallTime now) {
-  Folder folder{.dir = wish.dir, .hosts = wish.hosts, .days = wish.days};
-  if (auto before = read_folder(wish.dir)) {
-    if (folder.hosts.empty()) folder.hosts = before->hosts;
+  const fs::path& dir = wish.place.dir;
+  Folder folder{.dir = dir, .hosts = wish.hosts, .days = wish.days};
+  if (auto before = read_folder(wish.place)) {
+    const auto named = [&](const CertHost& old) {
+      return std::ranges::find(wish.hosts, old.name, &CertHost::name) != wish.hosts.end();
+    };
+    if (wish.join || wish.hosts.empty()) {
+      std::erase_if(before->hosts, named);
+      folder.hosts.insert(folder.hosts.begin(), before->hosts.begin(), before->hosts.end());
+    }
   } else if (before.error().code != Code::not_found) {
     return fail(before.error());
   }
   if (folder.hosts.empty()) folder.hosts = compose_hosts();
-  auto ready = make_folder(wish.dir, 0755);
-  if (ready) ready = make_folder(wish.dir / "ca", 0700);
+  auto ready = make_folder(dir, 0755);
+  if (ready) ready = make_folder(dir / "ca", 0700);
   for (const auto& host : folder.hosts)
-    if (ready) ready = make_folder(wish.dir / host.name, 0755);
+    if (ready) ready = make_folder(dir / host.name, 0755);
   if (ready && !wish.from.empty()) ready = install_own(folder, wish.from);
   if (ready) ready = ensure_authority(folder, now);
   if (!ready) return fail(ready.error());
@@ -519,16 +529,17 @@ Result<std::vector<CertLine>> init_certs(const CertsWish& wish, WallTime now) {
     if (*done) made.push_back(wanted.file());
   }
   ready = spread_authority(folder);
-  if (ready) ready = write_file(wish.dir / kPlan, plan_json(folder).dump(2) + "\n", 0644);
+  if (ready) ready = write_file(list_of(wish.place), plan_json(folder).dump(2) + "\n", 0644);
   if (!ready) return fail(ready.error());
   auto lines = look(folder, now);
   for (auto& line : lines) line.changed = std::ranges::find(made, line.file) != made.end();
   return lines;
 }
 
-Result<std::vector<CertLine>> renew_certs(const fs::path& dir, const Renewal& renewal,
+Result<std::vector<CertLine>> renew_certs(const CertsPlace& place, const Renewal& renewal,
                                           WallTime now) {
-  auto folder = read_folder(dir);
+  const fs::path& dir = place.dir;
+  auto folder = read_folder(place);
   if (!folder) return fail(folder.error());
   if (folder->key.empty())
     return fail(Code::not_found, "the authority is your own, and its key is not here",
@@ -568,8 +579,8 @@ Result<std::vector<CertLine>> renew_certs(const fs::path& dir, const Renewal& re
   return lines;
 }
 
-Result<std::vector<CertLine>> certs_status(const fs::path& dir, WallTime now) {
-  auto folder = read_folder(dir);
+Result<std::vector<CertLine>> certs_status(const CertsPlace& place, WallTime now) {
+  auto folder = read_folder(place);
   if (!folder) return fail(folder.error());
   return look(*folder, now);
 }

@@ -13,7 +13,8 @@
 /// The certificates of a stack: a development authority and what every link needs, or the user's
 /// own. A folder for each host, so that a host is given its own keys and nobody else's:
 ///
-///   ca/ca.crt ca/ca.key ca/certs.json     the authority; the key leaves this folder never
+///   ca/ca.crt ca/ca.key ca/certs.json     the authority; the key leaves this folder never. And the
+///                                         hosts, in one list or several (CertsPlace)
 ///   HOST/ca.crt HOST/USE.crt HOST/USE.key
 ///
 /// What must stay true: a file that we did not make is never changed (certs_test.cc,
@@ -45,9 +46,17 @@ Result<CertHost> parse_host(std::string_view text);
 /// The hosts of compose.yaml.
 std::vector<CertHost> compose_hosts();
 
-struct CertsWish {
+struct CertsPlace {
   std::filesystem::path dir;
-  std::vector<CertHost> hosts;  ///< empty = as the folder was made, or compose_hosts()
+  /// ca/LIST.json has the hosts. Who shares nothing but `ca` with the others, as a container that
+  /// makes the certificates of one host more, has a list of its own.
+  std::string list = "certs";
+};
+
+struct CertsWish {
+  CertsPlace place;
+  std::vector<CertHost> hosts;  ///< empty = those of the list, or compose_hosts()
+  bool join = false;            ///< besides those of the list, a host of that name instead of it
   int days = 365;
   std::filesystem::path from;  ///< the user's own, laid out as above; "" = none
 };
@@ -92,9 +101,9 @@ struct Renewal {
   bool authority = false;  ///< the authority's own certificate too; it keeps its key
 };
 /// Renews what is ours. Services pick it up by themselves.
-Result<std::vector<CertLine>> renew_certs(const std::filesystem::path& dir, const Renewal& renewal,
+Result<std::vector<CertLine>> renew_certs(const CertsPlace& place, const Renewal& renewal,
                                           WallTime now);
 
-Result<std::vector<CertLine>> certs_status(const std::filesystem::path& dir, WallTime now);
+Result<std::vector<CertLine>> certs_status(const CertsPlace& place, WallTime now);
 
 }  // namespace aurum::stack

@@ -15,8 +15,9 @@ namespace aurum::stack {
 namespace {
 
 struct Options {
-  std::string dir;
+  std::string dir, list = CertsPlace{}.list;
   std::vector<std::string> hosts;
+  bool only = false;
   std::string from;
   int days = 365;
   Renewal renewal;
@@ -77,7 +78,11 @@ int show(const Result<std::vector<CertLine>>& lines, bool as_json) {
 }
 
 int run_init(const Options& options) {
-  CertsWish wish{.dir = options.dir, .hosts = {}, .days = options.days, .from = options.from};
+  CertsWish wish{.place = {options.dir, options.list},
+                 .hosts = {},
+                 .join = !options.only,
+                 .days = options.days,
+                 .from = options.from};
   for (const auto& text : options.hosts) {
     auto host = parse_host(text);
     if (!host) return report(host.error());
@@ -101,6 +106,7 @@ int certs_main(int argc, char** argv) {
       "Examples\n"
       "  aurum certs init /etc/aurum/certs              for the hosts of compose.yaml\n"
       "  aurum certs init certs --host postgres:db1=10.0.0.1 --host etcd:db1\n"
+      "  aurum certs init certs --host postgres:db4     one more, beside those\n"
       "  aurum certs init certs --from ~/issued         ca.crt, HOST/server.crt, .key\n"
       "  aurum certs status certs                       exit 1 when one will not do\n"
       "  aurum certs renew certs                        those that end in 30 days\n"
@@ -111,10 +117,16 @@ int certs_main(int argc, char** argv) {
   auto common = [&](CLI::App* sub) {
     sub->add_option("DIR", o.dir, "the folder; keep it out of version control")->required();
     sub->add_flag("--json", o.json, "for programs");
+    sub->add_option("--list", o.list, "ca/LIST.json has the hosts (certs)")
+        ->envname("AURUM_CERTS_LIST")
+        ->check([](const std::string& name) {
+          return name.empty() || name.contains('/') ? "is no name for a list" : std::string();
+        });
     return sub;
   };
   auto* init = common(app.add_subcommand("init", "make what is missing, leave the rest"));
-  init->add_option("--host", o.hosts, "ROLE:NAME[=OTHER,NAMES]; may be repeated");
+  auto* host = init->add_option("--host", o.hosts, "ROLE:NAME[=OTHER,NAMES]; may be repeated");
+  init->add_flag("--only", o.only, "forget the hosts that were named before")->needs(host);
   init->add_option("--from", o.from, "a folder with your own, laid out alike");
   init->add_option("--days", o.days, "how long each is valid (365)")->check(CLI::Range(1, 3650));
   auto* renew = common(app.add_subcommand("renew", "renew those that end soon"));
@@ -130,8 +142,9 @@ int certs_main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   if (init->parsed()) return run_init(o);
-  if (renew->parsed()) return show(renew_certs(o.dir, o.renewal, runtime::wall_now()), o.json);
-  return show(certs_status(o.dir, runtime::wall_now()), o.json);
+  if (renew->parsed())
+    return show(renew_certs({o.dir, o.list}, o.renewal, runtime::wall_now()), o.json);
+  return show(certs_status({o.dir, o.list}, runtime::wall_now()), o.json);
 }
 
 }  // namespace aurum::stack

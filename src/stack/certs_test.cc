@@ -36,7 +36,7 @@ void write(const fs::path& file, const std::string& text) { std::ofstream(file) 
 class Certs : public ::testing::Test {
  protected:
   Certs() {
-    wish_.dir = dir_ / "certs";
+    wish_.place.dir = dir_ / "certs";
     wish_.hosts = {{HostRole::postgres, "db1", {"10.0.0.1", "db1.example.org"}},
                    {HostRole::etcd, "etcd-1", {}},
                    {HostRole::haproxy, "lb", {}}};
@@ -47,18 +47,18 @@ class Certs : public ::testing::Test {
     return lines.value_or(std::vector<CertLine>{});
   }
   CertLine line_of(const std::string& file, WallTime now = kNow) {
-    auto lines = certs_status(wish_.dir, now);
+    auto lines = certs_status(wish_.place, now);
     EXPECT_TRUE(lines);
     for (const auto& line : *lines)
       if (line.file == file) return line;
     ADD_FAILURE() << "no line for " << file;
     return {};
   }
-  fs::path file(const std::string& name) const { return wish_.dir / name; }
+  fs::path file(const std::string& name) const { return wish_.place.dir / name; }
   std::string all_bytes() const {
     std::string all;
     std::vector<fs::path> files;
-    for (const auto& entry : fs::recursive_directory_iterator(wish_.dir))
+    for (const auto& entry : fs::recursive_directory_iterator(wish_.place.dir))
       if (entry.is_regular_file()) files.push_back(entry.path());
     std::ranges::sort(files);
     for (const auto& one : files) all += one.string() + read(one);
@@ -103,6 +103,35 @@ TEST_F(Certs, a_second_init_changes_nothing) {
   for (const auto& line : lines) EXPECT_FALSE(line.changed) << line.file;
 }
 
+TEST_F(Certs, of_a_host_that_joins_stand_beside_those_before) {
+  init();
+  wish_.hosts = {{HostRole::postgres, "db2", {}}, {HostRole::haproxy, "lb", {"10.0.0.9"}}};
+  wish_.join = true;
+  init();
+  EXPECT_EQ(line_of("db2/server.crt").state, CertState::good);
+  EXPECT_EQ(line_of("db1/server.crt").state, CertState::good);
+  wish_.hosts.clear();
+  init();
+  EXPECT_EQ(line_of("db1/server.crt").state, CertState::good);
+}
+
+// As in a container that sees `ca` and its own host's folder only: the others' list stays.
+TEST_F(Certs, of_another_list_share_the_authority_alone) {
+  init();
+  auto other = wish_;
+  other.place.list = "db2";
+  other.hosts = {{HostRole::postgres, "db2", {}}};
+  ASSERT_TRUE(init_certs(other, kNow));
+  EXPECT_TRUE(net::check_authority(read(file("db2/server.crt")), read(file("ca/ca.crt"))));
+  const auto renewed = renew_certs(other.place, {.all = true}, kNow);
+  ASSERT_TRUE(renewed);
+  for (const auto& line : *renewed)
+    EXPECT_TRUE(line.file.starts_with("db2/") || line.file.starts_with("ca/")) << line.file;
+  fs::remove_all(file("db2"));
+  for (const auto& line : init()) EXPECT_EQ(line.state, CertState::good) << line.file;
+  EXPECT_FALSE(fs::exists(file("db2")));
+}
+
 TEST_F(Certs, what_is_missing_is_made_again_with_the_key_that_is_there) {
   init();
   const auto key = read(file("db1/rest.key"));
@@ -140,14 +169,14 @@ TEST_F(Certs, an_end_is_foretold_and_seen) {
 TEST_F(Certs, of_another_authority_are_named) {
   init();
   CertsWish other = wish_;
-  other.dir = dir_ / "other";
+  other.place.dir = dir_ / "other";
   ASSERT_TRUE(init_certs(other, kNow));
-  write(file("db1/server.crt"), read(other.dir / "db1/server.crt"));
-  write(file("db1/server.key"), read(other.dir / "db1/server.key"));
+  write(file("db1/server.crt"), read(other.place.dir / "db1/server.crt"));
+  write(file("db1/server.key"), read(other.place.dir / "db1/server.key"));
   EXPECT_EQ(line_of("db1/server.crt").state, CertState::wrong_authority);
   EXPECT_FALSE(line_of("db1/server.crt").ours);
 
-  write(file("db1/rest.key"), read(other.dir / "db1/rest.key"));
+  write(file("db1/rest.key"), read(other.place.dir / "db1/rest.key"));
   EXPECT_EQ(line_of("db1/rest.crt").state, CertState::wrong_key);
   write(file("db1/etcd.crt"), "nonsense");
   EXPECT_EQ(line_of("db1/etcd.crt").state, CertState::unreadable);
@@ -156,17 +185,17 @@ TEST_F(Certs, of_another_authority_are_named) {
 TEST_F(Certs, only_those_that_end_soon_are_renewed) {
   init();
   const auto key = read(file("db1/server.key"));
-  const auto early = renew_certs(wish_.dir, {}, after_days(100));
+  const auto early = renew_certs(wish_.place, {}, after_days(100));
   ASSERT_TRUE(early);
   for (const auto& line : *early) EXPECT_FALSE(line.changed) << line.file;
 
-  const auto late = renew_certs(wish_.dir, {}, after_days(340));
+  const auto late = renew_certs(wish_.place, {}, after_days(340));
   ASSERT_TRUE(late) << late.error().text();
   EXPECT_EQ(line_of("db1/server.crt", after_days(400)).state, CertState::good);
   EXPECT_EQ(read(file("db1/server.key")), key);
   EXPECT_EQ(read(file("lb/server.pem")), read(file("lb/server.crt")) + read(file("lb/server.key")));
 
-  ASSERT_TRUE(renew_certs(wish_.dir, {.all = true, .new_keys = true}, after_days(341)));
+  ASSERT_TRUE(renew_certs(wish_.place, {.all = true, .new_keys = true}, after_days(341)));
   EXPECT_NE(read(file("db1/server.key")), key);
   EXPECT_EQ(line_of("db1/server.crt", after_days(341)).state, CertState::good);
 }
@@ -174,7 +203,7 @@ TEST_F(Certs, only_those_that_end_soon_are_renewed) {
 TEST_F(Certs, stay_good_when_their_authority_is_renewed) {
   init();
   const auto leaf = read(file("db1/server.crt"));
-  ASSERT_TRUE(renew_certs(wish_.dir, {.authority = true}, after_days(3000)));
+  ASSERT_TRUE(renew_certs(wish_.place, {.authority = true}, after_days(3000)));
   EXPECT_TRUE(net::check_authority(leaf, read(file("ca/ca.crt"))));
   EXPECT_EQ(read(file("db1/ca.crt")), read(file("ca/ca.crt")));
   EXPECT_EQ(line_of("ca/ca.crt", after_days(5000)).state, CertState::good);
@@ -183,14 +212,14 @@ TEST_F(Certs, stay_good_when_their_authority_is_renewed) {
 TEST_F(Certs, never_touches_what_it_did_not_make) {
   init();
   CertsWish other = wish_;
-  other.dir = dir_ / "other";
+  other.place.dir = dir_ / "other";
   ASSERT_TRUE(init_certs(other, kNow));
-  write(file("db1/server.crt"), read(other.dir / "db1/server.crt"));
-  write(file("db1/server.key"), read(other.dir / "db1/server.key"));
+  write(file("db1/server.crt"), read(other.place.dir / "db1/server.crt"));
+  write(file("db1/server.key"), read(other.place.dir / "db1/server.key"));
   const auto certificate = read(file("db1/server.crt"));
   const auto key = read(file("db1/server.key"));
   init();
-  ASSERT_TRUE(renew_certs(wish_.dir, {.all = true, .new_keys = true}, kNow));
+  ASSERT_TRUE(renew_certs(wish_.place, {.all = true, .new_keys = true}, kNow));
   EXPECT_EQ(read(file("db1/server.crt")), certificate);
   EXPECT_EQ(read(file("db1/server.key")), key);
 }
@@ -228,7 +257,7 @@ TEST_F(OwnCerts, are_installed_and_not_renewed) {
     EXPECT_EQ(line.state, CertState::good) << line.file << ": " << line.text;
     EXPECT_FALSE(line.ours) << line.file;
   }
-  EXPECT_FALSE(renew_certs(wish_.dir, {.all = true}, kNow));
+  EXPECT_FALSE(renew_certs(wish_.place, {.all = true}, kNow));
 }
 
 TEST_F(OwnCerts, one_that_is_missing_is_named_when_nobody_can_issue_it) {

@@ -267,7 +267,8 @@ Status Cluster::prepare() {
 
 /// Each host's are its own account's; the authority's key stays ours.
 Status Cluster::make_certificates() const {
-  CertsWish wish{.dir = plan_.dir / "certs", .hosts = {}, .from = {}};
+  const fs::path dir = plan_.dir / "certs";
+  CertsWish wish{.place = {dir}, .hosts = {}, .from = {}};
   for (const auto& n : plan_.nodes) wish.hosts.push_back({HostRole::postgres, n.name, {n.host}});
   for (const auto& e : plan_.etcds) wish.hosts.push_back({HostRole::etcd, e.name, {e.host}});
   const auto lines = init_certs(wish, runtime::wall_now());
@@ -276,9 +277,9 @@ Status Cluster::make_certificates() const {
     if (!usable(line.state))
       return fail(Code::invalid, fmt::format("{}: {}", line.file, line.text), line.hint);
   for (const auto& host : wish.hosts) {
-    auto owned = own(wish.dir / host.name);
+    auto owned = own(dir / host.name);
     std::error_code ec;
-    for (fs::directory_iterator it(wish.dir / host.name, ec), end; !ec && it != end && owned;
+    for (fs::directory_iterator it(dir / host.name, ec), end; !ec && it != end && owned;
          it.increment(ec))
       owned = own(it->path());
     if (!owned) return owned;

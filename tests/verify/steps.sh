@@ -169,16 +169,18 @@ check_pgbackrest() {
 }
 
 # What aurum doctor finds is what this stack is known to lack (DOCTOR_FAILS); it knows all, and the rest is well, but for
-# what depends on this machine.
-check_doctor() {
+# what depends on this machine. Soon: an overlay network that lost a machine knows the names of its containers half a minute
+# after it is back.
+check_doctor() { until_so 60 doctor_as_expected || why "$(cat "$WORK/doctor-why")"; }
+doctor_as_expected() {
   doctor "$(leader)" 2>"$WORK/said" | tr -d '\n' | tr '{' '\n' | sed -n 's/.*"id": *"\([^"]*\)".*"health": *"\([^"]*\)".*/\1 \2/p' >"$WORK/doctor"
-  [ "$(wc -l <"$WORK/doctor")" -gt 20 ] || { why "it does not judge: $(cat "$WORK/said")"; return; }
+  [ "$(wc -l <"$WORK/doctor")" -gt 20 ] || { echo "it does not judge: $(cat "$WORK/said")" >"$WORK/doctor-why"; return 1; }
   # shellcheck disable=SC2086 # a list of words
   printf '%s\n' $DOCTOR_FAILS ${DOCTOR_MAY_FAIL:-} guard time-sync disk-room etcd-disk | sort >"$WORK/expected"
   awk '$2 != "pass" {print $1}' "$WORK/doctor" | sort | comm -23 - "$WORK/expected" >"$WORK/more"
-  [ ! -s "$WORK/more" ] || { why "$(grep -wFf "$WORK/more" "$WORK/doctor" | tr '\n' ';')"; return; }
+  [ ! -s "$WORK/more" ] || { grep -wFf "$WORK/more" "$WORK/doctor" | tr '\n' ';' >"$WORK/doctor-why"; return 1; }
   awk '$2 == "fail" {print $1}' "$WORK/doctor" | sort | comm -13 - <(printf '%s\n' $DOCTOR_FAILS | sort) >"$WORK/fewer"
-  [ ! -s "$WORK/fewer" ] || why "it does not see what this stack lacks: $(tr '\n' ' ' <"$WORK/fewer")"
+  [ ! -s "$WORK/fewer" ] || { echo "it does not see what this stack lacks: $(tr '\n' ' ' <"$WORK/fewer")" >"$WORK/doctor-why"; return 1; }
 }
 
 run_steps() {
