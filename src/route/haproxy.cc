@@ -8,7 +8,6 @@
 
 #include "net/connect.h"
 #include "net/stream.h"
-#include "route/address.h"
 #include "runtime/clock.h"
 
 namespace aurum::route {
@@ -41,14 +40,13 @@ std::string complaint(std::string_view answer) {
   return out;
 }
 
-Task<Result<std::string>> ask_haproxy(std::string where, net::TlsContextPtr tls,
-                                      std::string command, Duration timeout) {
+Task<Result<std::string>> ask_haproxy(Address door, net::TlsContextPtr tls, std::string command,
+                                      Duration timeout) {
   const Instant end = runtime::now() + timeout;
-  const auto address = co_await look_up(where, timeout);
-  if (!address) co_return fail(address.error());
-  auto socket = co_await net::connect_any(where, address->endpoints, end - runtime::now());
+  const std::string where = door.text();
+  auto socket = co_await net::connect_any(where, door.endpoints, timeout);
   if (!socket) co_return fail(socket.error());
-  auto stream = tls ? net::tls_stream(std::move(*socket), tls, address->host)
+  auto stream = tls ? net::tls_stream(std::move(*socket), tls, door.host)
                     : net::plain_stream(std::move(*socket));
   net::Deadline deadline(co_await boost::asio::this_coro::executor, *stream);
   deadline.set(end - runtime::now());

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "net/tls.h"
+#include "route/address.h"
 #include "runtime/async.h"
 
 /// HAProxy's runtime socket.
@@ -21,8 +22,8 @@ std::string leader_command(const std::string& backend, const std::string& leader
 /// What HAProxy answered, without the lines that mean nothing; "" = it did as it was told.
 std::string complaint(std::string_view answer);
 
-/// One connection: the command, and all that it answers. `where`: host:port. `tls`: null = plain.
-Task<Result<std::string>> ask_haproxy(std::string where, net::TlsContextPtr tls,
-                                      std::string command, Duration timeout);
+/// One connection: the command, and all that it answers. `tls`: null = plain.
+Task<Result<std::string>> ask_haproxy(Address door, net::TlsContextPtr tls, std::string command,
+                                      Duration timeout);
 
 }  // namespace aurum::route

@@ -1,22 +1,15 @@
 #include "route/pgbouncer.h"
 
-#include <fmt/format.h>
-
-#include "route/address.h"
-
 namespace aurum::route {
 
-Pgbouncer::Pgbouncer(boost::asio::any_io_executor executor, std::string where)
-    : executor_(std::move(executor)), where_(std::move(where)) {}
+Pgbouncer::Pgbouncer(boost::asio::any_io_executor executor, Address door)
+    : executor_(std::move(executor)), door_(std::move(door)) {}
 
 Task<Status> Pgbouncer::connect(pg::Session& session, const model::RoutingConfig& config,
                                 Duration timeout) {
-  const auto address = co_await look_up(where_, timeout);
-  if (!address) co_return fail(address.error());
-  if (address->endpoints.empty()) co_return fail(Code::unavailable, where_ + " has no address");
-  pg::Keywords keywords{{"host", address->host},
-                        {"hostaddr", address->endpoints.front().address().to_string()},
-                        {"port", std::to_string(address->port)},
+  pg::Keywords keywords{{"host", door_.host},
+                        {"hostaddr", door_.endpoints.front().address().to_string()},
+                        {"port", std::to_string(door_.endpoints.front().port())},
                         {"dbname", "pgbouncer"},
                         {"user", config.pgbouncer_user},
                         {"password", config.pgbouncer_password},
@@ -27,7 +20,7 @@ Task<Status> Pgbouncer::connect(pg::Session& session, const model::RoutingConfig
     keywords.emplace_back("sslrootcert", config.ca_file);
   }
   auto connected = co_await session.connect(std::move(keywords), timeout);
-  if (!connected) co_return fail(connected.error().within(where_));
+  if (!connected) co_return fail(connected.error().within(door_.text()));
   co_return Status{};
 }
 
@@ -51,11 +44,11 @@ Task<Status> Pgbouncer::open(model::RoutingConfig config, Duration timeout) {
 
 Task<Status> Pgbouncer::pause(Duration limit) {
   if (in_use_ || !console_ || console_->phase() != pg::Session::Phase::idle)
-    co_return fail(Code::unavailable, where_ + " was not there before");
+    co_return fail(Code::unavailable, door_.text() + " was not there before");
   in_use_ = true;
   auto paused = co_await console_->query("PAUSE", limit);
   in_use_ = false;
-  if (!paused) co_return fail(paused.error().within(where_));
+  if (!paused) co_return fail(paused.error().within(door_.text()));
   co_return Status{};
 }
 
@@ -66,7 +59,7 @@ Task<Status> Pgbouncer::resume(model::RoutingConfig config, Duration timeout) {
   auto resumed = co_await session.query("RESUME", timeout);
   // It was not paused: so much the better.
   const bool idle = !resumed && resumed.error().message.find("not paused") != std::string::npos;
-  if (!resumed && !idle) co_return fail(resumed.error().within(where_));
+  if (!resumed && !idle) co_return fail(resumed.error().within(door_.text()));
   co_return Status{};
 }
 

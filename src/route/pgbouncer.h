@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "model/config.h"
 #include "pg/session.h"
+#include "route/address.h"
 #include "runtime/async.h"
 
 namespace aurum::route {
@@ -17,7 +18,7 @@ using runtime::Task;
 /// that is away costs a handover nothing: what is not open then is left alone.
 class Pgbouncer {
  public:
-  Pgbouncer(boost::asio::any_io_executor executor, std::string where);
+  Pgbouncer(boost::asio::any_io_executor executor, Address door);
 
   /// Opens the console, unless it is open and answers, or is in use.
   Task<Status> open(model::RoutingConfig config, Duration timeout);
@@ -27,13 +28,13 @@ class Pgbouncer {
   /// They go on; on a connection of its own, as a pause may be under way on the other.
   Task<Status> resume(model::RoutingConfig config, Duration timeout);
 
-  const std::string& where() const { return where_; }
+  const Address& door() const { return door_; }
 
  private:
   Task<Status> connect(pg::Session& session, const model::RoutingConfig& config, Duration timeout);
 
   boost::asio::any_io_executor executor_;
-  std::string where_;
+  Address door_;
   std::unique_ptr<pg::Session> console_;
   bool in_use_ = false;  ///< somebody awaits it: it must not be replaced
 };

@@ -1,5 +1,6 @@
 #include "route/router.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -29,12 +30,11 @@ Router::Router(asio::any_io_executor executor, runtime::Logger& log)
 void Router::reconfigure(const model::LocalConfig& config) {
   if (config_ == config.aurum.routing && name_ == config.name) return;
   config_ = config.aurum.routing;
+  ++configs_;
   name_ = config.name;
   tls_.reset();
   if (const auto made = renew_certificates(); !made) log_.error("routing", made.error().text());
   pgbouncers_.clear();
-  for (const auto& where : config_.pgbouncer)
-    pgbouncers_.push_back(std::make_shared<Pgbouncer>(executor_, where));
 }
 
 Status Router::renew_certificates() {
@@ -53,13 +53,37 @@ void Router::leads(std::vector<std::string> others) {
   // Certificates that can not be read: nothing is said in plain text instead.
   const bool fit = config_.ca_file.empty() || tls_;
   for (const auto& where : config_.haproxy)
-    if (fit) asio::co_spawn(executor_, tell_haproxy(where, command), asio::detached);
+    if (fit) asio::co_spawn(executor_, tell_haproxies(where, command), asio::detached);
+  leading_ = true;
+  if (config_.pgbouncer.empty()) return;
   // What PgBouncer lets go too early tries anew, every server_login_retry.
+  asio::co_spawn(executor_, release_all(), asio::detached);
+  if (!std::exchange(keeping_, true)) asio::co_spawn(executor_, keep_consoles(), asio::detached);
+}
+
+/// Those that are there now; the console of one that was there before stays open.
+Task<void> Router::find_pgbouncers() {
+  const unsigned config = configs_;
+  std::vector<std::shared_ptr<Pgbouncer>> found;
+  for (const auto& where : std::vector(config_.pgbouncer)) {
+    const auto doors = co_await look_up(where, kConsole);
+    if (config != configs_) co_return;
+    // A name service that is away takes nobody's console.
+    if (!doors) co_return log_.warn("routing", "PgBouncer: " + doors.error().text());
+    for (const auto& door : *doors) {
+      const auto known =
+          std::ranges::find(pgbouncers_, door, [](const auto& bouncer) { return bouncer->door(); });
+      found.push_back(known != pgbouncers_.end() ? *known
+                                                 : std::make_shared<Pgbouncer>(executor_, door));
+    }
+  }
+  pgbouncers_ = std::move(found);
+}
+
+Task<void> Router::release_all() {
+  co_await find_pgbouncers();
   for (const auto& pgbouncer : pgbouncers_)
     asio::co_spawn(executor_, release(pgbouncer), asio::detached);
-  leading_ = true;
-  if (pgbouncers_.empty() || std::exchange(keeping_, true)) return;
-  asio::co_spawn(executor_, keep_consoles(), asio::detached);
 }
 
 /// So that they are open when there is something to say.
@@ -69,6 +93,7 @@ Task<void> Router::keep_consoles() {
     timer.expires_after(kLookEvery);
     auto [ec] = co_await timer.async_wait(runtime::use_task);
     static_cast<void>(ec);
+    co_await find_pgbouncers();
     for (const auto& pgbouncer : std::vector(pgbouncers_)) {
       auto opened = co_await pgbouncer->open(config_, kConsole);
       static_cast<void>(opened);  // a handover will do without it
@@ -77,16 +102,25 @@ Task<void> Router::keep_consoles() {
   keeping_ = false;
 }
 
-Task<void> Router::tell_haproxy(std::string where, std::string command) {
+Task<void> Router::tell_haproxies(std::string where, std::string command) {
+  const auto doors = co_await look_up(where, kPush);
+  if (!doors)
+    co_return log_.warn("routing", fmt::format("HAProxy at {} was not told of this leader: {}",
+                                               where, doors.error().text()));
+  for (const auto& door : *doors)
+    asio::co_spawn(executor_, tell_haproxy(door, command), asio::detached);
+}
+
+Task<void> Router::tell_haproxy(Address door, std::string command) {
   const Instant begun = runtime::now();
-  auto answer = co_await ask_haproxy(where, tls_, std::move(command), kPush);
+  auto answer = co_await ask_haproxy(door, tls_, std::move(command), kPush);
   const auto wrong = answer ? complaint(*answer) : answer.error().text();
   if (wrong.empty())
-    log_.debug("routing",
-               fmt::format("told HAProxy at {} in {} ms", where, to_ms(runtime::now() - begun)));
+    log_.info("routing", fmt::format("told HAProxy at {} in {} ms", door.text(),
+                                     to_ms(runtime::now() - begun)));
   else
     log_.warn("routing",
-              fmt::format("HAProxy at {} was not told of this leader: {}", where, wrong));
+              fmt::format("HAProxy at {} was not told of this leader: {}", door.text(), wrong));
 }
 
 /// Whatever paused it: a leader that was killed over its handover can not.

@@ -21,6 +21,8 @@ namespace aurum::route {
 /// Lifecycle: made by the agent when patroni.yml has aurum.routing. It is told, never asked: no
 /// decision depends on what becomes of a push, and everything here has a deadline. What is lost is
 /// made up for: HAProxy by its checks, PgBouncer's pause by whoever leads next, and by this node.
+///
+/// A name may have several addresses, as on a swarm with a door on every node: each is told.
 class Router {
  public:
   Router(boost::asio::any_io_executor executor, runtime::Logger& log);
@@ -37,7 +39,10 @@ class Router {
   Task<void> hold_clients();
 
  private:
-  Task<void> tell_haproxy(std::string where, std::string command);
+  Task<void> tell_haproxies(std::string where, std::string command);
+  Task<void> tell_haproxy(Address door, std::string command);
+  Task<void> release_all();
+  Task<void> find_pgbouncers();
   Task<void> release(std::shared_ptr<Pgbouncer> pgbouncer);
   Task<void> release_later(std::shared_ptr<Pgbouncer> pgbouncer);
   Task<void> hold(std::shared_ptr<Pgbouncer> pgbouncer);
@@ -46,6 +51,7 @@ class Router {
   boost::asio::any_io_executor executor_;
   runtime::Logger& log_;
   model::RoutingConfig config_;
+  unsigned configs_ = 0;  ///< how often it was another one
   std::string name_;
   net::TlsContextPtr tls_;
   bool leading_ = false, keeping_ = false;

@@ -100,5 +100,21 @@ TEST_F(RouterCertificates, are_taken_up_when_they_are_renewed) {
   EXPECT_EQ(told_by(), "alice");
 }
 
+TEST(LookUp, gives_each_address_of_a_name_as_a_door_of_its_own) {
+  net::testing::LoopThread loop;
+  const auto found = [&](const char* where) {
+    auto doors = asio::co_spawn(loop.io(), look_up(where, seconds(2)), asio::use_future).get();
+    EXPECT_TRUE(doors) << (doors ? "" : doors.error().text());
+    return doors.value_or(std::vector<Address>{});
+  };
+  const auto one = found("127.0.0.1:9999");
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].text(), "127.0.0.1:9999");
+  // Whichever of its two addresses there is behind it, it is one door.
+  const auto local = found("localhost:9999");
+  ASSERT_EQ(local.size(), 1U);
+  EXPECT_EQ(local[0].host, "localhost");
+}
+
 }  // namespace
 }  // namespace aurum::route

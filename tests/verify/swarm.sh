@@ -171,6 +171,9 @@ check_upgrade() {
 }
 # The quick start's passwords, and nobody tested a restore.
 DOCTOR_FAILS="passwords restore-test"
+# One of each runs on every machine, and the leader's was cut off.
+logs_of() { d "$(number_of "$1")" logs --since 90s "$(container_of "$1")"; }
+DOORS=2 LOST_DOORS=1
 TARGETS=12
 # shellcheck source=tests/verify/containers.sh
 . tests/verify/containers.sh
