@@ -37,10 +37,16 @@ struct Agent::SecretWork {
 namespace {
 
 /// What to write is said by its words, never by its value.
-std::string wanted_lines(const SecretFile& secret) {
-  if (!secret.next.empty()) return "the present password, and below it a line \"next: NEW\"";
-  if (!secret.previous.empty()) return "the new password, and below it a line \"previous: FORMER\"";
-  return "the new password alone";
+std::string what_to_write(const SecretFile& secret) {
+  const auto hint = [](const char* lines, const char* then) {
+    return fmt::format("Write into it, in place: {}; {}", lines, then);
+  };
+  constexpr const char* kAgain = "then run the command again.";
+  if (!secret.next.empty())
+    return hint("the present password, and below it a line \"next: NEW\"", kAgain);
+  if (!secret.previous.empty())
+    return hint("the new password, and below it a line \"previous: FORMER\"", kAgain);
+  return hint("the new password alone", "that is the end: aurum secrets show tells how each stands.");
 }
 
 /// Behind symbolic links, so that these stay.
@@ -53,8 +59,7 @@ Status write_secret(const fs::path& file, const SecretFile& secret) {
   auto written = pg::write_file(real, model::render_secret_file(secret), facts.st_mode & 0777);
   if (written) return {};
   Error error = written.error();
-  error.hint =
-      fmt::format("Write into it, in place: {}; then run the command again.", wanted_lines(secret));
+  error.hint = what_to_write(secret);
   return fail(std::move(error));
 }
 
