@@ -81,6 +81,7 @@ TARGETS=0
 if [[ ${COMPOSE_FILE:-} == *repository-host* ]]; then
   # What the agents did not begin they see ten minutes later at the latest.
   DOCTOR_MAY_FAIL=backup-age
+  LATE_METRICS='aurum_backup_|pgbackrest_'
   repository_ports() { echo "pgbackrest 8432"; }
   backup() {
     case $2 in
