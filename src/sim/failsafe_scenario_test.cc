@@ -3,39 +3,13 @@
 
 #include <algorithm>
 
-#include "sim/testing/scenario.h"
+#include "sim/testing/failsafe.h"
 
 namespace aurum::sim {
 namespace {
 
-class Failsafe : public Scenario {
+class Failsafe : public FailsafeScenario {
  protected:
-  void begin_failsafe(int nodes = 3, std::uint64_t seed = 1) {
-    begin({.nodes = nodes, .seed = seed, .dcs = dcs({{"failsafe_mode", true}, {"ttl", 10}})});
-    ASSERT_TRUE(
-        w().run_until([&] { return mapped() == static_cast<std::size_t>(nodes); }, seconds(20)))
-        << w().describe();
-    w().run_for(seconds(2));
-  }
-  std::size_t mapped() {
-    const auto& map = w().store.view().failsafe;
-    return map ? map->members.size() : 0;
-  }
-  /// Rows that are acknowledged in that time.
-  std::size_t rows_in(Duration span) {
-    const auto before = w().acknowledged.size();
-    w().run_for(span);
-    return w().acknowledged.size() - before;
-  }
-  void cut_off(Node& node, bool cut = true) {
-    for (Node* n : w().nodes())
-      if (n != &node) w().cut_between(node, *n, cut);
-  }
-  bool writes_on(Duration span) {
-    for (Duration done{}; done < span; done += seconds(1))
-      if (rows_in(seconds(1)) < 3) return false;
-    return true;
-  }
   /// The members' promises last for a while yet when it is over.
   void live_through_outage() {
     w().cut_store(true);
