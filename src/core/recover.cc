@@ -72,6 +72,11 @@ void Core::lead_stopped() {
   const bool lossless = s_.dynamic.synchronous_mode != model::SyncMode::off;
   // Without the store nobody can take over: those who could have promised to wait.
   const bool successor = !in_failsafe() && has_successor();
+  // Nor could it be started.
+  if (s_.lead.promoted && successor && !clean && can_not_write()) {
+    s_.no_race_before = now_ + s_.timing.ttl;
+    return release_leader("PostgreSQL is down, and its disk takes no writes");
+  }
   if (s_.lead.promoted && successor && !s_.dynamic.primary_start_timeout_set) {
     if (lossless)
       return release_leader(

@@ -165,7 +165,8 @@ struct State {
 
   // PostgreSQL.
   std::optional<model::PgFacts> facts;
-  Instant answered_at;  ///< last probe that was answered
+  Instant answered_at;        ///< last probe that was answered
+  bool disk_refuses = false;  ///< its disk took no writes when it answered last
   std::optional<Instant> hung_since;
   /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
   bool end_unseen = false;
