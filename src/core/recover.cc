@@ -142,9 +142,7 @@ bool Core::conclude_crash_look() {
     return true;
   }
   const Instant until = s_.poll->since + std::min<Duration>(kCrashLook, s_.timing.peer_timeout);
-  const bool open = std::any_of(s_.poll->asked.begin(), s_.poll->asked.end(),
-                                [](const auto& asked) { return !asked.second; });
-  if (open && now_ < until) {
+  if (s_.poll->open() && now_ < until) {
     wake_at(until);
     return true;
   }
