@@ -244,8 +244,7 @@ TEST_F(Failsafe, a_leader_alone_in_its_map_needs_nobody) {
 // An operator restarts its server as a standby in an outage, by hand. Whoever asks it then is told
 // that it follows, and an agent that does not know any more what it has promised leads by that.
 TEST_F(Failsafe, nobody_is_promoted_by_promises) {
-  int taken_over = 0;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     begin_failsafe({.seed = seed, .profile = "fast", .dcs = dcs({{"failsafe_mode", true}})});
     w().run_for(seconds(31));
     old_primary().reaches_store = false;
@@ -255,14 +254,16 @@ TEST_F(Failsafe, nobody_is_promoted_by_promises) {
     ASSERT_TRUE(w().run_until([&] { return round() > last; }, seconds(3)));
     w().kill_agent(replica());
     w().start_agent(replica());
-    w().run_for(milliseconds(700));
+    w().run_for(milliseconds(900));
     Postgres& pg = old_primary().pg;
     pg.start(model::PgTarget{}, pg.pid + 1000, "by hand");
-    w().run_for(seconds(1));  // one_writer judges
-    taken_over += replica().leads() ? 1 : 0;
+    // That one has asked; the next question to it, whether it promises, does not arrive.
+    w().run_for(milliseconds(150));
+    old_primary().mute_to |= 1u << replica().index;
+    EXPECT_TRUE(w().run_until([&] { return replica().pg.writable(); }, seconds(1)));
+    w().run_for(seconds(2));  // one_writer judges
     TearDown();
   }
-  EXPECT_GT(taken_over, 3);
 }
 
 TEST_F(Failsafe, a_restarted_leader_has_no_consent_before_the_store_answers) {
