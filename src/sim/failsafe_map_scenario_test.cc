@@ -94,6 +94,31 @@ TEST_F(FailsafeMap, that_changes_makes_a_round_of_questions_to_the_former_one_wo
   w().run_for(seconds(5));  // one_writer judges
 }
 
+// The leader's heartbeats end in the very moment in which it writes a map without `late`, which
+// sees nothing of that any more, and takes over from a leader that is silent.
+TEST_F(FailsafeMap, is_compared_by_whoever_takes_the_lock) {
+  begin_failsafe({.nodes = 4, .profile = "fast", .dcs = dcs({{"failsafe_mode", true}})});
+  w().run_for(seconds(31));  // a former agent's promise
+  const auto beat = [&] { return w().store.view().heartbeat->mod_revision; };
+  const auto last = beat();
+  ASSERT_TRUE(w().run_until([&] { return beat() != last; }, seconds(1)));
+  w().run_for(milliseconds(10));
+  Node& n = old_primary();
+  n.paused_until[static_cast<std::size_t>(Queue::Process::lease_thread)] = w().now() + seconds(60);
+  late().watch_stalled = true;
+  cut_off(late());
+  w().store.put_off("members/" + late().name);
+  const auto settled = [&] {
+    return n.core->state().view->failsafe->members.size() == 3 &&
+           n.core->state().failsafe_asked.empty();
+  };
+  ASSERT_TRUE(w().run_until(settled, milliseconds(300))) << w().describe();
+  n.reaches_store = false;
+  EXPECT_TRUE(writes_on(seconds(10))) << w().describe();
+  EXPECT_TRUE(late().said("race"));
+  EXPECT_FALSE(late().leads());
+}
+
 // A restarted agent reads, of a store's member that lags, the map of before `late` was back.
 TEST_F(FailsafeMap, of_before_this_leadership_says_nothing_of_whom_to_ask) {
   begin_with_one_away();
