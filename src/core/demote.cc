@@ -50,11 +50,10 @@ void Core::check_deadline() {
   }
 }
 
-/// Queries are answered, and nothing can be written: renewals have ended for that
-/// (node_failures_scenario_test: a_primary_whose_disk_takes_no_writes_…).
-bool Core::can_not_write() const {
-  return s_.facts && s_.facts->accepting && !s_.facts->takes_writes;
-}
+/// Queries are answered, and nothing can be written: renewals have ended for that. Also while the
+/// stop that follows goes on, or has ended in a panic: it answers nothing then, and its disk is the
+/// same (node_failures_scenario_test: a_primary_whose_disk_takes_no_writes_…).
+bool Core::can_not_write() const { return s_.disk_refuses; }
 
 void Core::lose_leadership(const std::string& why) {
   const bool held = s_.lead.held;

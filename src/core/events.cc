@@ -256,6 +256,7 @@ void Core::on(const PgProbed& e) {
     call_back("on_start", e.facts.in_recovery ? model::Role::replica : model::Role::primary);
   if (e.facts.accepting) {
     s_.answered_at = now_;
+    s_.disk_refuses = !e.facts.takes_writes;
     s_.hung_since.reset();
     s_.start_failed = false;
     s_.crashed = false;

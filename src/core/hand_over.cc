@@ -53,8 +53,7 @@ std::string Core::who_has_last_record() {
     behind |= !has;
     if (has) ready = name;
   }
-  const bool open = std::any_of(s_.poll->asked.begin(), s_.poll->asked.end(),
-                                [](const auto& one) { return !one.second; });
+  const bool open = s_.poll->open();
   const bool waits = (open || behind) && now_ - last.seen_at < kOthers;
   if (!ready.empty() && !waits) {
     s_.poll.reset();

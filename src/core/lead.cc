@@ -259,11 +259,8 @@ void Core::lead_failover_request() {
 }
 
 void Core::conclude_switchover() {
-  for (const auto& [name, answered] : s_.poll->asked) {
-    if (!answered && now_ - s_.poll->since < s_.timing.peer_timeout) {
-      return wake_at(s_.poll->since + s_.timing.peer_timeout);
-    }
-  }
+  const Instant until = s_.poll->since + s_.timing.peer_timeout;
+  if (s_.poll->open() && now_ < until) return wake_at(until);
   const PeerAnswers answers = s_.poll->answers;
   s_.poll.reset();
   const model::FailoverRequest& request = *s_.view->failover;

@@ -72,6 +72,11 @@ void Core::lead_stopped() {
   const bool lossless = s_.dynamic.synchronous_mode != model::SyncMode::off;
   // Without the store nobody can take over: those who could have promised to wait.
   const bool successor = !in_failsafe() && has_successor();
+  // Nor could it be started.
+  if (s_.lead.promoted && successor && !clean && can_not_write()) {
+    s_.no_race_before = now_ + s_.timing.ttl;
+    return release_leader("PostgreSQL is down, and its disk takes no writes");
+  }
   if (s_.lead.promoted && successor && !s_.dynamic.primary_start_timeout_set) {
     if (lossless)
       return release_leader(
@@ -137,9 +142,7 @@ bool Core::conclude_crash_look() {
     return true;
   }
   const Instant until = s_.poll->since + std::min<Duration>(kCrashLook, s_.timing.peer_timeout);
-  const bool open = std::any_of(s_.poll->asked.begin(), s_.poll->asked.end(),
-                                [](const auto& asked) { return !asked.second; });
-  if (open && now_ < until) {
+  if (s_.poll->open() && now_ < until) {
     wake_at(until);
     return true;
   }

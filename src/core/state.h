@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -95,6 +96,10 @@ struct Poll {
   model::Revision sync_revision = 0;  ///< of the `sync` key, by which the answers are judged
   std::map<std::string, bool> asked;  ///< name → answered (or failed) already
   PeerAnswers answers;
+  /// An answer has not come yet.
+  bool open() const {
+    return std::ranges::any_of(asked, [](const auto& one) { return !one.second; });
+  }
 };
 
 /// A crashed primary looks for a standby that has all of its WAL (recover.cc).
@@ -165,7 +170,8 @@ struct State {
 
   // PostgreSQL.
   std::optional<model::PgFacts> facts;
-  Instant answered_at;  ///< last probe that was answered
+  Instant answered_at;        ///< last probe that was answered
+  bool disk_refuses = false;  ///< its disk took no writes when it answered last
   std::optional<Instant> hung_since;
   /// It ended, and nobody looked at what it left: `facts` says nothing of its data yet.
   bool end_unseen = false;

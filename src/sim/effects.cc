@@ -124,6 +124,7 @@ void World::grant_lease(Node& n) {
 void World::keep_lease(Node& n, model::LeaseId lease, Duration in) {
   at_agent(n, in, [this, &n, lease, turn = ++n.lease_turn] {
     if (n.lease != lease || n.lease_turn != turn) return;
+    if (n.keepalives_lost) return keep_lease(n, lease, lease_beat(n));
     auto kept = std::make_shared<bool>(false);
     call_store(
         n, Queue::Process::loop,
@@ -198,7 +199,7 @@ void World::beat(Node& n, int renewal) {
   const auto lost = [this, &n, what, renewal](const char* why, Duration after = Duration{0}) {
     if (n.renewal == renewal) post(n, LeaderLost{what.epoch, why}, after);
   };
-  if (sent - n.lease_asked >= what.interval) {
+  if (!n.keepalives_lost && sent - n.lease_asked >= what.interval) {
     n.lease_asked = sent;
     auto kept = std::make_shared<bool>(false);
     call_store(

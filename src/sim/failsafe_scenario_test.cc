@@ -3,39 +3,13 @@
 
 #include <algorithm>
 
-#include "sim/testing/scenario.h"
+#include "sim/testing/failsafe.h"
 
 namespace aurum::sim {
 namespace {
 
-class Failsafe : public Scenario {
+class Failsafe : public FailsafeScenario {
  protected:
-  void begin_failsafe(int nodes = 3, std::uint64_t seed = 1) {
-    begin({.nodes = nodes, .seed = seed, .dcs = dcs({{"failsafe_mode", true}, {"ttl", 10}})});
-    ASSERT_TRUE(
-        w().run_until([&] { return mapped() == static_cast<std::size_t>(nodes); }, seconds(20)))
-        << w().describe();
-    w().run_for(seconds(2));
-  }
-  std::size_t mapped() {
-    const auto& map = w().store.view().failsafe;
-    return map ? map->members.size() : 0;
-  }
-  /// Rows that are acknowledged in that time.
-  std::size_t rows_in(Duration span) {
-    const auto before = w().acknowledged.size();
-    w().run_for(span);
-    return w().acknowledged.size() - before;
-  }
-  void cut_off(Node& node, bool cut = true) {
-    for (Node* n : w().nodes())
-      if (n != &node) w().cut_between(node, *n, cut);
-  }
-  bool writes_on(Duration span) {
-    for (Duration done{}; done < span; done += seconds(1))
-      if (rows_in(seconds(1)) < 3) return false;
-    return true;
-  }
   /// The members' promises last for a while yet when it is over.
   void live_through_outage() {
     w().cut_store(true);
@@ -265,6 +239,31 @@ TEST_F(Failsafe, a_leader_alone_in_its_map_needs_nobody) {
   begin_failsafe(1);
   w().cut_store(true);
   EXPECT_TRUE(writes_on(seconds(60))) << w().describe();
+}
+
+// An operator restarts its server as a standby in an outage, by hand. Whoever asks it then is told
+// that it follows, and an agent that does not know any more what it has promised leads by that.
+TEST_F(Failsafe, nobody_is_promoted_by_promises) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    begin_failsafe({.seed = seed, .profile = "fast", .dcs = dcs({{"failsafe_mode", true}})});
+    w().run_for(seconds(31));
+    old_primary().reaches_store = false;
+    EXPECT_TRUE(writes_on(seconds(3)));
+    const auto round = [&] { return old_primary().core->state().lead.consent.until; };
+    const Instant last = round();
+    ASSERT_TRUE(w().run_until([&] { return round() > last; }, seconds(3)));
+    w().kill_agent(replica());
+    w().start_agent(replica());
+    w().run_for(milliseconds(900));
+    Postgres& pg = old_primary().pg;
+    pg.start(model::PgTarget{}, pg.pid + 1000, "by hand");
+    // That one has asked; the next question to it, whether it promises, does not arrive.
+    w().run_for(milliseconds(150));
+    old_primary().mute_to |= 1u << replica().index;
+    EXPECT_TRUE(w().run_until([&] { return replica().pg.writable(); }, seconds(1)));
+    w().run_for(seconds(2));  // one_writer judges
+    TearDown();
+  }
 }
 
 TEST_F(Failsafe, a_restarted_leader_has_no_consent_before_the_store_answers) {

@@ -319,6 +319,7 @@ bool World::lying_disk(const Fault& fault, Node& n) {
 void World::heal_node(Node& n) {
   n.reaches_store = n.reaches_peers = true;
   n.mute_to_store = n.deaf_to_store = n.watch_stalled = n.keepalive_lies = false;
+  n.keepalives_lost = false;
   n.lose_replies = n.delay_requests = n.double_requests = n.loss = n.logins = 0;
   n.mute_to = 0;
   n.stale = 0;

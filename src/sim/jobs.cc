@@ -186,7 +186,7 @@ void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<
   at_server(n, std::min(time, timeout), [=, this, &n] {
     const bool stuck = n.pg.hung && n.pg.unkillable;
     if (!n.pg.alive || n.pg.pid != pid || stuck) return then();
-    const bool ends_well = clean && in_time;
+    const bool ends_well = clean && in_time && !n.pg.read_only;  // else it is a panic
     if (ends_well) {
       write_last_record(n);
       if (!n.pg.in_recovery) last_record();

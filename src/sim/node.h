@@ -75,13 +75,14 @@ struct Node {
   std::optional<std::pair<int, std::string>> exited;
 
   // Faults of the way to the store: how many of the next requests suffer.
-  int lose_replies = 0;         ///< done, but nobody tells
-  int delay_requests = 0;       ///< given up by the client, and done seconds later
-  int double_requests = 0;      ///< done, and done once more a moment later
-  int logins = 0;               ///< so many of its clients have to log in anew: the token expired
-  std::size_t stale = 0;        ///< what it reads is so many revisions old
-  bool watch_stalled = false;   ///< the watch says nothing, and does not end
-  bool keepalive_lies = false;  ///< a lease that is gone is said to be kept (F5)
+  int lose_replies = 0;          ///< done, but nobody tells
+  int delay_requests = 0;        ///< given up by the client, and done seconds later
+  int double_requests = 0;       ///< done, and done once more a moment later
+  int logins = 0;                ///< so many of its clients have to log in anew: the token expired
+  std::size_t stale = 0;         ///< what it reads is so many revisions old
+  bool watch_stalled = false;    ///< the watch says nothing, and does not end
+  bool keepalives_lost = false;  ///< alone: all else arrives
+  bool keepalive_lies = false;   ///< a lease that is gone is said to be kept (F5)
 
   model::DiskFacts disk;  ///< capacity 0: it tells nothing of it
 

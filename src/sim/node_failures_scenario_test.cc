@@ -258,21 +258,28 @@ TEST_F(NodeFailures, F54_a_former_primary_that_sees_nobody_never_writes) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
+// Its disk is read-only, or hangs. The stop that precedes the end of its time is none, then.
 TEST_F(NodeFailures, a_primary_whose_disk_takes_no_writes_gives_way_to_one_whose_does) {
   for (const bool failsafe : {false, true}) {
-    SCOPED_TRACE(failsafe);
-    begin({.nodes = 3,
+    for (const bool hangs : {false, true}) {
+      SCOPED_TRACE(failsafe);
+      SCOPED_TRACE(hangs);
+      begin(
+          {.nodes = 3,
            .seed = 4,
            .dcs = dcs({{"failsafe_mode", failsafe}, {"ttl", 10}, {"primary_start_timeout", 300}})});
-    w().run_for(seconds(5));
-    old_primary().pg.read_only = true;  // its queries are answered as before
-    EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(14))) << w().describe();
-    w().run_for(seconds(30));
-    EXPECT_NE(w().writer(), nullptr);
-    EXPECT_FALSE(old_primary().pg.writable()) << "it has not come back to lead";
-    old_primary().pg.read_only = false;
-    EXPECT_TRUE(w().run_until_healthy()) << w().describe();
-    TearDown();
+      w().run_for(seconds(5));
+      old_primary().pg.read_only = true;  // its queries are answered as before
+      if (hangs) old_primary().pg.slow_stop = seconds(600);
+      EXPECT_TRUE(w().run_until([&] { return moved(); }, seconds(14))) << w().describe();
+      w().run_for(seconds(30));
+      EXPECT_NE(w().writer(), nullptr);
+      EXPECT_FALSE(old_primary().pg.writable()) << "it has not come back to lead";
+      old_primary().pg.read_only = false;
+      old_primary().pg.slow_stop = {};
+      EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+      TearDown();
+    }
   }
 }
 

@@ -3,22 +3,13 @@
 
 #include <algorithm>
 
-#include "sim/testing/scenario.h"
+#include "sim/testing/failsafe.h"
 
 namespace aurum::sim {
 namespace {
 
-class Promises : public Scenario {
+class Promises : public FailsafeScenario {
  protected:
-  void begin_failsafe(int nodes = 3, std::uint64_t seed = 1) {
-    begin({.nodes = nodes, .seed = seed, .dcs = dcs({{"failsafe_mode", true}, {"ttl", 10}})});
-    ASSERT_TRUE(w().run_until([&] { return mapped() == nodes; }, seconds(20))) << w().describe();
-    w().run_for(seconds(2));
-  }
-  int mapped() {
-    const auto& map = w().store.view().failsafe;
-    return map ? static_cast<int>(map->members.size()) : 0;
-  }
   /// The status of its answer. The world goes no further after a question.
   int asked(Node& n, Duration promise, const std::string& leader = "somebody") {
     at_ += milliseconds(1);
