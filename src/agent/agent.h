@@ -151,7 +151,6 @@ class Agent : public api::Node {
   // The disks (room.cc).
   /// Whether the write probe counts as proof.
   runtime::Task<bool> disk_takes_writes(Duration timeout);
-  bool another_has_room() const;
   runtime::Task<void> look_at_room();
   runtime::Task<void> room_loop();
   runtime::Task<void> hold_ballast(core::HoldBallast what);

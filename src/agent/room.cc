@@ -1,6 +1,5 @@
 // Room on the disks of this node: looked at now and then, and held back as the core says.
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -8,7 +7,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "agent/agent.h"
-#include "core/race.h"
+#include "core/disk.h"
 
 namespace aurum::agent {
 
@@ -28,23 +27,11 @@ Task<void> Agent::look_at_room() {
     log_->warn("disk.look", seen.error().text());
 }
 
-/// Where every disk is full, a new leader could do no more than the present one, which still serves
-/// reads and whatever needs no more room: leadership would go round in circles, a timeline each
-/// time. So a full disk costs the lock only where somebody else has room (docs/decisions/0003).
-bool Agent::another_has_room() const {
-  const auto& view = core_.state().view;
-  if (!view) return false;
-  return std::ranges::any_of(view->members, [&](const auto& entry) {
-    const auto& [name, member] = entry;
-    return name != config_.name && member.state == model::PgState::running &&
-           !model::tag_nofailover(member) && core::has_room(member);
-  });
-}
-
 Task<bool> Agent::disk_takes_writes(Duration timeout) {
   const auto disk = co_await postgres_->disk_probe(timeout);
   const bool full = disk && *disk == pg::Room::none;
-  const bool good = disk && (!full || !another_has_room());
+  const auto& view = core_.state().view;
+  const bool good = disk && (!full || !view || !core::another_has_room(*view, config_.name));
   const char* then = good ? "; nobody else has room, so this node goes on leading" : "";
   const bool told = std::exchange(disk_full_told_, full);
   if (!disk)

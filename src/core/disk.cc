@@ -1,6 +1,9 @@
 // Room on the disk: what the others are told of it, the ballast that is given up when it is needed,
 // and a leader that hands over to a node with room before its server stops.
 
+#include "core/disk.h"
+
+#include <algorithm>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -55,6 +58,14 @@ void Core::decide_ballast() {
          fmt::format("{} that were held back on the disk are given up", model::size_text(held)));
   }
   emit(HoldBallast{data, wal});
+}
+
+bool another_has_room(const model::ClusterView& view, const std::string& self) {
+  return std::ranges::any_of(view.members, [&](const auto& entry) {
+    const auto& [name, member] = entry;
+    return name != self && member.state == model::PgState::running &&
+           !model::tag_nofailover(member) && has_room(member);
+  });
 }
 
 /// Who could lead next and has room: not just more of it, since the disks of members fill alike. By
