@@ -39,7 +39,7 @@ wait_healthy() {
 members() {
   local node
   for node in "${NODES[@]}"; do
-    in_node "$node" aurum ctl list --format json 2>/dev/null && return
+    in_node "$node" timeout 8 aurum ctl list --format json 2>/dev/null && return
   done
   return 1
 }
@@ -63,6 +63,23 @@ check_stop() {
   until_so 5 other_leader "$first" || { why "nobody leads 5 s after $first was stopped in order"; return; }
   start_node "$first" && until_so 60 cluster_whole || why "$first does not rejoin"
 }
+# Nobody reaches the leader, and it reaches nobody, etcd neither: somebody else leads, and its own server is gone or waits.
+check_partition() {
+  local first container network mark=cut-$RANDOM$RANDOM said
+  first=$(leader)
+  container=$(compose ps -q "$first")
+  network=$(docker inspect -f '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}' "$container")
+  docker network disconnect "$network" "$container" || { why "$first is not cut off"; return; }
+  until_so 60 other_leader "$first" || { why "nobody else leads a minute after $first was cut off"; return; }
+  until_so 30 mark_written "$mark" || { why "no write behind the cut: $(cat "$WORK/said")"; return; }
+  said=$(docker exec "$container" psql -XAtq -h /run/postgresql -U postgres -d postgres -c "SELECT pg_is_in_recovery()" 2>&1)
+  [ "$said" != f ] || { why "$first takes writes still"; return; }
+  docker network connect --alias "$first" "$network" "$container" || { why "$first is not connected again"; return; }
+  until_so 90 cluster_whole || { why "$first does not rejoin"; return; }
+  until_so 15 row_on "$first" "$mark" || { why "$first has not got what was written meanwhile: $(cat "$WORK/said")"; return; }
+  sql "$(leader)" "$(conninfo_rw) $TLS" "DELETE FROM verify_marks WHERE mark = '$mark'" >"$WORK/said" 2>&1 || why "$(cat "$WORK/said")"
+}
+mark_written() { sql "$(leader)" "$(conninfo_rw) $TLS" "INSERT INTO verify_marks VALUES ('$1')" >"$WORK/said" 2>&1; }
 # As README.md says it; the new container rejoins, the others do not notice.
 check_upgrade() {
   local before

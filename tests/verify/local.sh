@@ -63,6 +63,7 @@ STANZA=aurum-$base
 BY_HAND=$AURUM_STACK_DIR/data/by-hand
 check_backup_container() { :; }
 check_told() { left_out "$NO_DOORS"; }
+check_partition() { left_out "a local stack has no network of its own"; }
 
 start_writing() {
   touch "$WORK/writing"

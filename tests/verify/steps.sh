@@ -201,6 +201,7 @@ run_steps() {
   sed 's/^/           /' "$WORK/failover"
   step "HAProxy and PgBouncer were told of the new leader" check_told
   step "nothing acknowledged is lost; the killed node rejoins" check_nothing_lost
+  step "a leader that is cut off is replaced, and writes no more" check_partition
   step "a killed agent is started again, PostgreSQL runs on" check_first_process
   step "a planned end of the leader hands over" check_stop
   step "a new image for one member" check_upgrade

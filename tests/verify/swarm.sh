@@ -142,6 +142,7 @@ how_to_remove() { echo "kill \$(cat $WORK/[123]/pid); ip netns del $swarm, $swar
 # A whole machine is lost: its engine, its member of etcd and its PostgreSQL hear nobody, and nobody hears them.
 kill_node() { ip -n $swarm link set "port$(number_of "$1")" down; }
 start_node() { ip -n $swarm link set "port$(number_of "$1")" up; }
+check_partition() { left_out "the failover was one: it cut a whole machine off"; }
 renew_certificates() { "$program" certs renew "$AURUM_CERTS" --all; }
 check_stop() {
   local first code=''
