@@ -79,8 +79,10 @@ class DiskFaults : public ClusterTest {
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs the right to mount";
     // What is mounted from here on is seen by this process and what it starts.
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    if (!volume_ && (::unshare(CLONE_NEWNS) != 0 ||
+                     ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0))
       GTEST_SKIP() << "needs the right to mount";
+    if (std::system("losetup --find >/dev/null 2>&1") != 0) GTEST_SKIP() << "needs a loop device";
     ClusterTest::SetUp();
     if (!volume_) move_to_volume();
     if (leader() != kNode) need(cluster().switchover(name(kNode)));

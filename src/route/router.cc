@@ -62,14 +62,14 @@ void Router::leads(std::vector<std::string> others) {
 }
 
 /// Those that are there now; the console of one that was there before stays open.
-Task<void> Router::find_pgbouncers() {
+Task<Status> Router::find_pgbouncers() {
   const unsigned config = configs_;
   std::vector<std::shared_ptr<Pgbouncer>> found;
   for (const auto& where : std::vector(config_.pgbouncer)) {
     const auto doors = co_await look_up(where, kConsole);
-    if (config != configs_) co_return;
+    if (config != configs_) co_return Status{};
     // A name service that is away takes nobody's console.
-    if (!doors) co_return log_.warn("routing", "PgBouncer: " + doors.error().text());
+    if (!doors) co_return fail(doors.error());
     for (const auto& door : *doors) {
       const auto known =
           std::ranges::find(pgbouncers_, door, [](const auto& bouncer) { return bouncer->door(); });
@@ -78,10 +78,12 @@ Task<void> Router::find_pgbouncers() {
     }
   }
   pgbouncers_ = std::move(found);
+  co_return Status{};
 }
 
 Task<void> Router::release_all() {
-  co_await find_pgbouncers();
+  const Status looked = co_await find_pgbouncers();
+  if (!looked) log_.warn("routing", "PgBouncer: " + looked.error().text());
   for (const auto& pgbouncer : pgbouncers_)
     asio::co_spawn(executor_, release(pgbouncer), asio::detached);
 }
@@ -93,7 +95,8 @@ Task<void> Router::keep_consoles() {
     timer.expires_after(kLookEvery);
     auto [ec] = co_await timer.async_wait(runtime::use_task);
     static_cast<void>(ec);
-    co_await find_pgbouncers();
+    const Status looked = co_await find_pgbouncers();
+    static_cast<void>(looked);  // told when there was something to say
     for (const auto& pgbouncer : std::vector(pgbouncers_)) {
       auto opened = co_await pgbouncer->open(config_, kConsole);
       static_cast<void>(opened);  // a handover will do without it

@@ -42,7 +42,7 @@ class Router {
   Task<void> tell_haproxies(std::string where, std::string command);
   Task<void> tell_haproxy(Address door, std::string command);
   Task<void> release_all();
-  Task<void> find_pgbouncers();
+  Task<Status> find_pgbouncers();
   Task<void> release(std::shared_ptr<Pgbouncer> pgbouncer);
   Task<void> release_later(std::shared_ptr<Pgbouncer> pgbouncer);
   Task<void> hold(std::shared_ptr<Pgbouncer> pgbouncer);
