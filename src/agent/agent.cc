@@ -159,9 +159,8 @@ Task<Status> Agent::open_rest() {
 /// work: it answers, and does nothing but promise to do nothing.
 Task<net::HttpResponse> Agent::handle(net::HttpRequest request) {
   heard_itself_ |= request.header(kInstanceHeader) == instance_;
-  const bool harmless = request.method == "GET" || request.method == "HEAD" ||
-                        request.method == "OPTIONS" ||
-                        (request.method == "POST" && request.path() == "/failsafe");
+  const bool harmless =
+      net::is_read(request.method) || (request.method == "POST" && request.path() == "/failsafe");
   if (!joined_ && !harmless)
     co_return net::error_page(503, "waiting on etcd: it was not read since this agent began");
   co_return co_await api_->handle(std::move(request));

@@ -18,10 +18,6 @@ std::string_view first_segment(std::string_view path) {
   return path.substr(0, path.find('/'));
 }
 
-bool is_probe(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
-
 }  // namespace
 
 Api::Api(Node& node, ApiOptions options) : node_(node), options_(std::move(options)) {}
@@ -67,7 +63,7 @@ Task<net::HttpResponse> Api::handle(net::HttpRequest request) {
       routes(), [&](const Route& r) { return r.method == request.method && r.segment == segment; });
   Call call{std::move(request)};
   if (route == routes().end()) {
-    if (is_probe(call.method)) co_return health_check(call);
+    if (net::is_read(call.method)) co_return health_check(call);
     co_return net::error_page(501, fmt::format("Unsupported method ('{}')", call.method));
   }
   auto reply = co_await answer(*route, call);

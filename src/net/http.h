@@ -69,5 +69,7 @@ Result<std::string> base64_decode(std::string_view text);
 std::string basic_credentials(std::string_view user, std::string_view password);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);
+/// GET, HEAD or OPTIONS: asks, and changes nothing (RFC 9110 §9.2.1).
+bool is_read(std::string_view method);
 
 }  // namespace aurum::net

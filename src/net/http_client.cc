@@ -24,10 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-bool is_read(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS";
-}
-
 std::string authority(const Url& url) {
   return url.host.contains(':') ? fmt::format("[{}]:{}", url.host, url.port)
                                 : fmt::format("{}:{}", url.host, url.port);
