@@ -5,7 +5,7 @@
 #
 # --compose  compose.yaml, as a project of its own with images aurum-*:$AURUM_TAG, which are built when missing
 # --swarm    stack.yaml, on a swarm of three managers that it makes on this machine, with the same images
-# --local    real processes on this machine: aurum stack up --tls --backup
+# --local    real processes on this machine: aurum stack up --tls --backup --routing
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
@@ -20,7 +20,7 @@ on, a backup - and removes it again.
 Options
   --compose      containers, as compose.yaml says (the default where docker is,
                  and these sources)
-  --local        real processes: aurum stack up --tls --backup
+  --local        real processes: aurum stack up --tls --backup --routing
   --swarm        stack.yaml, on a swarm of three managers made on this machine:
                  engines in network namespaces; needs root, and the images
   --keep         leave it running when a step fails

@@ -46,8 +46,7 @@ Result<std::unique_ptr<Arm>> Arm::start(const std::string& agent, const Failover
   plan.sync = options.sync ? "on" : "off";
   const auto way = way_from(options.through);
   if (!way) return fail(way.error());
-  const auto ports = plan_door(plan, *way);
-  if (!ports) return fail(ports.error());
+  if (auto planned = plan_door(plan, *way); !planned) return fail(planned.error());
   const Instant began = runtime::now();
   auto started = arm->scratch_->start(seconds(90));
   if (!started) return fail(started.error());
@@ -65,14 +64,9 @@ Result<std::unique_ptr<Arm>> Arm::start(const std::string& agent, const Failover
     arm->pages_ = std::make_unique<PageWatch>(cluster);
     if (auto all = arm->pages_->wait_for_all(seconds(5)); !all) return fail(all.error());
   }
-  auto door = Door::open(cluster, *way, *ports);
-  if (!door) return fail(door.error());
-  arm->door_ = std::move(*door);
-  // The door opens with its first check of the primary.
-  nap(milliseconds(*way == Way::libpq ? 0 : 1500));
-  auto workload = Workload::start(
-      cluster,
-      {.clients = options.clients, .rate = options.rate, .conninfo = arm->door_->conninfo()});
+  auto workload = Workload::start(cluster, {.clients = options.clients,
+                                            .rate = options.rate,
+                                            .conninfo = cluster.door_conninfo(*way)});
   if (!workload) return fail(workload.error());
   arm->workload_ = std::move(*workload);
   arm->workload_->pause();

@@ -8,7 +8,6 @@
 #include "stack/bench.h"
 #include "stack/bench_page.h"
 #include "stack/bench_record.h"
-#include "stack/door.h"
 #include "stack/interrupts.h"
 #include "stack/scratch.h"
 #include "stack/workload.h"
@@ -75,7 +74,6 @@ class Arm {
                       const Verdict& verdict, Instant from, Instant until);
 
   std::unique_ptr<Scratch> scratch_;
-  std::unique_ptr<Door> door_;
   std::unique_ptr<PageWatch> pages_;  ///< of our own agent
   std::unique_ptr<Workload> workload_;
   AgentRecord record_;

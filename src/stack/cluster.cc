@@ -246,6 +246,10 @@ Status Cluster::prepare() {
   if (etcd) etcd = reachable(*etcd);
   if (!etcd) return fail(etcd.error());
   etcd_program_ = *etcd;
+  for (const auto& name : doors()) {
+    const auto found = name == "haproxy" ? find_haproxy() : find_pgbouncer();
+    if (!found) return fail(found.error());
+  }
 
   if (plan_.tls) {
     auto made = make_certificates();
@@ -271,6 +275,10 @@ Status Cluster::make_certificates() const {
   CertsWish wish{.place = {dir}, .hosts = {}, .from = {}};
   for (const auto& n : plan_.nodes) wish.hosts.push_back({HostRole::postgres, n.name, {n.host}});
   for (const auto& e : plan_.etcds) wish.hosts.push_back({HostRole::etcd, e.name, {e.host}});
+  for (const auto& name : doors())
+    wish.hosts.push_back({name == "haproxy" ? HostRole::haproxy : HostRole::pgbouncer,
+                          name,
+                          {plan_.door->host}});
   const auto lines = init_certs(wish, runtime::wall_now());
   if (!lines) return fail(lines.error());
   for (const auto& line : *lines)
@@ -326,7 +334,18 @@ Status Cluster::check_ports() const {
     if (free && !agent(i)) free = look(n.name, "REST", n.host, n.rest_port, n.network_namespace);
     if (!free) return free;
   }
-  return {};
+  Status free;
+  if (plan_.door && !door("haproxy")) {
+    const auto& d = *plan_.door;
+    for (const auto& [what, port] : {std::pair{"read-write", d.read_write},
+                                     {"read-only", d.read_only},
+                                     {"statistics", d.statistics},
+                                     {"runtime", d.runtime}})
+      if (free) free = look("haproxy", what, d.host, port, {});
+  }
+  if (free && plan_.door && plan_.door->pooler != 0 && !door("pgbouncer"))
+    free = look("pgbouncer", "clients", plan_.door->host, plan_.door->pooler, {});
+  return free;
 }
 
 Status Cluster::wipe_node(std::size_t node) {

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "stack/account.h"
 #include "stack/config.h"
+#include "stack/door.h"
 #include "stack/plan.h"
 #include "stack/process.h"
 #include "stack/rest.h"
@@ -45,14 +46,21 @@ struct EtcdView {
   std::string version;
 };
 
+struct DoorView {
+  std::string name;  ///< "haproxy", "pgbouncer"
+  bool alive = false;
+  std::string primary;  ///< whom HAProxy sends writes to; "" = nobody, or several
+};
+
 struct View {
   std::vector<NodeView> nodes;
   std::vector<EtcdView> etcds;
+  std::vector<DoorView> doors;
   std::optional<std::size_t> leader;  ///< the one node that answers as primary
   bool synchronous = false;           ///< synchronous_mode of the cluster's configuration
   /// Why the stack is not healthy, for people; "" = it is: every etcd member healthy, one primary,
   /// all others stream from it on its timeline, and where the cluster is synchronous at least one
-  /// of them is so.
+  /// of them is so; and the doors lead to it.
   std::string trouble;
   bool healthy() const { return trouble.empty(); }
   bool anything_alive() const;
@@ -102,6 +110,19 @@ class Cluster {
   /// SIGTERM to the agent and waits until PostgreSQL is down as well; a server without agent gets a
   /// fast stop.
   Status stop_node(std::size_t node, Duration timeout = seconds(60));
+
+  /// The doors that the plan has, by name.
+  std::vector<std::string> doors() const;
+  std::optional<ProcessId> door(const std::string& name) const;
+  /// Starts it; one that runs takes up what has changed: servers, certificates.
+  Status start_door(const std::string& name);
+  Status start_doors();
+  Status stop_door(const std::string& name, Duration timeout = seconds(10));
+  bool kill_door(const std::string& name);
+  /// Lets PgBouncer look roles up in the database; once, when there is a leader.
+  Status open_lookup() const;
+  /// libpq conninfo of a door, with the superuser's password; "" for Way::libpq.
+  std::string door_conninfo(Way way) const;
 
   bool kill_etcd(std::size_t member);
   bool freeze_etcd(std::size_t member);
@@ -165,6 +186,10 @@ class Cluster {
   std::string marker(std::size_t node) const;
   NodeView look_at(std::size_t node, Duration timeout) const;
   EtcdView look_at_etcd(std::size_t member, Duration timeout) const;
+  std::vector<ProcessId> door_processes(const std::string& name) const;
+  Result<std::string> write_door(const std::string& name) const;
+  Status renew_haproxy(ProcessId id, bool same) const;
+  DoorView look_at_door(const std::string& name, Duration timeout) const;
 
   Plan plan_;
   Account account_;

@@ -78,6 +78,12 @@ std::string trouble_of(const View& view) {
                                     [](const NodeView& node) { return node.sync; });
   if (view.synchronous && !has_sync && view.nodes.size() > 1)
     return "no replica is a synchronous standby yet";
+  for (const auto& door : view.doors) {
+    if (!door.alive) return door.name + " is down";
+    if (door.name == "haproxy" && door.primary != leader.name)
+      return fmt::format("haproxy sends writes {}",
+                         door.primary.empty() ? "nowhere yet" : "to " + door.primary + " still");
+  }
   return {};
 }
 
@@ -90,7 +96,7 @@ bool View::anything_alive() const {
   for (const auto& e : etcds) {
     if (e.alive) return true;
   }
-  return false;
+  return std::any_of(doors.begin(), doors.end(), [](const DoorView& d) { return d.alive; });
 }
 
 NodeView Cluster::look_at(std::size_t node, Duration timeout) const {
@@ -150,6 +156,7 @@ View Cluster::observe(Duration timeout) const {
     view.leader = i;
     view.synchronous = is_synchronous(founded->body);
   }
+  for (const auto& name : doors()) view.doors.push_back(look_at_door(name, timeout));
   view.trouble = trouble_of(view);
   return view;
 }

@@ -120,6 +120,7 @@ bool Cluster::kill_everything() {
     for (std::size_t i = 0; i < plan_.etcds.size(); ++i) {
       if (auto id = etcd(i)) all.push_back(*id);
     }
+    for (const auto& name : doors()) add(all, door_processes(name));
     return all;
   });
 }

@@ -85,6 +85,20 @@ void add_tls(json& doc, const Plan& plan, const NodePlan& node) {
        fmt::format("hostssl all all {} scram-sha-256", network)});
 }
 
+/// A new leader tells the doors before they find out by themselves.
+json routing(const Plan& plan, const Secrets& secrets, const NodePlan& node) {
+  const DoorPlan& door = *plan.door;
+  json doc = {{"haproxy", json::array({fmt::format("{}:{}", door.host, door.runtime)})}};
+  if (door.pooler != 0)
+    doc.update({{"pgbouncer", json::array({fmt::format("{}:{}", door.host, door.pooler)})},
+                {"pgbouncer_password", secrets.pooler}});
+  if (plan.tls)
+    doc.update({{"ca_file", plan.certificate(node.name, "ca.crt")},
+                {"cert_file", plan.certificate(node.name, "rest.crt")},
+                {"key_file", plan.certificate(node.name, "rest.key")}});
+  return doc;
+}
+
 json dynamic_config(const Plan& plan) {
   json dcs = {{"ttl", plan.ttl},
               {"loop_wait", plan.loop_wait},
@@ -108,7 +122,7 @@ json dynamic_config(const Plan& plan) {
 Result<Secrets> make_secrets() {
   Secrets secrets;
   for (auto* one : {&secrets.superuser, &secrets.replication, &secrets.rewind, &secrets.rest,
-                    &secrets.cluster_token}) {
+                    &secrets.cluster_token, &secrets.pooler}) {
     auto word = runtime::random_word(24);
     if (!word) return fail(word.error());
     *one = std::move(*word);
@@ -125,7 +139,8 @@ std::string to_json(const Secrets& s) {
               {"replication", s.replication},
               {"rewind", s.rewind},
               {"rest", s.rest},
-              {"cluster_token", s.cluster_token}}
+              {"cluster_token", s.cluster_token},
+              {"pooler", s.pooler}}
              .dump(2) +
          "\n";
 }
@@ -134,7 +149,7 @@ Result<Secrets> secrets_from_json(std::string_view text) {
   try {
     const json doc = json::parse(text);
     return Secrets{doc.at("superuser"), doc.at("replication"), doc.at("rewind"), doc.at("rest"),
-                   doc.at("cluster_token")};
+                   doc.at("cluster_token"), doc.value("pooler", "")};
   } catch (const json::exception& e) {
     return fail(Code::invalid, e.what());
   }
@@ -202,6 +217,8 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
     doc["aurum"]["backup"] = {
         {"stanza", plan.scope},
         {"repositories", json::array({{{"path", (plan.dir / "backups").string()}}})}};
+  if (plan.agent_of(index).empty() && plan.door)
+    doc["aurum"]["routing"] = routing(plan, secrets, node);
   if (plan.tls) add_tls(doc, plan, node);
   if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
   return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();
@@ -263,6 +280,10 @@ std::string password_file(const Plan& plan, const Secrets& secrets) {
     text +=
         fmt::format("{}:{}:*:replicator:{}\n", node.host, node.postgres_port, secrets.replication);
   }
+  if (plan.door)
+    for (const auto port : {plan.door->read_write, plan.door->read_only, plan.door->pooler})
+      if (port != 0)
+        text += fmt::format("{}:{}:*:postgres:{}\n", plan.door->host, port, secrets.superuser);
   return text;
 }
 

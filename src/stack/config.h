@@ -19,6 +19,7 @@ struct Secrets {
   std::string rewind;         ///< role rewinder
   std::string rest;           ///< user aurum of the REST interface
   std::string cluster_token;  ///< etcd's --initial-cluster-token: two stacks never join
+  std::string pooler;         ///< role pgbouncer; "" in stacks from before there was one
 };
 
 /// From /dev/urandom: 24 letters and digits each, so that no file format has to quote them.

@@ -1,55 +1,45 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "stack/cluster.h"
+#include "stack/config.h"
+#include "stack/plan.h"
 
+/// HAProxy and PgBouncer before the nodes of a stack: with the settings of config/haproxy.cfg and
+/// config/pgbouncer.ini, which plan_test.cc compares line by line.
 namespace aurum::stack {
 
-/// How clients of a bench come to the primary.
+/// How clients come to the primary.
 enum class Way { libpq, haproxy, pgbouncer };
 Result<Way> way_from(std::string_view name);
 
-/// Where a door will be: where clients come in, and where HAProxy is told of a new leader.
-struct DoorPorts {
-  std::uint16_t haproxy = 0, runtime = 0, pgbouncer = 0;
-};
+/// A door on free ports, for tests and benches; with a PgBouncer for Way::pgbouncer, and none at
+/// all for Way::libpq.
+Status plan_door(Plan& plan, Way way);
 
-/// Free ports for a door before a cluster that is yet to start. Our own agents get them as
-/// aurum.routing, so that a new leader says so there as it does in the images.
-Result<DoorPorts> plan_door(Plan& plan, Way way);
+/// Of the plan's door: "haproxy", "pgbouncer".
+std::vector<std::string> door_names(const Plan& plan);
 
-/// HAProxy, and for Way::pgbouncer PgBouncer before it, as processes beside a cluster without TLS:
-/// the checks and pools of config/haproxy.cfg and config/pgbouncer.ini. They end with the object.
-class Door {
- public:
-  /// Code::not_found names the package that is missing.
-  static Result<std::unique_ptr<Door>> open(const Cluster& cluster, Way way, DoorPorts ports);
-  ~Door();
-  Door(const Door&) = delete;
-  Door& operator=(const Door&) = delete;
+/// Their configurations; the plan has a door.
+std::string haproxy_conf(const Plan& plan);
+std::string pgbouncer_conf(const Plan& plan);
+/// HAProxy's socket for its administrator, who is the stack's account.
+std::string haproxy_socket(const Plan& plan);
+std::string pgbouncer_users(const Plan& plan);
 
-  /// libpq conninfo of the one address that clients use, with the password.
-  std::string conninfo() const;
+/// libpq conninfo of the one address that clients use; the password comes from the password file.
+/// "" for Way::libpq.
+std::string door_pairs(const Plan& plan, Way way, Access access = Access::read_write);
 
- private:
-  Door(const Cluster& cluster, Way way, DoorPorts ports)
-      : cluster_(cluster), way_(way), ports_(ports) {}
-  Status start(const std::string& name, std::vector<std::string> argv);
-  Status write(const std::string& name, const std::string& text) const;
+/// What PgBouncer needs in a database to look up how a role logs in, as docker/create-roles has it
+/// for the images; but here superusers may come through it too. Each may have been done already.
+std::string lookup_sql();
 
-  const Cluster& cluster_;
-  const Way way_;
-  const DoorPorts ports_;
-  std::vector<ProcessId> processes_;
-};
-
-/// Their configurations, for tests.
-std::string haproxy_conf(const Plan& plan, DoorPorts ports);
-std::string pgbouncer_conf(const std::string& dir, DoorPorts ports);
+/// The server of backend `read-write` that HAProxy sends clients to, of its answer to `show servers
+/// state read-write` (HAProxy, Management Guide §9.3): "" when it knows of none, or of several.
+std::string chosen_server(std::string_view answer);
 
 }  // namespace aurum::stack

@@ -14,9 +14,10 @@ namespace aurum::stack {
 
 namespace {
 
-/// A name of the plan: which of its nodes or etcd members.
+/// A name of the plan: which of its nodes or etcd members, or which door.
 struct Named {
   std::optional<std::size_t> node, etcd;
+  std::string door;
 };
 
 Result<Named> find_named(const Plan& plan, const std::string& name) {
@@ -28,6 +29,10 @@ Result<Named> find_named(const Plan& plan, const std::string& name) {
   for (std::size_t i = 0; i < plan.etcds.size(); ++i) {
     if (plan.etcds[i].name == name) return Named{.etcd = i};
     known += plan.etcds[i].name + ", ";
+  }
+  for (const auto& door : door_names(plan)) {
+    if (door == name) return Named{.door = door};
+    known += door + ", ";
   }
   known.resize(known.size() - 2);
   return fail(Code::not_found, "this stack has no member " + name, "It has " + known + ".");
@@ -77,13 +82,14 @@ NodeView await_node(const Cluster& cluster, std::size_t node, Duration timeout,
 int kill(Cluster& cluster, const StackOptions& options) {
   const auto who = victim(cluster, options);
   if (!who) return report(who.error());
-  if (who->etcd && !options.part.empty())
-    return report({Code::invalid, "an etcd member has no parts", "Leave out --part."});
-  const auto& plan = cluster.plan();
-  const std::string& name = who->node ? plan.nodes[*who->node].name : plan.etcds[*who->etcd].name;
+  if (!who->node && !options.part.empty())
+    return report({Code::invalid, options.node + " has no parts", "Leave out --part."});
+  const std::string name = who->node ? cluster.plan().nodes[*who->node].name : options.node;
   const bool leads = who->node && cluster.leader() == who->node;
   const Part part = part_of(options.part);
-  const bool hit = who->node ? cluster.kill(*who->node, part) : cluster.kill_etcd(*who->etcd);
+  const bool hit = who->node   ? cluster.kill(*who->node, part)
+                   : who->etcd ? cluster.kill_etcd(*who->etcd)
+                               : cluster.kill_door(who->door);
   if (!hit) {
     std::printf("Nothing to kill: %s does not run.\n", name.c_str());
     return 1;
@@ -103,7 +109,9 @@ int stop(Cluster& cluster, const StackOptions& options) {
   progress.step("stopping " + options.node);
   const Duration timeout = seconds(options.timeout);
   const Status stopped =
-      who->node ? cluster.stop_node(*who->node, timeout) : cluster.stop_etcd(*who->etcd, timeout);
+      who->node   ? cluster.stop_node(*who->node, timeout)
+      : who->etcd ? cluster.stop_etcd(*who->etcd, timeout)
+                  : cluster.stop_door(who->door, timeout);
   if (!stopped) {
     progress.broken();
     return report(stopped.error());
@@ -118,7 +126,7 @@ int start(Cluster& cluster, const StackOptions& options) {
   const auto who = find_named(cluster.plan(), options.node);
   if (!who) return report(who.error());
   if (!options.agent.empty() && !who->node)
-    return report({Code::invalid, "an etcd member has no agent", "Leave out --agent."});
+    return report({Code::invalid, options.node + " has no agent", "Leave out --agent."});
   if (!options.agent.empty() && cluster.agent(*who->node))
     return report({Code::exists, options.node + " runs already",
                    "`aurum stack stop " + options.node + "` first."});
@@ -128,12 +136,14 @@ int start(Cluster& cluster, const StackOptions& options) {
                        ? cluster.prepare()
                        : cluster.change_agent(*who->node, agent_words(options.agent));
   if (started)
-    started = who->node ? cluster.start_node(*who->node) : cluster.start_etcd(*who->etcd);
+    started = who->node   ? cluster.start_node(*who->node)
+              : who->etcd ? cluster.start_etcd(*who->etcd)
+                          : cluster.start_door(who->door);
   if (!started) {
     progress.broken();
     return report(started.error());
   }
-  if (who->etcd) {
+  if (!who->node) {
     progress.finish();
     std::printf("%s runs.\n", options.node.c_str());
     return 0;

@@ -13,6 +13,10 @@ namespace aurum::stack {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
+namespace {
+constexpr std::size_t kLongestDoorDir = 76;
+}  // namespace
+
 fs::path default_dir() {
   if (const char* dir = std::getenv("AURUM_STACK_DIR"); dir != nullptr && *dir != '\0') {
     return fs::absolute(dir);
@@ -23,6 +27,21 @@ fs::path default_dir() {
   }
   const char* home = std::getenv("HOME");
   return fs::path(home != nullptr ? home : "/tmp") / ".local/share/aurum-stack";
+}
+
+DoorPlan default_door(int port_base) {
+  if (port_base == 0)
+    return {.read_write = 5000,
+            .read_only = 5001,
+            .statistics = 8404,
+            .runtime = 9999,
+            .pooler = 6432};
+  const auto port = [port_base](int n) { return static_cast<std::uint16_t>(port_base + n); };
+  return {.read_write = port(30),
+          .read_only = port(31),
+          .statistics = port(32),
+          .runtime = port(33),
+          .pooler = port(34)};
 }
 
 Result<Plan> default_plan(fs::path dir, int nodes, int port_base) {
@@ -108,6 +127,19 @@ Status check(const Plan& plan) {
       return fail(Code::invalid, fmt::format("{}: a port is 0 or used twice", etcd.name));
     }
   }
+  if (plan.door) {
+    const auto& door = *plan.door;
+    for (const auto port : {door.read_write, door.read_only, door.statistics, door.runtime})
+      if (!once(door.host, port)) return fail(Code::invalid, "haproxy: a port is 0 or used twice");
+    if (door.pooler != 0 && !once(door.host, door.pooler))
+      return fail(Code::invalid, "pgbouncer: its port is used twice");
+    // A socket's name has 107 bytes (unix(7)), and HAProxy puts its pid behind while it makes one.
+    if (plan.dir.native().size() > kLongestDoorDir)
+      return fail(Code::invalid,
+                  fmt::format("{} is too long a name for HAProxy's socket in it: {} bytes of {}",
+                              plan.dir.string(), plan.dir.native().size(), kLongestDoorDir),
+                  "Name another folder with --dir or AURUM_STACK_DIR.");
+  }
   if (!plan.overrides.empty() && !json::parse(plan.overrides, nullptr, false).is_object()) {
     return fail(Code::invalid, "the overrides of the agents' configuration are not a JSON object");
   }
@@ -156,6 +188,13 @@ std::string to_json(const Plan& plan) {
               {"overrides", plan.overrides},
               {"tls", plan.tls},
               {"backup", plan.backup}};
+  if (plan.door)
+    doc["door"] = {{"host", plan.door->host},
+                   {"read_write", plan.door->read_write},
+                   {"read_only", plan.door->read_only},
+                   {"statistics", plan.door->statistics},
+                   {"runtime", plan.door->runtime},
+                   {"pooler", plan.door->pooler}};
   for (const auto& n : plan.nodes) {
     doc["nodes"].push_back({{"name", n.name},
                             {"host", n.host},
@@ -194,6 +233,13 @@ Result<Plan> plan_from_json(std::string_view text, fs::path dir) {
     plan.failsafe = doc.value("failsafe", false);
     plan.tls = doc.value("tls", false);
     plan.backup = doc.value("backup", false);
+    if (const auto door = doc.find("door"); door != doc.end())
+      plan.door = DoorPlan{.host = door->at("host"),
+                           .read_write = door->at("read_write"),
+                           .read_only = door->at("read_only"),
+                           .statistics = door->at("statistics"),
+                           .runtime = door->at("runtime"),
+                           .pooler = door->at("pooler")};
     for (const auto& n : doc.at("nodes")) {
       plan.nodes.push_back({.name = n.at("name"),
                             .host = n.at("host"),

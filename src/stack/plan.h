@@ -30,6 +30,16 @@ struct EtcdPlan {
   std::string network_namespace;
 };
 
+/// HAProxy, and PgBouncer before it: addresses that lead to whoever is primary. Ports on `host`.
+struct DoorPlan {
+  std::string host = "127.0.0.1";
+  std::uint16_t read_write = 0;  ///< HAProxy, to the primary
+  std::uint16_t read_only = 0;   ///< HAProxy, to the replicas
+  std::uint16_t statistics = 0;  ///< HAProxy's page, and its metrics
+  std::uint16_t runtime = 0;     ///< where agents tell HAProxy of a new leader
+  std::uint16_t pooler = 0;      ///< PgBouncer; 0 = there is none
+};
+
 /// What a stack is: everything `Cluster` needs to write its files and start its processes. Kept in
 /// <dir>/stack.json, which also marks the folder as ours (`destroy` removes nothing without it).
 struct Plan {
@@ -53,6 +63,7 @@ struct Plan {
   bool failsafe = false;
   bool tls = false;     ///< on every link, with certificates of its own in <dir>/certs
   bool backup = false;  ///< a pgBackRest repository in <dir>/backups
+  std::optional<DoorPlan> door;
 
   bool own_agent() const { return agent.empty(); }
   /// A file of a host's certificates; "ca.crt" is the authority's.
@@ -78,6 +89,8 @@ std::filesystem::path default_dir();
 
 /// Ports 5432.. (PostgreSQL), 8008.. (REST), 2379, 2381.. (etcd clients), 2380, 2382.. (etcd
 /// peers). With a `port_base` N > 0: N.., N+10.., N+20, N+22.., N+21, N+23...
+/// The door, if one is wanted: 5000, 5001, 8404, 9999, 6432 as in compose.yaml, or N+30 to N+34.
+DoorPlan default_door(int port_base);
 Result<Plan> default_plan(std::filesystem::path dir, int nodes = 3, int port_base = 0);
 
 /// For tests and benches: ports that nobody has at this moment, all different.
@@ -102,6 +115,8 @@ bool port_busy(const std::string& host, std::uint16_t port);
 /// Full paths of the programs. Errors carry the package to install.
 Result<std::string> own_program();
 Result<std::string> find_etcd(const Plan& plan);
+Result<std::string> find_haproxy();
+Result<std::string> find_pgbouncer();
 /// PostgreSQL's are of the major version that the data is of, else the newest.
 Result<std::string> find_postgres_bin_dir(const Plan& plan);
 /// aurum_fence.so of the build that own_program() is of, for these programs of PostgreSQL; "" =

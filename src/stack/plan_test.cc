@@ -9,7 +9,6 @@
 
 #include "base/testing/temp_dir.h"
 #include "stack/config.h"
-#include "stack/door.h"
 #include "stack/rest.h"
 #include "stack/terminal.h"
 
@@ -167,40 +166,6 @@ TEST(Config, with_tls_every_link_has_its_certificates) {
             "postgresql://postgres@127.0.0.1:5432,127.0.0.1:5433,127.0.0.1:5434/postgres?"
             "sslmode=verify-full&sslrootcert=/base/certs/node-1/ca.crt");
   EXPECT_TRUE(plan_from_json(to_json(plan), "/base")->tls);
-}
-
-TEST(Config, haproxy_asks_every_agent_who_is_primary) {
-  const DoorPorts ports{.haproxy = 7000, .runtime = 7002, .pgbouncer = 7001};
-  const auto conf = haproxy_conf(default_plan("/base").value(), ports);
-  for (const char* part :
-       {"bind 127.0.0.1:7000\n", "httpchk OPTIONS /primary\n", "on-marked-down shutdown-sessions",
-        "server node-1 127.0.0.1:5432 port 8008\n", "server node-3 127.0.0.1:5434 port 8010\n"})
-    EXPECT_NE(conf.find(part), std::string::npos) << part << conf;
-  const auto pool = pgbouncer_conf("/base/run", ports);
-  for (const char* part : {"port=7000\n", "listen_port = 7001\n", "/base/run/pgbouncer.users\n"})
-    EXPECT_NE(pool.find(part), std::string::npos) << part << pool;
-}
-
-TEST(Config, agents_tell_the_door_of_a_bench_who_leads_and_foreign_ones_have_no_such_key) {
-  auto plan = free_port_plan("/base").value();
-  ASSERT_TRUE(set_agent(plan, "aurum@fast"));
-  const auto ports = plan_door(plan, Way::pgbouncer);
-  ASSERT_TRUE(ports);
-  EXPECT_NE(plan.overrides.find("\"profile\":\"fast\""), std::string::npos) << plan.overrides;
-  for (const auto port : {ports->runtime, ports->pgbouncer})
-    EXPECT_NE(plan.overrides.find("[\"127.0.0.1:" + std::to_string(port) + "\"]"),
-              std::string::npos)
-        << plan.overrides;
-  EXPECT_NE(
-      haproxy_conf(plan, *ports).find("socket ipv4@127.0.0.1:" + std::to_string(ports->runtime)),
-      std::string::npos);
-  auto other = free_port_plan("/base").value();
-  ASSERT_TRUE(set_agent(other, "patroni"));
-  ASSERT_TRUE(plan_door(other, Way::haproxy));
-  EXPECT_EQ(other.overrides, "");
-  auto direct = free_port_plan("/base").value();
-  ASSERT_TRUE(plan_door(direct, Way::libpq));
-  EXPECT_EQ(direct.overrides, "");
 }
 
 TEST(Config, secrets_are_long_different_and_survive_their_file) {

@@ -18,6 +18,7 @@ Status widen(Cluster& cluster, Duration timeout, Progress& progress) {
   done = cluster.start_node(cluster.plan().nodes.size() - 1);
   if (done)
     done = cluster.wait_healthy(timeout, [&](const View& view) { progress.detail(view.trouble); });
+  if (done) done = cluster.start_doors();
   return done;
 }
 
@@ -29,6 +30,7 @@ Status narrow(Cluster& cluster, Duration timeout, Progress& progress) {
   progress.step(fmt::format("taking {} away", cluster.plan().nodes[victim].name));
   auto done = cluster.stop_node(victim, timeout);
   if (done) done = cluster.remove_node(victim);
+  if (done) done = cluster.start_doors();
   if (done) done = cluster.wait_healthy(timeout);
   return done;
 }

@@ -91,7 +91,9 @@ Status Scratch::start(Duration timeout) {
     auto started = cluster_->start_node(i);
     if (!started) return started;
   }
-  return cluster_->wait_healthy(timeout);
+  if (auto started = cluster_->start_doors(); !started) return started;
+  healthy = cluster_->wait_healthy(timeout);
+  return healthy ? cluster_->open_lookup() : healthy;
 }
 
 }  // namespace aurum::stack

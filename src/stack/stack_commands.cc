@@ -29,6 +29,24 @@ std::string lsn_text(std::uint64_t lsn) {
   return lsn == 0 ? "" : fmt::format("{:X}/{:X}", lsn >> 32U, lsn & 0xFFFFFFFFU);
 }
 
+void print_doors(const Cluster& cluster, const View& view) {
+  if (view.doors.empty()) return;
+  const DoorPlan& door = *cluster.plan().door;
+  std::vector<std::vector<std::string>> rows = {
+      {"DOOR", "PRIMARY", "REPLICAS", "STATISTICS", "STATE"}};
+  for (const auto& d : view.doors) {
+    const bool pooler = d.name == "pgbouncer";
+    const auto at = [&](std::uint16_t port) { return fmt::format("{}:{}", door.host, port); };
+    rows.push_back({d.name, at(pooler ? door.pooler : door.read_write),
+                    pooler ? "" : at(door.read_only), pooler ? "" : at(door.statistics),
+                    !d.alive            ? "down"
+                    : pooler            ? "runs"
+                    : d.primary.empty() ? "leads nowhere"
+                                        : "leads to " + d.primary});
+  }
+  std::printf("%s\n", table(rows).c_str());
+}
+
 void print_tables(const Cluster& cluster, const View& view) {
   std::vector<std::vector<std::string>> rows = {
       {"NODE", "POSTGRESQL", "REST", "ROLE", "STATE", "TL", "LSN", ""}};
@@ -53,6 +71,14 @@ void print_tables(const Cluster& cluster, const View& view) {
                     e.version});
   }
   std::printf("%s\n", table(rows).c_str());
+  print_doors(cluster, view);
+}
+
+/// What TLS needs on a line of its own.
+std::string in_lines(std::string pairs) {
+  if (const auto at = pairs.find(" sslmode="); at != std::string::npos)
+    pairs.replace(at, 1, "\n        ");
+  return pairs;
 }
 
 void print_connections(const Cluster& cluster) {
@@ -66,6 +92,12 @@ void print_connections(const Cluster& cluster) {
   show("Read-write: wherever the leader is", Access::read_write);
   show("Read-only: a replica when there is one", Access::read_only);
   show("The first node that answers", Access::any);
+  if (plan.door)
+    std::printf("%s\n  psql '%s'\n", bold("Through HAProxy, to the primary").c_str(),
+                in_lines(door_pairs(plan, Way::haproxy)).c_str());
+  if (plan.door && plan.door->pooler != 0)
+    std::printf("%s\n  psql '%s'\n", bold("Through PgBouncer").c_str(),
+                in_lines(door_pairs(plan, Way::pgbouncer)).c_str());
   std::printf("URIs for programs: %s stack status --json\n\n", own_name().c_str());
 }
 
@@ -95,6 +127,7 @@ Result<Plan> wanted_plan(const StackOptions& options) {
   plan->postgres_bin_dir = options.postgres;
   plan->tls = options.tls;
   plan->backup = options.backup;
+  if (options.routing) plan->door = default_door(options.port_base);
   return plan;
 }
 
@@ -119,6 +152,7 @@ Status same_as_made(const Plan& plan, const StackOptions& o, const CLI::App& up)
   if (same) same = differs("--pg-bin-dir", wanted->postgres_bin_dir != plan.postgres_bin_dir);
   if (same) same = differs("--tls", wanted->tls != plan.tls);
   if (same) same = differs("--backup", wanted->backup != plan.backup);
+  if (same) same = differs("--routing", wanted->door.has_value() != plan.door.has_value());
   return same;
 }
 
@@ -148,6 +182,11 @@ Status bring_up(Cluster& cluster, const StackOptions& options, Progress& progres
   }
   auto healthy = cluster.wait_etcd_healthy(seconds(60));
   if (!healthy) return healthy;
+  // Before the nodes: who comes to lead finds somebody to tell.
+  if (plan.door) {
+    progress.step("starting HAProxy and PgBouncer");
+    if (auto started = cluster.start_doors(); !started) return started;
+  }
   progress.step(fmt::format("starting {} PostgreSQL nodes", plan.nodes.size()));
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
     auto started = cluster.start_node(i);
@@ -164,6 +203,7 @@ Status bring_up(Cluster& cluster, const StackOptions& options, Progress& progres
     progress.detail(view.trouble);
   };
   healthy = cluster.wait_healthy(seconds(options.timeout), each);
+  if (healthy) healthy = cluster.open_lookup();
   if (healthy) progress.finish();
   return healthy;
 }
@@ -175,6 +215,11 @@ int run_up(const StackOptions& options, const CLI::App& command) {
   if (!lock.held()) return report(busy());
   View view = cluster->observe();
   if (view.healthy()) {
+    if (cluster->plan().door) {
+      auto ready = cluster->prepare();
+      if (ready) ready = cluster->start_doors();
+      if (!ready) return report(ready.error());
+    }
     std::printf("The stack in %s is running already.\n\n", cluster->plan().dir.c_str());
   } else {
     std::printf("Stack in %s, as user %s\n", cluster->plan().dir.c_str(),
@@ -202,6 +247,12 @@ Status bring_down(Cluster& cluster, const StackOptions& options, Progress& progr
   }
   if (view.leader) order.push_back(*view.leader);
   Status result;
+  for (const auto& door : view.doors) {
+    if (!door.alive) continue;
+    progress.step(fmt::format("stopping {}", door.name));
+    auto stopped = cluster.stop_door(door.name);
+    if (!stopped) result = stopped;
+  }
   for (const auto i : order) {
     if (cluster.processes(i, Part::node).empty()) continue;
     const bool leads = view.leader == i;
@@ -318,10 +369,20 @@ std::string status_json(const Cluster& cluster, const View& view) {
                            {"leader", e.leader},
                            {"version", e.version}});
   }
+  for (const auto& d : view.doors) {
+    const auto id = cluster.door(d.name);
+    doc["doors"].push_back({{"name", d.name},
+                            {"pid", id ? id->pid : 0},
+                            {"primary", d.primary},
+                            {"log", cluster.log_of(d.name).string()}});
+  }
   doc["passfile"] = (cluster.plan().dir / "pgpass").string();
   doc["connection"] = {{"read_write", connection_string(cluster.plan(), Access::read_write)},
                        {"read_only", connection_string(cluster.plan(), Access::read_only)},
                        {"any", connection_string(cluster.plan(), Access::any)}};
+  for (const auto& d : view.doors)
+    doc["connection"][d.name] =
+        door_pairs(cluster.plan(), d.name == "haproxy" ? Way::haproxy : Way::pgbouncer);
   return doc.dump(2);
 }
 
@@ -380,6 +441,7 @@ int stack_main(int argc, char** argv) {
       "  aurum stack kill --part postgres          PostgreSQL alone\n"
       "  aurum stack kill node-2 --part agent      the agent alone\n"
       "  aurum stack kill etcd-1                   an etcd member\n"
+      "  aurum stack kill haproxy                  of a stack made with --routing\n"
       "  aurum stack stop node-2                   in order, without a failure\n"
       "  aurum stack scale 5                       two replicas more\n"
       "  aurum stack upgrade                       onto what is installed now\n"
@@ -392,12 +454,13 @@ int stack_main(int argc, char** argv) {
   auto* up = dir_option(app.add_subcommand("up", "bring it up; make it first when there is none"));
   up->add_option("--nodes", o.nodes, "PostgreSQL nodes, 1 to 7 (3)");
   up->add_option("--port-base", o.port_base,
-                 "move all ports: N.. PostgreSQL, N+10.. REST,\nN+20.. etcd")
+                 "move all ports: N.. PostgreSQL, N+10.. REST,\nN+20.. etcd, N+30.. HAProxy, N+34 PgBouncer")
       ->envname("AURUM_STACK_PORT_BASE");
   up->add_option("--ttl", o.ttl, "seconds a dead leader is waited for (5)");
   up->add_option("--sync", o.sync, "off, on, strict or quorum (off)");
   up->add_flag("--tls", o.tls, "TLS on every link, plain connections refused");
   up->add_flag("--backup", o.backup, "with a pgBackRest repository");
+  up->add_flag("--routing", o.routing, "with HAProxy and PgBouncer, as in the images");
   up->add_option("--agent", o.agent, "another agent, such as patroni");
   up->add_option("--pg-bin-dir", o.postgres, "where postgres is (newest installed)");
   up->add_option("--timeout", o.timeout, "seconds to wait for health (120)")
@@ -408,15 +471,15 @@ int stack_main(int argc, char** argv) {
   auto* status = dir_option(app.add_subcommand("status", "show it; exit 0 healthy, 3 not"));
   status->add_flag("--json", o.json, "for programs");
   auto* kill = dir_option(app.add_subcommand("kill", "SIGKILL a node, as a power cut would"));
-  kill->add_option("NODE", o.node, "node-1, etcd-1, ... (the leader)");
+  kill->add_option("NODE", o.node, "node-1, etcd-1, haproxy, ... (the leader)");
   kill->add_option("--part", o.part, "agent, postgres, or the whole node (node)")
       ->check(CLI::IsMember({"agent", "postgres", "node"}));
   auto* stop = dir_option(app.add_subcommand("stop", "stop a node in order; a leader hands over"));
-  stop->add_option("NODE", o.node, "node-1, etcd-1, ...")->required();
+  stop->add_option("NODE", o.node, "node-1, etcd-1, haproxy, ...")->required();
   stop->add_option("--timeout", o.timeout, "seconds it may take to stop (120)")
       ->check(CLI::Range(1, 3600));
   auto* start = dir_option(app.add_subcommand("start", "start a node again, see it rejoin"));
-  start->add_option("NODE", o.node, "node-1, etcd-1, ...")->required();
+  start->add_option("NODE", o.node, "node-1, etcd-1, haproxy, ...")->required();
   start->add_option("--agent", o.agent, "from now on under this agent: aurum, patroni");
   start->add_option("--timeout", o.timeout, "seconds it may take to rejoin (120)")
       ->check(CLI::Range(1, 3600));

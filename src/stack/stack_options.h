@@ -24,6 +24,7 @@ struct StackOptions {
   std::string part;
   bool tls = false;
   bool backup = false;
+  bool routing = false;
   bool yes = false;
   bool json = false;
   bool force = false;

@@ -36,20 +36,6 @@ NO_DOORS=""
 NO_MONITORING="COMPOSE_PROFILES leaves monitoring out"
 BY_HAND=/var/lib/postgresql/data/by-hand
 check_backup_container() { :; }
-# A new leader tells every HAProxy and PgBouncer there is: DOORS of each on machines that are well, and at most LOST_DOORS on
-# one that is lost. A minute ago it promoted itself.
-check_told() {
-  local first told
-  first=$(leader)
-  logs_of "$first" >"$WORK/said" 2>&1
-  grep -q 'promoted self to leader' "$WORK/said" || { why "$first has no word of its promotion in its log"; return; }
-  told=$(grep -oE 'told HAProxy at [^ ]+ [(][0-9.]+[)]' "$WORK/said" | sort -u | wc -l)
-  [ "$told" -ge "$DOORS" ] || { why "$first told $told of $DOORS HAProxies"; return; }
-  grep -E 'was not told of this leader|PgBouncer: ' "$WORK/said" >"$WORK/wrong"
-  [ "$(grep -oE '[(][0-9.]+[)]' "$WORK/wrong" | sort -u | wc -l)" -le $((2 * LOST_DOORS)) ] && { [ "$LOST_DOORS" != 0 ] || [ ! -s "$WORK/wrong" ]; } ||
-    why "$(tail -n 1 "$WORK/wrong" | cut -c1-200)"
-}
-
 # Writes rows one after the other from a node's container until told to stop; each acknowledged one is noted.
 start_writing() {  # NODE
   writer=$1

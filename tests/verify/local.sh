@@ -8,9 +8,13 @@ export AURUM_PROGRAM=$program AURUM_STACK_DIR=$WORK/stack
 base=$(free_base)
 export AURUM_STACK_PORT_BASE=$base
 
+ROUTING=--routing NO_DOORS=""
+for name in haproxy pgbouncer; do
+  [ -x "/usr/sbin/$name" ] || ROUTING="" NO_DOORS="$name is not installed"
+done
 bring_up() {
   STARTED=$(now)
-  "$program" stack up --tls --backup >"$WORK/up.log" 2>"$WORK/up.err" || why "$(tr '\n' ' ' <"$WORK/up.err")"
+  "$program" stack up --tls --backup $ROUTING >"$WORK/up.log" 2>"$WORK/up.err" || why "$(tr '\n' ' ' <"$WORK/up.err")"
 }
 stack_healthy() { "$program" stack status >/dev/null 2>&1; }
 wait_healthy() { until_so 60 stack_healthy && until_so 60 cluster_whole || why "$("$program" stack status 2>&1 | head -n 1)"; }
@@ -24,11 +28,16 @@ sql() { PGPASSFILE=$AURUM_STACK_DIR/pgpass PGCONNECT_TIMEOUT=5 psql -XAtq "$2" -
 TLS="sslmode=verify-full sslrootcert=$AURUM_STACK_DIR/certs/node-1/ca.crt"
 conninfo_of() { echo "host=127.0.0.1 port=$((base + ${1#node-} - 1)) user=postgres dbname=postgres"; }
 conninfo_rw() { echo "host=127.0.0.1,127.0.0.1,127.0.0.1 port=$base,$((base + 1)),$((base + 2)) user=postgres dbname=postgres target_session_attrs=read-write"; }
-doors() { :; }
-poolers() { :; }
-NO_DOORS="a local stack has no HAProxy and no PgBouncer"
+doors() {
+  [ -n "$ROUTING" ] || return
+  echo "HAProxy read-write: host=127.0.0.1 port=$((base + 30)) user=postgres dbname=postgres $TLS"
+  echo "HAProxy read-only: host=127.0.0.1 port=$((base + 31)) user=postgres dbname=postgres $TLS"
+}
+poolers() { [ -z "$ROUTING" ] || echo "PgBouncer: host=127.0.0.1 port=$((base + 34)) user=postgres dbname=postgres"; }
+logs_of() { tail -n 200 "$AURUM_STACK_DIR/log/$1.log"; }
+DOORS=1 LOST_DOORS=0
 within() { "$@"; }
-# As stack/plan.h has them: PostgreSQL, REST, and etcd for clients and peers.
+# As stack/plan.h has them: PostgreSQL, REST, and etcd for clients and peers; HAProxy hands its doors through.
 tls_ports() {
   local i
   for i in 0 1 2; do
@@ -37,6 +46,8 @@ tls_ports() {
     echo "127.0.0.1 $((base + 20 + 2 * i))"
     echo "127.0.0.1 $((base + 21 + 2 * i))"
   done
+  [ -n "$ROUTING" ] || return 0
+  printf '127.0.0.1 %s\n' "$((base + 30)) postgres" "$((base + 31)) postgres" $((base + 32)) $((base + 33)) "$((base + 34)) postgres"
 }
 health() { as_stack health -c "$(config_of "$1")" "$2" 2>/dev/null; }
 # As whoever the stack runs as: files of its nodes are theirs alone.
@@ -62,7 +73,6 @@ by_hand() {
 STANZA=aurum-$base
 BY_HAND=$AURUM_STACK_DIR/data/by-hand
 check_backup_container() { :; }
-check_told() { left_out "$NO_DOORS"; }
 check_partition() { left_out "a local stack has no network of its own"; }
 
 start_writing() {
@@ -94,7 +104,8 @@ check_metrics() {
 }
 # rest NODE PATH: by TLS, without a client's certificate.
 rest() { curl -sS --max-time 5 --cacert "$AURUM_STACK_DIR/certs/node-1/ca.crt" "https://127.0.0.1:$((base + 9 + ${1#node-}))$2" 2>&1; }
-renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all; }
+# HAProxy and PgBouncer are told by the second.
+renew_certificates() { "$program" certs renew "$AURUM_STACK_DIR/certs" --all && "$program" stack up; }
 check_first_process() { left_out "no guard is the first process of anything here"; }
 check_stop() {
   local first
@@ -102,7 +113,13 @@ check_stop() {
   "$program" ctl -c "$(config_of "$first")" switchover --force >"$WORK/said" 2>&1 || { why "$(tail -n 1 "$WORK/said")"; return; }
   until_so 10 other_leader "$first" && until_so 60 cluster_whole || why "$first leads still, or does not follow"
 }
-check_pooler() { left_out "$NO_DOORS"; }
+# The superuser's too is a login that PgBouncer must look up itself.
+check_pooler() {
+  local said
+  [ -n "$ROUTING" ] || { left_out "$NO_DOORS"; return; }
+  said=$(sql "$1" "$(poolers | cut -d' ' -f2-) $TLS" "SELECT NOT pg_is_in_recovery()" 2>&1)
+  [ "$said" = t ] || why "$said"
+}
 check_upgrade() { left_out "there are no images; aurum stack upgrade has tests of its own"; }
 check_dashboards() { left_out "no Prometheus runs"; }
 explained() { "$program" ctl -c "$(config_of "$(leader)")" explain; }

@@ -120,6 +120,21 @@ check_failover() {
   explained | sed -n 's/^ *took  */of these, by aurum ctl explain: /p' | head -n 1 >>"$WORK/failover"
 }
 
+# A new leader tells every HAProxy and PgBouncer there is: DOORS of each on machines that are well, and at most LOST_DOORS on
+# one that is lost. A minute ago it promoted itself.
+check_told() {
+  local first told
+  [ -n "$(doors)" ] || { left_out "$NO_DOORS"; return; }
+  first=$(leader)
+  logs_of "$first" >"$WORK/said" 2>&1
+  grep -q 'promoted self to leader' "$WORK/said" || { why "$first has no word of its promotion in its log"; return; }
+  told=$(grep -oE 'told HAProxy at [^ ]+( [(][0-9.]+[)])? in' "$WORK/said" | sort -u | wc -l)
+  [ "$told" -ge "$DOORS" ] || { why "$first told $told of $DOORS HAProxies"; return; }
+  grep -E 'was not told of this leader|PgBouncer: ' "$WORK/said" >"$WORK/wrong"
+  [ "$(grep -oE '[(][0-9.]+[)]' "$WORK/wrong" | sort -u | wc -l)" -le $((2 * LOST_DOORS)) ] && { [ "$LOST_DOORS" != 0 ] || [ ! -s "$WORK/wrong" ]; } ||
+    why "$(tail -n 1 "$WORK/wrong" | cut -c1-200)"
+}
+
 # Every acknowledged row is there, also after the killed node came back.
 check_nothing_lost() {
   local missing

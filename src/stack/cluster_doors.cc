@@ -1,0 +1,265 @@
+// HAProxy and PgBouncer of a stack: how they are started, told of what has changed, and looked at.
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <poll.h>
+#include <signal.h>
+#include <sstream>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include "runtime/clock.h"
+#include "stack/cluster.h"
+#include "stack/door.h"
+#include "stack/nap.h"
+
+namespace aurum::stack {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
+using Answer = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return std::move(text).str();
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+/// One command, or several on a line, by HAProxy's socket; it closes behind the answer.
+Result<std::string> ask_haproxy(const std::string& socket, const std::string& command,
+                                Duration timeout) {
+  const Instant until = runtime::now() + timeout;
+  const auto failed = [&](const char* what) {
+    return fail(Code::unavailable, fmt::format("HAProxy at {}: {}", socket, what));
+  };
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  if (socket.size() >= sizeof where.sun_path) return failed("the socket's name is too long");
+  std::copy(socket.begin(), socket.end(), where.sun_path);
+  const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.get() < 0 ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0)
+    return failed(std::strerror(errno));
+  const std::string line = command + "\n";
+  // A certificate has some kilobytes: less than the socket holds.
+  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(line.size()))
+    return failed("it does not listen");
+  std::string answer;
+  for (;;) {
+    const auto left = to_ms(until - runtime::now());
+    pollfd wait{fd.get(), POLLIN, 0};
+    if (left <= 0 || ::poll(&wait, 1, static_cast<int>(left)) <= 0)
+      return failed("no answer in time");
+    char part[4096];
+    const auto got = ::recv(fd.get(), part, sizeof part, 0);
+    if (got < 0) return failed(std::strerror(errno));
+    if (got == 0) return answer;
+    answer.append(part, static_cast<std::size_t>(got));
+  }
+}
+
+/// HAProxy's command for a text of several lines (Management Guide §9.3): it ends with an empty
+/// one, so it may have none inside.
+std::string without_empty_lines(const std::string& text) {
+  std::istringstream in(text);
+  std::string out;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) out += line + "\n";
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Cluster::doors() const { return door_names(plan_); }
+
+std::optional<ProcessId> Cluster::door(const std::string& name) const {
+  return read_pid_file(plan_.dir / "run" / (name + ".pid"));
+}
+
+std::vector<ProcessId> Cluster::door_processes(const std::string& name) const {
+  const auto id = door(name);
+  return id ? with_descendants({*id}) : std::vector<ProcessId>{};
+}
+
+/// Its configuration as it is to be: the files that it reads, and all of their text.
+Result<std::string> Cluster::write_door(const std::string& name) const {
+  const fs::path conf = plan_.dir / "conf";
+  if (name == "haproxy") {
+    auto text = haproxy_conf(plan_);
+    if (auto written = write(conf / "haproxy.cfg", text); !written) return fail(written.error());
+    return text;
+  }
+  auto text = pgbouncer_conf(plan_);
+  const auto users = fmt::format("\"pgbouncer\" \"{}\"\n", secrets_.pooler);
+  auto written = write(conf / "pgbouncer.ini", text);
+  if (written) written = write(pgbouncer_users(plan_), users);
+  if (!written) return fail(written.error());
+  return text + users;
+}
+
+Status Cluster::start_door(const std::string& name) {
+  const auto text = write_door(name);
+  if (!text) return fail(text.error());
+  // What the running one has read: who is killed between writing and telling tells it next time.
+  const fs::path taken = plan_.dir / "run" / (name + ".taken");
+  if (const auto id = door(name)) {
+    const bool same = text_of(taken) == *text;
+    auto told = name == "haproxy" ? renew_haproxy(*id, same) : Status{};
+    if (name == "pgbouncer") send_signal(*id, SIGHUP);  // also for certificates
+    if (told && !same) told = write(taken, *text);
+    return told;
+  }
+  const auto program = name == "haproxy" ? find_haproxy() : find_pgbouncer();
+  if (!program) return fail(program.error());
+  const std::string conf = (plan_.dir / "conf").string();
+  Launch what;
+  if (name == "haproxy") {
+    // A master, which hands its ports on when it is to read a new configuration. What it knew of
+    // servers when it was read the last time says nothing now.
+    what.argv = {*program, "-W", "-f", conf + "/haproxy.cfg"};
+    if (auto fresh = write(plan_.dir / "run/haproxy.state", "1\n"); !fresh) return fresh;
+  } else {
+    what.argv = {*program, conf + "/pgbouncer.ini"};
+  }
+  what.working_dir = plan_.dir;
+  what.log_file = log_of(name);
+  auto id = launch(what, account_);
+  if (!id) return fail(id.error());
+  auto done = write_pid_file(plan_.dir / "run" / (name + ".pid"), *id);
+  if (done) done = write(taken, *text);
+  if (!done) return done;
+  // It ends within moments where something is wrong with its configuration.
+  if (!wait_gone(*id, milliseconds(300))) return {};
+  return fail(Code::io, name + " ended at once", fmt::format("See {}.", what.log_file.string()));
+}
+
+Status Cluster::start_doors() {
+  for (const auto& name : doors())
+    if (auto started = start_door(name); !started) return started;
+  return {};
+}
+
+/// New certificates by its socket: a new process would take all servers for well at first, and the
+/// connections that are open would stay with one that watches no server. A new configuration needs
+/// that; then the new one learns what the former knew of the servers.
+Status Cluster::renew_haproxy(ProcessId id, bool same) const {
+  const auto socket = haproxy_socket(plan_);
+  if (!same) {
+    const auto state = ask_haproxy(socket, "show servers state", seconds(2));
+    if (!state) return fail(state.error());
+    auto kept = write(plan_.dir / "run/haproxy.state", *state);
+    if (kept && !send_signal(id, SIGUSR2)) kept = fail(Code::unavailable, "HAProxy has ended");
+    return kept;
+  }
+  if (!plan_.tls) return {};
+  const std::string file = plan_.certificate("haproxy", "server.pem");
+  auto answer = ask_haproxy(
+      socket, fmt::format("set ssl cert {} <<\n{}", file, without_empty_lines(text_of(file))),
+      seconds(2));
+  if (answer) answer = ask_haproxy(socket, "commit ssl cert " + file, seconds(10));
+  if (!answer) return fail(answer.error());
+  if (answer->find("Success") != std::string::npos) return {};
+  std::replace(answer->begin(), answer->end(), '\n', ' ');
+  return fail(Code::rejected, "HAProxy does not take its certificate: " + *answer);
+}
+
+Status Cluster::stop_door(const std::string& name, Duration timeout) {
+  const auto all = door_processes(name);
+  for (const auto& id : all) send_signal(id, SIGCONT);
+  if (!all.empty()) send_signal(all.front(), SIGTERM);
+  const Instant until = runtime::now() + timeout;
+  for (const auto& id : all) {
+    if (wait_gone(id, std::max<Duration>(until - runtime::now(), milliseconds(1)))) continue;
+    send_signal(id, SIGKILL);
+    if (!wait_gone(id, seconds(5)))
+      return fail(Code::timeout, fmt::format("{} (pid {}) does not end", name, id.pid));
+  }
+  return {};
+}
+
+bool Cluster::kill_door(const std::string& name) {
+  const bool any = door(name).has_value();
+  return any && kill_all([&] { return door_processes(name); });
+}
+
+DoorView Cluster::look_at_door(const std::string& name, Duration timeout) const {
+  DoorView view;
+  view.name = name;
+  view.alive = door(name).has_value();
+  if (!view.alive || name != "haproxy") return view;
+  if (const auto state =
+          ask_haproxy(haproxy_socket(plan_), "show servers state read-write", timeout))
+    view.primary = chosen_server(*state);
+  return view;
+}
+
+/// Where a role is not known to PgBouncer itself, it asks the database: by a function that only it
+/// may call, in the databases that are there and those that will be.
+Status Cluster::open_lookup() const {
+  if (!plan_.door || plan_.door->pooler == 0) return {};
+  const auto primary = leader();
+  if (!primary) return fail(Code::unavailable, "the cluster has no leader");
+  for (const char* database : {"postgres", "template1"}) {
+    const Connection conn(PQconnectdb((conninfo(*primary) + " dbname=" + database).c_str()),
+                          PQfinish);
+    const auto failed = [&] {
+      std::string why = PQerrorMessage(conn.get());
+      why = why.substr(0, why.find('\n'));
+      return fail(Code::unavailable,
+                  fmt::format("PgBouncer's way to look roles up, in {}: {}", database, why));
+    };
+    PQsetNoticeProcessor(conn.get(), [](void*, const char*) {}, nullptr);
+    if (PQstatus(conn.get()) != CONNECTION_OK) return failed();
+    const Answer there(
+        PQexec(conn.get(), "SELECT to_regprocedure('pgbouncer.user_lookup(text)') IS NOT NULL"),
+        PQclear);
+    if (PQresultStatus(there.get()) != PGRES_TUPLES_OK) return failed();
+    if (PQgetvalue(there.get(), 0, 0)[0] == 't') continue;
+    // The password itself does not come near the server's log.
+    const std::unique_ptr<char, decltype(&PQfreemem)> verifier(
+        PQencryptPasswordConn(conn.get(), secrets_.pooler.c_str(), "pgbouncer", "scram-sha-256"),
+        PQfreemem);
+    if (!verifier) return failed();
+    const std::string sql = fmt::format(
+        "DO $$ BEGIN IF to_regrole('pgbouncer') IS NULL THEN\n"
+        "  CREATE ROLE pgbouncer LOGIN CONNECTION LIMIT 20; END IF; END $$;\n"
+        "ALTER ROLE pgbouncer PASSWORD '{}';\n{}",
+        verifier.get(), lookup_sql());
+    const Answer done(PQexec(conn.get(), sql.c_str()), PQclear);
+    if (PQresultStatus(done.get()) != PGRES_COMMAND_OK) return failed();
+  }
+  return {};
+}
+
+std::string Cluster::door_conninfo(Way way) const {
+  const auto pairs = door_pairs(plan_, way);
+  return pairs.empty() ? pairs : pairs + " password=" + secrets_.superuser;
+}
+
+}  // namespace aurum::stack
