@@ -64,9 +64,9 @@ Result<std::unique_ptr<Arm>> Arm::start(const std::string& agent, const Failover
     arm->pages_ = std::make_unique<PageWatch>(cluster);
     if (auto all = arm->pages_->wait_for_all(seconds(5)); !all) return fail(all.error());
   }
-  auto workload = Workload::start(cluster, {.clients = options.clients,
-                                            .rate = options.rate,
-                                            .conninfo = cluster.door_conninfo(*way)});
+  auto workload = Workload::start(
+      cluster,
+      {.clients = options.clients, .rate = options.rate, .conninfo = cluster.door_conninfo(*way)});
   if (!workload) return fail(workload.error());
   arm->workload_ = std::move(*workload);
   arm->workload_->pause();

@@ -276,9 +276,8 @@ Status Cluster::make_certificates() const {
   for (const auto& n : plan_.nodes) wish.hosts.push_back({HostRole::postgres, n.name, {n.host}});
   for (const auto& e : plan_.etcds) wish.hosts.push_back({HostRole::etcd, e.name, {e.host}});
   for (const auto& name : doors())
-    wish.hosts.push_back({name == "haproxy" ? HostRole::haproxy : HostRole::pgbouncer,
-                          name,
-                          {plan_.door->host}});
+    wish.hosts.push_back(
+        {name == "haproxy" ? HostRole::haproxy : HostRole::pgbouncer, name, {plan_.door->host}});
   const auto lines = init_certs(wish, runtime::wall_now());
   if (!lines) return fail(lines.error());
   for (const auto& line : *lines)

@@ -67,8 +67,7 @@ Result<std::string> ask_haproxy(const std::string& socket, const std::string& co
     return failed(std::strerror(errno));
   const std::string line = command + "\n";
   // A certificate has some kilobytes: less than the socket holds.
-  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(line.size()))
+  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
     return failed("it does not listen");
   std::string answer;
   for (;;) {
@@ -140,10 +139,10 @@ Status Cluster::start_door(const std::string& name) {
   const std::string conf = (plan_.dir / "conf").string();
   Launch what;
   if (name == "haproxy") {
-    // A master, which hands its ports on when it is to read a new configuration. What it knew of
-    // servers when it was read the last time says nothing now.
+    // A master, which hands its ports on when it is to read a new configuration.
     what.argv = {*program, "-W", "-f", conf + "/haproxy.cfg"};
-    if (auto fresh = write(plan_.dir / "run/haproxy.state", "1\n"); !fresh) return fresh;
+    if (auto fresh = write(plan_.dir / "run/haproxy.state", state_to_keep("1", plan_)); !fresh)
+      return fresh;
   } else {
     what.argv = {*program, conf + "/pgbouncer.ini"};
   }
@@ -173,7 +172,7 @@ Status Cluster::renew_haproxy(ProcessId id, bool same) const {
   if (!same) {
     const auto state = ask_haproxy(socket, "show servers state", seconds(2));
     if (!state) return fail(state.error());
-    auto kept = write(plan_.dir / "run/haproxy.state", *state);
+    auto kept = write(plan_.dir / "run/haproxy.state", state_to_keep(*state, plan_));
     if (kept && !send_signal(id, SIGUSR2)) kept = fail(Code::unavailable, "HAProxy has ended");
     return kept;
   }

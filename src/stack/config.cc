@@ -135,12 +135,8 @@ std::filesystem::path secret_file(const Plan& plan, const NodePlan& node, std::s
 }
 
 std::string to_json(const Secrets& s) {
-  return json{{"superuser", s.superuser},
-              {"replication", s.replication},
-              {"rewind", s.rewind},
-              {"rest", s.rest},
-              {"cluster_token", s.cluster_token},
-              {"pooler", s.pooler}}
+  return json{{"superuser", s.superuser}, {"replication", s.replication},     {"rewind", s.rewind},
+              {"rest", s.rest},           {"cluster_token", s.cluster_token}, {"pooler", s.pooler}}
              .dump(2) +
          "\n";
 }
@@ -148,8 +144,8 @@ std::string to_json(const Secrets& s) {
 Result<Secrets> secrets_from_json(std::string_view text) {
   try {
     const json doc = json::parse(text);
-    return Secrets{doc.at("superuser"), doc.at("replication"), doc.at("rewind"), doc.at("rest"),
-                   doc.at("cluster_token"), doc.value("pooler", "")};
+    return Secrets{doc.at("superuser"), doc.at("replication"),   doc.at("rewind"),
+                   doc.at("rest"),      doc.at("cluster_token"), doc.value("pooler", "")};
   } catch (const json::exception& e) {
     return fail(Code::invalid, e.what());
   }

@@ -25,14 +25,14 @@ std::string haproxy_global(const Plan& plan) {
       quoted(haproxy_socket(plan)), quoted((plan.dir / "run/haproxy.state").string()));
   if (plan.tls) return out + "  ssl-default-server-options ssl-min-ver TLSv1.2\n";
   // Whoever has an account on this machine may tell it anything, as he may tell etcd.
-  return out +
-         fmt::format("  stats socket ipv4@{}:{} level admin\n", plan.door->host, plan.door->runtime);
+  return out + fmt::format("  stats socket ipv4@{}:{} level admin\n", plan.door->host,
+                           plan.door->runtime);
 }
 
 std::string haproxy_defaults(const Plan& plan) {
-  const std::string check =
-      plan.tls ? " check-ssl verify required ca-file " + quoted(plan.certificate("haproxy", "ca.crt"))
-               : "";
+  const std::string check = plan.tls ? " check-ssl verify required ca-file " +
+                                           quoted(plan.certificate("haproxy", "ca.crt"))
+                                     : "";
   return fmt::format(
       "defaults\n"
       "  mode tcp\n"
@@ -226,6 +226,19 @@ std::string chosen_server(std::string_view answer) {
     chosen = name;
   }
   return chosen;
+}
+
+std::string state_to_keep(const std::string& answer, const Plan& plan) {
+  std::string out = answer.substr(0, answer.find_last_not_of('\n') + 1) + "\n";
+  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
+    const auto& node = plan.nodes[i];
+    if (answer.find(" " + node.name + " ") != std::string::npos) continue;
+    // As of a server whose last check failed. Backends and servers are known by their names, so the
+    // numbers of both say nothing.
+    out += fmt::format("0 read-write {} {} {} 0 0 1 1 0 17 2 0 6 0 0 0 - {} - 0 {} - - {}\n", i + 1,
+                       node.name, node.host, node.postgres_port, node.rest_port, node.rest_port);
+  }
+  return out;
 }
 
 }  // namespace aurum::stack

@@ -42,4 +42,8 @@ std::string lookup_sql();
 /// state read-write` (HAProxy, Management Guide §9.3): "" when it knows of none, or of several.
 std::string chosen_server(std::string_view answer);
 
+/// HAProxy's answer to `show servers state`, as a new process of it is to read it: a node that the
+/// former did not know is no primary before a check says so (else HAProxy takes it for one).
+std::string state_to_keep(const std::string& answer, const Plan& plan);
+
 }  // namespace aurum::stack

@@ -52,26 +52,25 @@ Plan with_door(bool tls) {
 // PostgreSQL's max_connections.
 TEST(Door, haproxy_has_the_settings_of_the_images) {
   const auto here = haproxy_conf(with_door(true));
-  EXPECT_THAT(
-      only_in(shipped("haproxy.cfg"), here),
-      UnorderedElementsAre(
-          StartsWith("stats socket "), StartsWith("default-server init-addr "),
-          "default-server maxconn 180", "resolvers docker", StartsWith("nameserver "),
-          StartsWith("resolve_retries "), StartsWith("timeout resolve "),
-          StartsWith("timeout retry "), StartsWith("hold "), StartsWith("hold "),
-          StartsWith("hold "), "bind :5000", "bind :5001", StartsWith("bind :9999 ssl crt "),
-          StartsWith("bind :8404 ssl crt "), StartsWith("tcp-request session reject unless "),
-          StartsWith("server socket "), StartsWith("server postgres-1 "),
-          StartsWith("server postgres-2 "), StartsWith("server postgres-3 "),
-          StartsWith("server postgres-4 "), ".if defined(POSTGRES_4)", ".endif",
-          StartsWith("server postgres-1 "), StartsWith("server postgres-2 "),
-          StartsWith("server postgres-3 "), StartsWith("server postgres-4 "),
-          ".if defined(POSTGRES_4)", ".endif",
-          // Alerts and health of containers.
-          "backend pgbouncer", "option tcp-check", StartsWith("tcp-check connect "),
-          StartsWith("tcp-check send-binary "), StartsWith("tcp-check expect "),
-          StartsWith("server pgbouncer "), "frontend health", "mode http", "bind 127.0.0.1:8405",
-          "timeout client 5s", StartsWith("monitor-uri ")));
+  EXPECT_THAT(only_in(shipped("haproxy.cfg"), here),
+              UnorderedElementsAre(
+                  StartsWith("stats socket "), StartsWith("default-server init-addr "),
+                  "default-server maxconn 180", "resolvers docker", StartsWith("nameserver "),
+                  StartsWith("resolve_retries "), StartsWith("timeout resolve "),
+                  StartsWith("timeout retry "), StartsWith("hold "), StartsWith("hold "),
+                  StartsWith("hold "), "bind :5000", "bind :5001",
+                  StartsWith("bind :9999 ssl crt "), StartsWith("bind :8404 ssl crt "),
+                  StartsWith("tcp-request session reject unless "), StartsWith("server socket "),
+                  StartsWith("server postgres-1 "), StartsWith("server postgres-2 "),
+                  StartsWith("server postgres-3 "), StartsWith("server postgres-4 "),
+                  ".if defined(POSTGRES_4)", ".endif", StartsWith("server postgres-1 "),
+                  StartsWith("server postgres-2 "), StartsWith("server postgres-3 "),
+                  StartsWith("server postgres-4 "), ".if defined(POSTGRES_4)", ".endif",
+                  // Alerts and health of containers.
+                  "backend pgbouncer", "option tcp-check", StartsWith("tcp-check connect "),
+                  StartsWith("tcp-check send-binary "), StartsWith("tcp-check expect "),
+                  StartsWith("server pgbouncer "), "frontend health", "mode http",
+                  "bind 127.0.0.1:8405", "timeout client 5s", StartsWith("monitor-uri ")));
   EXPECT_THAT(
       only_in(here, shipped("haproxy.cfg")),
       UnorderedElementsAre(
@@ -94,23 +93,22 @@ TEST(Door, haproxy_has_the_settings_of_the_images) {
 
 TEST(Door, pgbouncer_has_the_settings_of_the_images) {
   const auto here = pgbouncer_conf(with_door(true));
-  EXPECT_THAT(only_in(shipped("pgbouncer.ini"), here),
-              UnorderedElementsAre("* = host=haproxy port=5000 auth_user=pgbouncer",
-                                   "listen_addr = 0.0.0.0", StartsWith("unix_socket_dir = "),
-                                   "max_db_connections = 100", StartsWith("auth_file = "),
-                                   StartsWith("client_tls_cert_file = "),
-                                   StartsWith("client_tls_key_file = "),
-                                   StartsWith("client_tls_ca_file = "),
-                                   StartsWith("server_tls_ca_file = ")));
   EXPECT_THAT(
-      only_in(here, shipped("pgbouncer.ini")),
-      UnorderedElementsAre("* = host=127.0.0.1 port=5000 auth_user=pgbouncer",
-                           "listen_addr = 127.0.0.1", "unix_socket_dir =",
-                           "max_db_connections = 50", "auth_file = /base/conf/pgbouncer.users",
-                           "client_tls_cert_file = /base/certs/pgbouncer/server.crt",
-                           "client_tls_key_file = /base/certs/pgbouncer/server.key",
-                           "client_tls_ca_file = /base/certs/pgbouncer/ca.crt",
-                           "server_tls_ca_file = /base/certs/pgbouncer/ca.crt"));
+      only_in(shipped("pgbouncer.ini"), here),
+      UnorderedElementsAre(
+          "* = host=haproxy port=5000 auth_user=pgbouncer", "listen_addr = 0.0.0.0",
+          StartsWith("unix_socket_dir = "), "max_db_connections = 100", StartsWith("auth_file = "),
+          StartsWith("client_tls_cert_file = "), StartsWith("client_tls_key_file = "),
+          StartsWith("client_tls_ca_file = "), StartsWith("server_tls_ca_file = ")));
+  EXPECT_THAT(only_in(here, shipped("pgbouncer.ini")),
+              UnorderedElementsAre("* = host=127.0.0.1 port=5000 auth_user=pgbouncer",
+                                   "listen_addr = 127.0.0.1",
+                                   "unix_socket_dir =", "max_db_connections = 50",
+                                   "auth_file = /base/conf/pgbouncer.users",
+                                   "client_tls_cert_file = /base/certs/pgbouncer/server.crt",
+                                   "client_tls_key_file = /base/certs/pgbouncer/server.key",
+                                   "client_tls_ca_file = /base/certs/pgbouncer/ca.crt",
+                                   "server_tls_ca_file = /base/certs/pgbouncer/ca.crt"));
 }
 
 TEST(Door, without_tls_nothing_asks_for_certificates) {
@@ -127,10 +125,9 @@ TEST(Door, agents_tell_it_who_leads_and_foreign_ones_have_no_such_key) {
   EXPECT_THAT(door_names(plan), ElementsAre("haproxy", "pgbouncer"));
   const Secrets secrets{"s", "r", "w", "t", "k", "p"};
   const auto yaml = agent_config(plan, secrets, 0, {"/pg/bin", ""}).value();
-  for (const auto& part :
-       {fmt::format("haproxy:\n      - \"127.0.0.1:{}\"\n", plan.door->runtime),
-        fmt::format("pgbouncer:\n      - \"127.0.0.1:{}\"\n", plan.door->pooler),
-        std::string("pgbouncer_password: p\n"), std::string("profile: fast\n")})
+  for (const auto& part : {fmt::format("haproxy:\n      - \"127.0.0.1:{}\"\n", plan.door->runtime),
+                           fmt::format("pgbouncer:\n      - \"127.0.0.1:{}\"\n", plan.door->pooler),
+                           std::string("pgbouncer_password: p\n"), std::string("profile: fast\n")})
     EXPECT_THAT(yaml, HasSubstr(part));
   plan.tls = true;
   EXPECT_THAT(agent_config(plan, secrets, 1, {"/pg/bin", ""}).value(),
@@ -169,6 +166,22 @@ TEST(Door, knows_whom_haproxy_sends_writes_to) {
   EXPECT_EQ(chosen_server(state(2, 2)), "");
   EXPECT_EQ(chosen_server(state(0, 0)), "");
   EXPECT_EQ(chosen_server(""), "");
+}
+
+TEST(Door, a_node_that_is_new_to_haproxy_is_no_primary) {
+  auto plan = with_door(false);
+  const std::string known =
+      "1\n# be_id\n3 read-write 1 node-1 127.0.0.1 2 0\n"
+      "3 read-write 2 node-2 127.0.0.1 0 0\n";
+  const auto kept = state_to_keep(known + "\n", plan);
+  EXPECT_TRUE(kept.starts_with(known)) << kept;
+  EXPECT_THAT(
+      kept,
+      HasSubstr(
+          " read-write 3 node-3 127.0.0.1 0 0 1 1 0 17 2 0 6 0 0 0 - 5434 - 0 8010 - - 8010\n"));
+  EXPECT_EQ(chosen_server(kept), "node-1");
+  plan.nodes.pop_back();
+  EXPECT_EQ(state_to_keep(known + "\n", plan), known);
 }
 
 }  // namespace

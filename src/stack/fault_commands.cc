@@ -108,10 +108,9 @@ int stop(Cluster& cluster, const StackOptions& options) {
   Progress progress;
   progress.step("stopping " + options.node);
   const Duration timeout = seconds(options.timeout);
-  const Status stopped =
-      who->node   ? cluster.stop_node(*who->node, timeout)
-      : who->etcd ? cluster.stop_etcd(*who->etcd, timeout)
-                  : cluster.stop_door(who->door, timeout);
+  const Status stopped = who->node   ? cluster.stop_node(*who->node, timeout)
+                         : who->etcd ? cluster.stop_etcd(*who->etcd, timeout)
+                                     : cluster.stop_door(who->door, timeout);
   if (!stopped) {
     progress.broken();
     return report(stopped.error());

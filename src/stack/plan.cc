@@ -31,11 +31,8 @@ fs::path default_dir() {
 
 DoorPlan default_door(int port_base) {
   if (port_base == 0)
-    return {.read_write = 5000,
-            .read_only = 5001,
-            .statistics = 8404,
-            .runtime = 9999,
-            .pooler = 6432};
+    return {
+        .read_write = 5000, .read_only = 5001, .statistics = 8404, .runtime = 9999, .pooler = 6432};
   const auto port = [port_base](int n) { return static_cast<std::uint16_t>(port_base + n); };
   return {.read_write = port(30),
           .read_only = port(31),
@@ -189,12 +186,9 @@ std::string to_json(const Plan& plan) {
               {"tls", plan.tls},
               {"backup", plan.backup}};
   if (plan.door)
-    doc["door"] = {{"host", plan.door->host},
-                   {"read_write", plan.door->read_write},
-                   {"read_only", plan.door->read_only},
-                   {"statistics", plan.door->statistics},
-                   {"runtime", plan.door->runtime},
-                   {"pooler", plan.door->pooler}};
+    doc["door"] = {{"host", plan.door->host},           {"read_write", plan.door->read_write},
+                   {"read_only", plan.door->read_only}, {"statistics", plan.door->statistics},
+                   {"runtime", plan.door->runtime},     {"pooler", plan.door->pooler}};
   for (const auto& n : plan.nodes) {
     doc["nodes"].push_back({{"name", n.name},
                             {"host", n.host},

@@ -453,8 +453,9 @@ int stack_main(int argc, char** argv) {
   };
   auto* up = dir_option(app.add_subcommand("up", "bring it up; make it first when there is none"));
   up->add_option("--nodes", o.nodes, "PostgreSQL nodes, 1 to 7 (3)");
-  up->add_option("--port-base", o.port_base,
-                 "move all ports: N.. PostgreSQL, N+10.. REST,\nN+20.. etcd, N+30.. HAProxy, N+34 PgBouncer")
+  up->add_option(
+        "--port-base", o.port_base,
+        "move all ports: N.. PostgreSQL, N+10.. REST,\nN+20.. etcd, N+30.. HAProxy, N+34 PgBouncer")
       ->envname("AURUM_STACK_PORT_BASE");
   up->add_option("--ttl", o.ttl, "seconds a dead leader is waited for (5)");
   up->add_option("--sync", o.sync, "off, on, strict or quorum (off)");
