@@ -151,6 +151,19 @@ std::vector<std::string> agent_words(const std::string& command) {
   return words;
 }
 
+Status set_profile(Plan& plan, const std::string& profile) {
+  if (!plan.own_agent())
+    return fail(Code::invalid, fmt::format("{} has no profiles", plan.agent[0]),
+                "Leave out --profile: it is of aurum's own agent.");
+  if (profile != "fast" && profile != "default" && profile != "patroni")
+    return fail(Code::invalid, fmt::format("there is no profile \"{}\"", profile),
+                "fast, default or patroni");
+  json overrides = plan.overrides.empty() ? json::object() : json::parse(plan.overrides);
+  overrides["aurum"]["profile"] = profile;
+  plan.overrides = overrides.dump();
+  return {};
+}
+
 Status set_agent(Plan& plan, const std::string& name) {
   constexpr std::string_view ours = "aurum@", untouched = "@default";
   const bool as_shipped = name.ends_with(untouched) && !name.starts_with(ours);
@@ -160,14 +173,8 @@ Status set_agent(Plan& plan, const std::string& name) {
   // Heartbeats tell sooner than the shortest lease would.
   set_ttl(plan, name.starts_with(ours) || as_shipped ? 30 : plan.own_agent() ? 5 : 20);
   if (!name.starts_with(ours)) return {};
-  const std::string profile = name.substr(ours.size());
-  if (profile != "fast" && profile != "default" && profile != "patroni")
-    return fail(Code::invalid, fmt::format("{}: there is no profile \"{}\"", name, profile),
-                "fast, default or patroni");
-  json overrides = plan.overrides.empty() ? json::object() : json::parse(plan.overrides);
-  overrides["aurum"]["profile"] = profile;
-  plan.overrides = overrides.dump();
-  return {};
+  auto set = set_profile(plan, name.substr(ours.size()));
+  return set ? set : fail(set.error().within(name));
 }
 
 std::string to_json(const Plan& plan) {

@@ -78,6 +78,9 @@ struct Plan {
 /// The words of an agent's command as `Plan::agent` has them; "aurum" is our own program.
 std::vector<std::string> agent_words(const std::string& command);
 
+/// Sets aurum.profile of every node: fast, default or patroni. Only our own agent has it.
+Status set_profile(Plan& plan, const std::string& profile);
+
 /// As benches name it: "aurum", "aurum@PROFILE" for our own with that aurum.profile, another's
 /// command, which gets the shortest times Patroni allows, or "COMMAND@default" with its default
 /// times. Sets ttl, loop_wait and retry_timeout too.

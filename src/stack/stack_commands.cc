@@ -124,6 +124,10 @@ Result<Plan> wanted_plan(const StackOptions& options) {
   plan->agent = agent_words(options.agent);
   set_ttl(*plan, options.ttl > 0 ? options.ttl : plan->own_agent() ? 5 : 20);
   if (!options.sync.empty()) plan->sync = options.sync;
+  // As the images have it.
+  if (plan->own_agent() || !options.profile.empty())
+    if (auto set = set_profile(*plan, options.profile.empty() ? "default" : options.profile); !set)
+      return fail(set.error());
   plan->postgres_bin_dir = options.postgres;
   plan->tls = options.tls;
   plan->backup = options.backup;
@@ -150,6 +154,7 @@ Status same_as_made(const Plan& plan, const StackOptions& o, const CLI::App& up)
   if (same) same = differs("--sync", wanted->sync != plan.sync);
   if (same) same = differs("--agent", wanted->agent != plan.agent);
   if (same) same = differs("--pg-bin-dir", wanted->postgres_bin_dir != plan.postgres_bin_dir);
+  if (same) same = differs("--profile", wanted->overrides != plan.overrides);
   if (same) same = differs("--tls", wanted->tls != plan.tls);
   if (same) same = differs("--backup", wanted->backup != plan.backup);
   if (same) same = differs("--routing", wanted->door.has_value() != plan.door.has_value());
@@ -457,7 +462,9 @@ int stack_main(int argc, char** argv) {
         "--port-base", o.port_base,
         "move all ports: N.. PostgreSQL, N+10.. REST,\nN+20.. etcd, N+30.. HAProxy, N+34 PgBouncer")
       ->envname("AURUM_STACK_PORT_BASE");
-  up->add_option("--ttl", o.ttl, "seconds a dead leader is waited for (5)");
+  up->add_option("--ttl", o.ttl, "seconds until a lease is over (5)");
+  up->add_option("--profile", o.profile,
+                 "how soon a lost node is replaced: fast (1.25 s),\ndefault (3 s), patroni (ttl)");
   up->add_option("--sync", o.sync, "off, on, strict or quorum (off)");
   up->add_flag("--tls", o.tls, "TLS on every link, plain connections refused");
   up->add_flag("--backup", o.backup, "with a pgBackRest repository");

@@ -19,6 +19,7 @@ struct StackOptions {
   int timeout = 120;
   std::string sync;
   std::string agent;
+  std::string profile;
   std::string postgres;
   std::string node;
   std::string part;
