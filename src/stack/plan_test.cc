@@ -87,6 +87,10 @@ TEST(Plan, an_agent_brings_its_times) {
   EXPECT_EQ(named("aurum@fast").ttl, 30);
   Plan plan;
   EXPECT_FALSE(set_agent(plan, "aurum@quickest"));
+  ASSERT_TRUE(set_profile(plan, "fast"));
+  EXPECT_EQ(plan.overrides, R"({"aurum":{"profile":"fast"}})");
+  ASSERT_TRUE(set_agent(plan, "patroni"));
+  EXPECT_EQ(set_profile(plan, "fast").error().message, "patroni has no profiles");
 }
 
 TEST(Plan, free_ports_are_all_different) {

@@ -223,6 +223,7 @@ int run_up(const StackOptions& options, const CLI::App& command) {
     if (cluster->plan().door) {
       auto ready = cluster->prepare();
       if (ready) ready = cluster->start_doors();
+      if (ready) ready = cluster->open_lookup();  // an `up` before may have been cut short
       if (!ready) return report(ready.error());
     }
     std::printf("The stack in %s is running already.\n\n", cluster->plan().dir.c_str());
@@ -399,7 +400,8 @@ void describe_upgrade(CLI::App& command, StackOptions& options) {
   command.footer(
       "A minor release of PostgreSQL, or a newer aurum: replicas first, one after\n"
       "the other; then a switchover; then the former leader. It stops at the first\n"
-      "trouble, and when called again goes on where it stopped. etcd stays as it is.\n"
+      "trouble, and when called again goes on where it stopped. etcd, HAProxy and\n"
+      "PgBouncer stay as they are.\n"
       "\n"
       "Examples\n"
       "  apt-get install --only-upgrade postgresql-15 && aurum stack upgrade\n"
