@@ -217,6 +217,8 @@ Result<std::string> agent_config(const Plan& plan, const Secrets& secrets, std::
     doc["aurum"]["routing"] = routing(plan, secrets, node);
   if (plan.tls) add_tls(doc, plan, node);
   if (!plan.overrides.empty()) doc.merge_patch(json::parse(plan.overrides, nullptr, false));
+  // Also what an override says: another agent does not know the section.
+  if (!plan.agent_of(index).empty()) doc.erase("aurum");
   return "# Written by `aurum stack`; `up` writes it anew.\n" + json_to_yaml(doc.dump()).value();
 }
 

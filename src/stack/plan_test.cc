@@ -149,6 +149,17 @@ TEST(Config, overrides_are_merged_and_the_sync_mode_is_written) {
   EXPECT_EQ(yaml->find("pg_hba"), std::string::npos);
 }
 
+TEST(Config, a_node_under_another_agent_has_no_section_of_ours) {
+  auto plan = default_plan("/base").value();
+  ASSERT_TRUE(set_profile(plan, "fast"));
+  plan.nodes[1].agent = std::vector<std::string>{"patroni"};
+  const auto text = [&](std::size_t node) {
+    return agent_config(plan, Secrets{"s", "r", "w", "t", "k"}, node, {"/pg/bin", "/f.so"}).value();
+  };
+  EXPECT_NE(text(0).find("\naurum:\n"), std::string::npos);
+  EXPECT_EQ(text(1).find("\naurum:\n"), std::string::npos) << text(1);
+}
+
 TEST(Config, with_tls_every_link_has_its_certificates) {
   auto plan = default_plan("/base").value();
   plan.tls = true;
