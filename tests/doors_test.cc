@@ -2,13 +2,13 @@
 // is and however many nodes there are, and take up what has changed without a client's loss.
 #include <future>
 #include <set>
-#include <unistd.h>
 #include <vector>
 
 #include <libpq-fe.h>
 
 #include "runtime/clock.h"
 #include "stack/certs.h"
+#include "stack/libpq.h"
 #include "support/cluster_test.h"
 
 namespace aurum::tests {
@@ -24,8 +24,7 @@ class Doors : public ClusterTest {
   }
   void SetUp() override {
     for (const char* name : {"haproxy", "pgbouncer"})
-      if (::access((std::string("/usr/sbin/") + name).c_str(), X_OK) != 0)
-        GTEST_SKIP() << name << " is not installed";
+      if (const auto found = stack::find_server(name); !found) GTEST_SKIP() << found.error().text();
     ClusterTest::SetUp();
   }
   /// "PORT" of the primary that answers, "PORT, a replica", or why nobody does.
@@ -44,15 +43,14 @@ class Doors : public ClusterTest {
 /// A client that stays connected.
 class Client {
  public:
-  explicit Client(const std::string& conninfo) : conn_(PQconnectdb(conninfo.c_str()), PQfinish) {}
+  explicit Client(const std::string& conninfo) : conn_(PQconnectdb(conninfo.c_str())) {}
   bool answers() {
-    const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(conn_.get(), "SELECT 1"),
-                                                               PQclear);
+    const stack::Answer result(PQexec(conn_.get(), "SELECT 1"));
     return PQresultStatus(result.get()) == PGRES_TUPLES_OK;
   }
 
  private:
-  std::unique_ptr<PGconn, decltype(&PQfinish)> conn_;
+  stack::Connection conn_;
 };
 
 TEST_F(Doors, lead_to_the_primary_through_a_failover_and_come_back_when_killed) {
@@ -117,8 +115,7 @@ TEST_F(Doors, take_up_certificates_and_nodes_and_no_client_is_lost) {
     EXPECT_TRUE(direct.answers() && pooled.answers());
   };
   look();
-  const auto reads = stack::door_pairs(cluster().plan(), Way::haproxy, stack::Access::read_only) +
-                     " password=" + cluster().secrets().superuser;
+  const auto reads = cluster().door_conninfo(Way::haproxy, stack::Access::read_only);
   wait_for("the fourth node's answer",
            [&] { return answer_of(reads) == port_of(fresh) + ", a replica"; });
   need(cluster().stop_node(fresh));

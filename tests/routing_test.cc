@@ -29,8 +29,7 @@ class Routing : public ClusterTest {
   }
   void SetUp() override {
     for (const char* name : {"haproxy", "pgbouncer"})
-      if (::access((std::string("/usr/sbin/") + name).c_str(), X_OK) != 0)
-        GTEST_SKIP() << name << " is not installed";
+      if (const auto found = stack::find_server(name); !found) GTEST_SKIP() << found.error().text();
     ClusterTest::SetUp();
     start_haproxy();
     start_pgbouncer();

@@ -9,25 +9,13 @@
 #include <unistd.h>
 #include <vector>
 
+#include "runtime/descriptor.h"
+
 namespace aurum::pg {
 
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
+using runtime::Descriptor;
 
 Status write_all(int fd, std::string_view content, const fs::path& path) {
   while (!content.empty()) {

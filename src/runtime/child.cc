@@ -19,18 +19,6 @@ extern "C" {
 
 namespace aurum::runtime {
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = other.release();
-  }
-  return *this;
-}
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-int Descriptor::release() { return std::exchange(fd_, -1); }
-
 namespace {
 
 struct Pipe {

@@ -4,26 +4,12 @@
 #include <sys/types.h>
 
 #include "base/result.h"
+#include "runtime/descriptor.h"
 #include "runtime/process.h"
 
 /// The plain part of run_process: starting a child with three pipes, killing and reaping it.
 /// Private to process.cc.
 namespace aurum::runtime {
-
-/// A descriptor that is closed at the end.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int get() const { return fd_; }
-  int release();
-
- private:
-  int fd_ = -1;
-};
 
 /// A running child, leader of its own process group. What must stay true: its pid is signalled only
 /// until it is reaped, so a reused pid is never hit. Nobody else in the program may wait for "any

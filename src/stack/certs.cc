@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "net/certificate.h"
+#include "stack/files.h"
 
 namespace aurum::stack {
 
@@ -66,16 +67,6 @@ constexpr auto kRoles = std::to_array<std::pair<HostRole, std::string_view>>({
 });
 
 std::string key_of(std::string file) { return file.replace(file.rfind('.'), 4, ".key"); }
-
-Result<std::string> read_file(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (!in)
-    return fail(errno == ENOENT ? Code::not_found : Code::io,
-                fmt::format("cannot read {}: {}", file.string(), std::strerror(errno)));
-  text << in.rdbuf();
-  return std::move(text).str();
-}
 
 bool give_to_owner_of(const fs::path& folder, int fd) {
   struct stat info{};

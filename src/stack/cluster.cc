@@ -247,7 +247,7 @@ Status Cluster::prepare() {
   if (!etcd) return fail(etcd.error());
   etcd_program_ = *etcd;
   for (const auto& name : doors()) {
-    const auto found = name == "haproxy" ? find_haproxy() : find_pgbouncer();
+    const auto found = find_server(name);
     if (!found) return fail(found.error());
   }
 

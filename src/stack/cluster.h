@@ -122,7 +122,7 @@ class Cluster {
   /// Lets PgBouncer look roles up in the database; once, when there is a leader.
   Status open_lookup() const;
   /// libpq conninfo of a door, with the superuser's password; "" for Way::libpq.
-  std::string door_conninfo(Way way) const;
+  std::string door_conninfo(Way way, Access access = Access::read_write) const;
 
   bool kill_etcd(std::size_t member);
   bool freeze_etcd(std::size_t member);

@@ -1,16 +1,10 @@
 // HAProxy and PgBouncer of a stack: how they are started, told of what has changed, and looked at.
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
-#include <poll.h>
 #include <signal.h>
 #include <sstream>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
@@ -18,7 +12,9 @@
 #include "runtime/clock.h"
 #include "stack/cluster.h"
 #include "stack/door.h"
-#include "stack/nap.h"
+#include "stack/exchange.h"
+#include "stack/files.h"
+#include "stack/libpq.h"
 
 namespace aurum::stack {
 
@@ -26,61 +22,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
-using Answer = std::unique_ptr<PGresult, decltype(&PQclear)>;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return std::move(text).str();
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 /// One command, or several on a line, by HAProxy's socket; it closes behind the answer.
 Result<std::string> ask_haproxy(const std::string& socket, const std::string& command,
                                 Duration timeout) {
-  const Instant until = runtime::now() + timeout;
-  const auto failed = [&](const char* what) {
-    return fail(Code::unavailable, fmt::format("HAProxy at {}: {}", socket, what));
-  };
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
-  if (socket.size() >= sizeof where.sun_path) return failed("the socket's name is too long");
+  if (socket.size() >= sizeof where.sun_path)
+    return fail(Code::unavailable,
+                fmt::format("HAProxy at {}: the socket's name is too long", socket));
   std::copy(socket.begin(), socket.end(), where.sun_path);
-  const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (fd.get() < 0 ||
-      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0)
-    return failed(std::strerror(errno));
-  const std::string line = command + "\n";
-  // A certificate has some kilobytes: less than the socket holds.
-  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
-    return failed("it does not listen");
-  std::string answer;
-  for (;;) {
-    const auto left = to_ms(until - runtime::now());
-    pollfd wait{fd.get(), POLLIN, 0};
-    if (left <= 0 || ::poll(&wait, 1, static_cast<int>(left)) <= 0)
-      return failed("no answer in time");
-    char part[4096];
-    const auto got = ::recv(fd.get(), part, sizeof part, 0);
-    if (got < 0) return failed(std::strerror(errno));
-    if (got == 0) return answer;
-    answer.append(part, static_cast<std::size_t>(got));
-  }
+  return exchange(reinterpret_cast<const sockaddr*>(&where), sizeof where, "HAProxy at " + socket,
+                  command + "\n", runtime::now() + timeout, [](auto) { return false; });
 }
 
 /// HAProxy's command for a text of several lines (Management Guide §9.3): it ends with an empty
@@ -128,13 +80,13 @@ Status Cluster::start_door(const std::string& name) {
   // What the running one has read: who is killed between writing and telling tells it next time.
   const fs::path taken = plan_.dir / "run" / (name + ".taken");
   if (const auto id = door(name)) {
-    const bool same = text_of(taken) == *text;
+    const bool same = read_file(taken).value_or("") == *text;
     auto told = name == "haproxy" ? renew_haproxy(*id, same) : Status{};
     if (name == "pgbouncer") send_signal(*id, SIGHUP);  // also for certificates
     if (told && !same) told = write(taken, *text);
     return told;
   }
-  const auto program = name == "haproxy" ? find_haproxy() : find_pgbouncer();
+  const auto program = find_server(name);
   if (!program) return fail(program.error());
   const std::string conf = (plan_.dir / "conf").string();
   Launch what;
@@ -178,9 +130,10 @@ Status Cluster::renew_haproxy(ProcessId id, bool same) const {
   }
   if (!plan_.tls) return {};
   const std::string file = plan_.certificate("haproxy", "server.pem");
-  auto answer = ask_haproxy(
-      socket, fmt::format("set ssl cert {} <<\n{}", file, without_empty_lines(text_of(file))),
-      seconds(2));
+  auto answer = ask_haproxy(socket,
+                            fmt::format("set ssl cert {} <<\n{}", file,
+                                        without_empty_lines(read_file(file).value_or(""))),
+                            seconds(2));
   if (answer) answer = ask_haproxy(socket, "commit ssl cert " + file, seconds(10));
   if (!answer) return fail(answer.error());
   if (answer->find("Success") != std::string::npos) return {};
@@ -225,8 +178,7 @@ Status Cluster::open_lookup() const {
   const auto primary = leader();
   if (!primary) return fail(Code::unavailable, "the cluster has no leader");
   for (const char* database : {"postgres", "template1"}) {
-    const Connection conn(PQconnectdb((conninfo(*primary) + " dbname=" + database).c_str()),
-                          PQfinish);
+    const Connection conn(PQconnectdb((conninfo(*primary) + " dbname=" + database).c_str()));
     const auto failed = [&] {
       std::string why = PQerrorMessage(conn.get());
       why = why.substr(0, why.find('\n'));
@@ -236,8 +188,7 @@ Status Cluster::open_lookup() const {
     PQsetNoticeProcessor(conn.get(), [](void*, const char*) {}, nullptr);
     if (PQstatus(conn.get()) != CONNECTION_OK) return failed();
     const Answer there(
-        PQexec(conn.get(), "SELECT to_regprocedure('pgbouncer.user_lookup(text)') IS NOT NULL"),
-        PQclear);
+        PQexec(conn.get(), "SELECT to_regprocedure('pgbouncer.user_lookup(text)') IS NOT NULL"));
     if (PQresultStatus(there.get()) != PGRES_TUPLES_OK) return failed();
     if (PQgetvalue(there.get(), 0, 0)[0] == 't') continue;
     // The password itself does not come near the server's log.
@@ -250,14 +201,14 @@ Status Cluster::open_lookup() const {
         "  CREATE ROLE pgbouncer LOGIN CONNECTION LIMIT 20; END IF; END $$;\n"
         "ALTER ROLE pgbouncer PASSWORD '{}';\n{}",
         verifier.get(), lookup_sql());
-    const Answer done(PQexec(conn.get(), sql.c_str()), PQclear);
+    const Answer done(PQexec(conn.get(), sql.c_str()));
     if (PQresultStatus(done.get()) != PGRES_COMMAND_OK) return failed();
   }
   return {};
 }
 
-std::string Cluster::door_conninfo(Way way) const {
-  const auto pairs = door_pairs(plan_, way);
+std::string Cluster::door_conninfo(Way way, Access access) const {
+  const auto pairs = door_pairs(plan_, way, access);
   return pairs.empty() ? pairs : pairs + " password=" + secrets_.superuser;
 }
 

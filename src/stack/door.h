@@ -9,7 +9,7 @@
 #include "stack/plan.h"
 
 /// HAProxy and PgBouncer before the nodes of a stack: with the settings of config/haproxy.cfg and
-/// config/pgbouncer.ini, which plan_test.cc compares line by line.
+/// config/pgbouncer.ini, which door_test.cc compares line by line.
 namespace aurum::stack {
 
 /// How clients come to the primary.

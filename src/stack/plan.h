@@ -118,8 +118,8 @@ bool port_busy(const std::string& host, std::uint16_t port);
 /// Full paths of the programs. Errors carry the package to install.
 Result<std::string> own_program();
 Result<std::string> find_etcd(const Plan& plan);
-Result<std::string> find_haproxy();
-Result<std::string> find_pgbouncer();
+/// "haproxy", "pgbouncer": servers stand in sbin, where users do not look.
+Result<std::string> find_server(const std::string& name);
 /// PostgreSQL's are of the major version that the data is of, else the newest.
 Result<std::string> find_postgres_bin_dir(const Plan& plan);
 /// aurum_fence.so of the build that own_program() is of, for these programs of PostgreSQL; "" =

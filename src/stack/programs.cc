@@ -168,8 +168,6 @@ Result<std::string> find_postgres_bin_dir(const Plan& plan) {
               fmt::format("apt-get install postgresql-{}.", major));
 }
 
-namespace {
-/// Servers stand in sbin, where users do not look.
 Result<std::string> find_server(const std::string& name) {
   for (const char* dir : {"/usr/sbin", "/usr/local/sbin"}) {
     const auto program = fs::path(dir) / name;
@@ -178,10 +176,6 @@ Result<std::string> find_server(const std::string& name) {
   if (auto program = in_path(name); !program.empty()) return program;
   return fail(Code::not_found, name + " is not installed", "apt-get install " + name + ".");
 }
-}  // namespace
-
-Result<std::string> find_haproxy() { return find_server("haproxy"); }
-Result<std::string> find_pgbouncer() { return find_server("pgbouncer"); }
 
 std::string find_fence(const std::string& postgres_bin_dir) {
   const auto program = own_program();

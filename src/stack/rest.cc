@@ -3,14 +3,8 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cctype>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,6 +12,7 @@
 
 #include "net/http_client.h"
 #include "runtime/clock.h"
+#include "stack/exchange.h"
 
 namespace aurum::stack {
 
@@ -26,31 +21,6 @@ namespace {
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::size_t kReplyMax = 16U << 20U;
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Status await(int fd, short events, Instant until, const std::string& where) {
-  for (;;) {
-    const Duration left = until - runtime::now();
-    if (left <= Duration::zero()) return fail(Code::timeout, where + " does not answer in time");
-    pollfd wait{fd, events, 0};
-    const int n = ::poll(&wait, 1, static_cast<int>(to_ms(left) + 1));
-    if (n > 0) return {};
-    if (n < 0 && errno != EINTR) return fail(Code::io, where + ": " + std::strerror(errno));
-  }
-}
 
 std::string render(const RestCall& call) {
   std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n",
@@ -212,41 +182,10 @@ Result<RestReply> rest_call(const RestCall& call) {
   if (::inet_pton(AF_INET, call.host.c_str(), &to.sin_addr) != 1) {
     return fail(Code::invalid, where + ": not an IPv4 address");
   }
-  const Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
-    if (errno != EINPROGRESS) return fail(Code::unavailable, where + ": " + std::strerror(errno));
-    auto ready = await(socket.fd(), POLLOUT, until, where);
-    if (!ready) return fail(ready.error());
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return fail(Code::unavailable, where + ": " + std::strerror(error));
-  }
-  const std::string request = render(call);
-  for (std::size_t sent = 0; sent < request.size();) {
-    auto ready = await(socket.fd(), POLLOUT, until, where);
-    if (!ready) return fail(ready.error());
-    const ssize_t n =
-        ::send(socket.fd(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (n > 0) sent += static_cast<std::size_t>(n);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-      return fail(Code::unavailable, where + ": " + std::strerror(errno));
-    }
-  }
-  std::string wire;
-  char buffer[16384];
-  while (!complete(wire)) {
-    auto ready = await(socket.fd(), POLLIN, until, where);
-    if (!ready) return fail(ready.error());
-    const ssize_t n = ::recv(socket.fd(), buffer, sizeof buffer, 0);
-    if (n == 0) break;
-    if (n > 0) wire.append(buffer, static_cast<std::size_t>(n));
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-      return fail(Code::unavailable, where + ": " + std::strerror(errno));
-    }
-    if (wire.size() > kReplyMax) return fail(Code::protocol, where + " answers too much");
-  }
-  auto reply = parse_http_reply(wire);
+  const auto wire = exchange(reinterpret_cast<const sockaddr*>(&to), sizeof to, where, render(call),
+                             until, complete);
+  if (!wire) return fail(wire.error());
+  auto reply = parse_http_reply(*wire);
   if (!reply) return fail(reply.error().within(where));
   return reply;
 }

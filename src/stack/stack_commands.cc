@@ -387,8 +387,7 @@ std::string status_json(const Cluster& cluster, const View& view) {
                        {"read_only", connection_string(cluster.plan(), Access::read_only)},
                        {"any", connection_string(cluster.plan(), Access::any)}};
   for (const auto& d : view.doors)
-    doc["connection"][d.name] =
-        door_pairs(cluster.plan(), d.name == "haproxy" ? Way::haproxy : Way::pgbouncer);
+    doc["connection"][d.name] = door_pairs(cluster.plan(), way_from(d.name).value());
   return doc.dump(2);
 }
 

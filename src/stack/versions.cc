@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "stack/cluster.h"
+#include "stack/libpq.h"
 #include "stack/plan.h"
 
 namespace aurum::stack {
@@ -33,7 +34,7 @@ bool same_bytes(const fs::path& one, const fs::path& other) {
 
 /// PostgreSQL says it to each client that connects.
 std::string server_version(const std::string& conninfo) {
-  const std::unique_ptr<PGconn, decltype(&PQfinish)> conn(PQconnectdb(conninfo.c_str()), PQfinish);
+  const Connection conn(PQconnectdb(conninfo.c_str()));
   if (!conn || PQstatus(conn.get()) != CONNECTION_OK) return {};
   const char* said = PQparameterStatus(conn.get(), "server_version");
   return said != nullptr ? said : "";

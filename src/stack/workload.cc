@@ -12,6 +12,7 @@
 #include <libpq-fe.h>
 
 #include "runtime/clock.h"
+#include "stack/libpq.h"
 
 namespace aurum::stack {
 
@@ -27,13 +28,6 @@ constexpr const char* kInsert =
 constexpr const char* kCreate =
     "SET client_min_messages = error; "
     "CREATE TABLE IF NOT EXISTS aurum_history(id bigint PRIMARY KEY, client int NOT NULL)";
-
-struct Finish {
-  void operator()(PGconn* c) const { PQfinish(c); }
-  void operator()(PGresult* r) const { PQclear(r); }
-};
-using Connection = std::unique_ptr<PGconn, Finish>;
-using Answer = std::unique_ptr<PGresult, Finish>;
 
 bool wait_socket(PGconn* conn, short events, Instant until) {
   const Duration left = until - runtime::now();

@@ -6,18 +6,10 @@
 #include <libpq-fe.h>
 
 #include "runtime/clock.h"
+#include "stack/libpq.h"
 #include "support/inspect.h"
 
 namespace aurum::tests {
-
-namespace {
-
-struct Finish {
-  void operator()(PGconn* c) const { PQfinish(c); }
-  void operator()(PGresult* r) const { PQclear(r); }
-};
-
-}  // namespace
 
 Status InsistentClient::make_table(const std::string& conninfo) {
   auto made = sql(conninfo, "CREATE TABLE IF NOT EXISTS insistent (at timestamptz DEFAULT now())");
@@ -38,15 +30,14 @@ InsistentClient::~InsistentClient() {
 }
 
 void InsistentClient::write(const std::stop_token& stop, const std::string& conninfo) {
-  const std::unique_ptr<PGconn, Finish> conn(
+  const stack::Connection conn(
       PQconnectdb((conninfo + " options='-c aurum.fence_wait=100ms'").c_str()));
   {
     const std::lock_guard lock(mutex_);
     socket_ = PQsocket(conn.get());
   }
   while (!stop.stop_requested() && PQstatus(conn.get()) == CONNECTION_OK) {
-    const std::unique_ptr<PGresult, Finish> answer(
-        PQexec(conn.get(), "INSERT INTO insistent DEFAULT VALUES"));
+    const stack::Answer answer(PQexec(conn.get(), "INSERT INTO insistent DEFAULT VALUES"));
     const std::lock_guard lock(mutex_);
     if (PQresultStatus(answer.get()) == PGRES_COMMAND_OK) {
       last_acked_ = runtime::now();

@@ -11,16 +11,12 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/clock.h"
+#include "stack/libpq.h"
 #include "stack/rest.h"
 
 namespace aurum::tests {
 
 namespace {
-
-struct Finish {
-  void operator()(PGconn* c) const { PQfinish(c); }
-  void operator()(PGresult* r) const { PQclear(r); }
-};
 
 bool wait_socket(PGconn* conn, short events, Instant until) {
   const Duration left = until - runtime::now();
@@ -32,7 +28,7 @@ bool wait_socket(PGconn* conn, short events, Instant until) {
 
 Result<std::string> sql(const std::string& conninfo, const std::string& statement) {
   const Instant until = runtime::now() + seconds(5);
-  const std::unique_ptr<PGconn, Finish> conn(PQconnectStart(conninfo.c_str()));
+  const stack::Connection conn(PQconnectStart(conninfo.c_str()));
   if (!conn) return fail(Code::io, "out of memory");
   for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK;) {
     if (state == PGRES_POLLING_FAILED) return fail(Code::unavailable, PQerrorMessage(conn.get()));
@@ -49,7 +45,7 @@ Result<std::string> sql(const std::string& conninfo, const std::string& statemen
       if (!wait_socket(conn.get(), POLLIN, until)) return fail(Code::timeout, "no answer in 5 s");
       if (PQconsumeInput(conn.get()) == 0) return fail(Code::io, PQerrorMessage(conn.get()));
     }
-    const std::unique_ptr<PGresult, Finish> answer(PQgetResult(conn.get()));
+    const stack::Answer answer(PQgetResult(conn.get()));
     if (!answer) return value;
     const auto status = PQresultStatus(answer.get());
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
