@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "agent/guard_launcher.h"
 #include "agent/jobs.h"
+#include "backup/promotion_mark.h"
 #include "runtime/clock.h"
 
 namespace aurum::agent {
@@ -93,6 +94,8 @@ Task<void> Agent::do_job(core::StartJob what) {
   if (backups_ && (name == "rewind" || name == "clear data"))
     co_await backups_->keep_left_within(kLeftWalKept);
   if (backups_ && backs_up) co_await backups_->until_no_run();
+  std::optional<backup::PromotionMark> mark;
+  if (backups_ && name == "promote") mark.emplace(run_dir_, config_.pg.data_dir);
   auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
                                  core_.state().dynamic, {progress, last_record});
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());

@@ -11,6 +11,7 @@
 
 #include "backup/abandoned_wal.h"
 #include "backup/bounded_call.h"
+#include "backup/promotion_mark.h"
 #include "pg/files.h"
 #include "runtime/clock.h"
 
@@ -43,8 +44,11 @@ bool is_stopping(const fs::path& data_dir) {
 
 Moment moment_of(const ArchiveCall& call) {
   if (call.way == Way::push) return is_stopping(call.data_dir) ? Moment::stopping : Moment::running;
-  if (is_there(call.data_dir / "standby.signal"))
-    return is_there(call.data_dir / "promote") ? Moment::promoting : Moment::following;
+  if (is_there(call.data_dir / "standby.signal")) {
+    const bool promoting =
+        is_there(call.data_dir / "promote") || promotion_is_marked(call.state_dir, call.data_dir);
+    return promoting ? Moment::promoting : Moment::following;
+  }
   return is_there(call.data_dir / "recovery.signal") ? Moment::restoring : Moment::running;
 }
 
@@ -89,10 +93,21 @@ int failed_code(const ArchiveCall& call) {
   return kNotNow;
 }
 
-BoundedCall pgbackrest_call(const ArchiveCall& call) {
+/// A standby that starts waits for the first answer, which is on a history as a rule: small, and
+/// soon there. So it finds out early that the repository hangs; with each trial that hung too, the
+/// next is given longer, up to the whole: a slow repository is none that hangs.
+Duration patience(const ArchiveCall& call, Moment moment, int hung) {
+  const bool history = call.file.ends_with(".history");
+  if (moment != Moment::following || (!history && hung == 0)) return call.timeout;
+  Duration out = call.first_answer;
+  for (int i = history ? 0 : 1; i < hung && out < call.timeout; ++i) out *= 2;
+  return std::min(out, call.timeout);
+}
+
+BoundedCall pgbackrest_call(const ArchiveCall& call, Duration timeout) {
   BoundedCall out{.argv = {call.program, "--config=" + call.config_file, "--stanza=" + call.stanza,
                            "--log-level-console=off", "--log-level-stderr=warn"},
-                  .timeout = call.timeout,
+                  .timeout = timeout,
                   .hurry = [&call] { return is_hurried(call); },
                   .hurry_timeout = call.stop_timeout};
   if (call.way == Way::get) out.hurry_timeout = std::min(call.stop_timeout, kPromotionWaits);
@@ -155,7 +170,7 @@ int run_archive(const ArchiveCall& call) {
   }
   if (!patient && known_missing(state, call.file, runtime::now())) return kNotThere;
 
-  const auto end = run_bounded(pgbackrest_call(call));
+  const auto end = run_bounded(pgbackrest_call(call, patience(call, moment, state.openings)));
   if (!end) return note_failed(call, state, end.error().text(), Failure::answered);
   if (end->exit_code == 0) {
     if (state.failures > 0)

@@ -21,6 +21,7 @@ struct ArchiveCall {
   std::string config_file, stanza;
   std::filesystem::path state_dir;
   Duration timeout = seconds(60), stop_timeout = seconds(3);
+  Duration first_answer = seconds(2);    ///< of a standby, before it is known to be slow
   std::string file;                      ///< name of the WAL file
   std::string path;                      ///< where it is, or where it shall go
   std::filesystem::path data_dir = ".";  ///< PostgreSQL runs its commands in there

@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "backup/promotion_mark.h"
 #include "runtime/clock.h"
 
 namespace aurum::backup {
@@ -192,6 +193,49 @@ TEST_F(Archive, a_promotion_waits_for_no_dead_repository) {
   patient.file = "00000002.history";
   EXPECT_EQ(run_archive(patient), kNotNow);
   EXPECT_EQ(calls(), 1U);
+}
+
+// The file `promote` is gone by then, and nobody has asked the repository for long.
+TEST_F(Archive, a_promotion_that_has_begun_waits_for_no_dead_repository) {
+  touch("standby.signal");
+  touch("postmaster.pid", "77\n/data\n1700000000\n");
+  repository(kHang);
+  auto patient = call(Way::get);
+  patient.file = "00000002.history";
+  patient.timeout = seconds(20);
+  {
+    const PromotionMark mark(root_ / "run", root_ / "data");
+    EXPECT_LT(measured([&] { EXPECT_EQ(run_archive(patient), kNotNow); }), seconds(2));
+    EXPECT_EQ(calls(), 1U);
+    EXPECT_TRUE(promotion_is_marked(root_ / "run", root_ / "data"));
+    touch("postmaster.pid", "77\n/data\n1700000001\n");
+    EXPECT_FALSE(promotion_is_marked(root_ / "run", root_ / "data")) << "of a former server";
+  }
+  EXPECT_FALSE(fs::exists(root_ / "run" / "promotion"));
+  fs::remove(root_ / "data" / "postmaster.pid");
+  const PromotionMark of_nobody(root_ / "run", root_ / "data");
+  EXPECT_FALSE(promotion_is_marked(root_ / "run", root_ / "data"));
+}
+
+// A standby that starts asks for a history first.
+TEST_F(Archive, a_standby_finds_out_early_that_the_repository_hangs_and_gives_it_longer_each_time) {
+  touch("standby.signal");
+  repository(kHang);
+  auto patient = call(Way::get);
+  patient.timeout = seconds(3);
+  patient.first_answer = milliseconds(400);
+  const auto hung_after = [&](const std::string& file, int times) {
+    std::ofstream(state_file(root_ / "run", Way::get))
+        << model::to_json(to_value({.failures = times, .openings = times}));
+    patient.file = file;
+    return measured([&] { EXPECT_EQ(run_archive(patient), kNotNow); });
+  };
+  const std::string segment = "000000010000000000000001";
+  EXPECT_LT(hung_after("00000002.history", 0), milliseconds(2900));
+  EXPECT_LT(hung_after(segment, 1), milliseconds(2900));
+  EXPECT_GE(hung_after("00000002.history", 2), milliseconds(1600));
+  for (const int times : {0, 4})
+    EXPECT_GE(hung_after(segment, times), seconds(3)) << "all that was configured";
 }
 
 TEST_F(Archive, a_recovery_to_a_point_never_takes_a_dead_repository_for_its_end) {
