@@ -166,6 +166,7 @@ class Core {
   bool leader_is_silent();
   Instant may_take_over_at() const;
   void lead_failsafe_map();  ///< failsafe.cc
+  void free_restarted();
   bool consented() const;
   bool may_seek_consent() const;
   void seek_consent();
@@ -176,6 +177,7 @@ class Core {
   void end_promises(model::Txn& txn, model::Revision epoch) const;
   bool promised_away() const;
   void end_promise();
+  void hear_unpromised();
   bool may_have_promised() const;
   bool all_follow(const PeerAnswers& answers) const;
   void promise(const ConsentRequest& request, RequestId id);

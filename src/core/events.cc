@@ -39,7 +39,10 @@ void Core::on(const DcsSnapshot& e) {
                                                                          v->leader->create_revision)
                           : std::pair<std::string_view, model::Revision>();
   };
-  if (!s_.view) s_.before_cluster = e.view->initialize.value_or("").empty();
+  if (!s_.view) {
+    s_.before_cluster = e.view->initialize.value_or("").empty();
+    s_.first_revision = e.view->revision;
+  }
   const model::SharedView former_view = s_.view;
   const auto former = identity(former_view);
   if (s_.view && e.view->revision < s_.view->revision) return;
@@ -61,6 +64,7 @@ void Core::on(const DcsSnapshot& e) {
   }
   hear_heartbeat();
   end_promise();
+  hear_unpromised();
   look_at_lock();
   const std::string leader = s_.view->leader_name();
   if (!leader.empty() && !lock_is_spoiled()) s_.leader_before = leader;
@@ -149,6 +153,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     warn("dcs.write", fmt::format("could not {}: {}", write.what, result.error().text()));
     s_.write_backoff.failed(now_, milliseconds(100), seconds(2));
     if (write.what == "member") published_member_.reset();
+    if (write.what == "unpromised") s_.lead.freed.clear();
     if (write.what == "sync") s_.sync_unsettled = true;
     if (write.what == "initialize") s_.initialize_unsettled = true;
     // Its lease is gone: looked at now, and not when the next keepalive is due, it is replaced

@@ -11,7 +11,9 @@
 //  - a promise is kept whatever is read in the store, also when the lock bears this node's own name
 //    by an answer that got lost; who has a take-over of its own under way does not promise;
 //  - a promise lives in memory: an agent that was started a moment ago takes no lock before the
-//    longest one could have run out, or every other member of the map says that it follows.
+//    longest one could have run out, or every other member of the map says that it follows, or a
+//    leader has written, with a revision of the store that it had seen by then and which is newer
+//    than the agent, that it lives by no promise and asks for none (unpromised_scenario_test).
 
 #include <algorithm>
 
@@ -69,6 +71,22 @@ void Core::lead_failsafe_map() {
   write("failsafe", std::move(txn));
 }
 
+/// Whoever was started a moment ago need not wait out what a former agent of its node may have
+/// promised. What is asked for from now on, the present one hears.
+void Core::free_restarted() {
+  const Consent& consent = s_.lead.consent;
+  if (!s_.dynamic.failsafe_mode || !s_.view->failsafe || s_.page != PageState::leased) return;
+  if (s_.lead.moving || !leader_key_is_mine() || !may_write("unpromised")) return;
+  if (consent.is_asked_for() || now_ < consent.until) return;
+  std::map<std::string, model::LeaseId> agents;  // each has a lease of its own
+  for (const auto& [name, member] : s_.view->members)
+    if (name != s_.name() && !member.aurum_version.empty()) agents[name] = member.lease;
+  if (std::ranges::includes(s_.lead.freed, agents)) return;
+  s_.lead.freed = std::move(agents);
+  write("unpromised", as_leader({{.key = std::string(model::kUnpromisedKey),
+                                  .value = std::to_string(s_.view->revision)}}));
+}
+
 bool Core::may_seek_consent() const {
   const Leadership& lead = s_.lead;
   if (!s_.dynamic.failsafe_mode || !lead.held || !lead.promoted || lead.moving) return false;
@@ -91,7 +109,10 @@ void Core::seek_consent() {
   Instant begin = s_.lead.deadline - warranted(promise) / 2;
   if (beat) begin = s_.lead.renewed_until - beat->fence / 2;
   if (beat && consented()) begin = std::max(begin, consent.until - warranted(promise) / 2);
-  if (now_ < begin) return wake_at(begin);
+  if (now_ < begin) {
+    consent.round = 0;  // the store renewed the lock meanwhile
+    return wake_at(begin);
+  }
   const Duration patience = std::clamp<Duration>(promise / 4, seconds(1), seconds(7));
   if (consent.round != 0 && now_ < consent.since + patience)
     return wake_at(consent.since + patience);
@@ -224,10 +245,16 @@ void Core::end_promise() {
   if (taken || s_.view->released >= promise.epoch) promise.until = now_;
 }
 
+/// For good: whoever leads later asks this agent.
+void Core::hear_unpromised() {
+  if (s_.view->unpromised > s_.first_revision) s_.freed = true;
+}
+
 /// Whether a former agent of this node may have promised what this one knows nothing of.
 bool Core::may_have_promised() const {
   const auto& map = s_.view->failsafe;
-  if (!map || is_primary() || s_.before_cluster) return false;  // a primary never promises
+  if (!map || is_primary() || s_.before_cluster || s_.freed)
+    return false;  // a primary never promises
   const bool alone = map->members.size() == 1 && map->members.contains(s_.name());
   // The last leader ended itself. A Patroni that led since would not have taken that back.
   const bool all_ours = std::ranges::none_of(

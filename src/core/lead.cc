@@ -104,6 +104,7 @@ void Core::decide_lead() {
   lead_store();
   tell_succession();
   lead_failsafe_map();
+  free_restarted();
   lead_sync();
   if (s_.job) return;
   hand_over_to_room();

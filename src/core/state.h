@@ -56,6 +56,7 @@ struct Consent {
   std::map<std::string, bool> promised;  ///< in it, by the members that are asked
   Instant not_before;                    ///< for the next round
   bool told = false;                     ///< of this outage
+  bool is_asked_for() const { return round != 0; }
 };
 
 /// Leadership as this node believes it; true only while `now < deadline`.
@@ -74,6 +75,8 @@ struct Leadership {
   std::optional<BeatRate> beat;   ///< of the heartbeats of this epoch, which may be in the store
   bool moving = false;  ///< to another lease: until that is answered it may hang on either
   Consent consent;
+  /// The leases of the members that were told that they are bound by no promise of before.
+  std::map<std::string, model::LeaseId> freed;
   bool keyless = false;  ///< the lock is gone from the store, and only consent is left
   /// Of a standby cluster: the lock makes nobody writable, and the lease page stays idle.
   bool standby = false;
@@ -162,8 +165,10 @@ struct State {
   } spoiled;
   Duration longest_ttl{};  ///< that was in force here
   Promise promise;
-  std::optional<Instant> begun;  ///< the first event; a former agent may have promised before
-  bool before_cluster = false;   ///< unless there was no cluster yet
+  std::optional<Instant> begun;        ///< the first event; a former agent may have promised before
+  bool before_cluster = false;         ///< unless there was no cluster yet
+  model::Revision first_revision = 0;  ///< of the store, in the first view
+  bool freed = false;                  ///< a leader has told that it lives by none of those
   /// Members of writes of the map that may still come true, and the revision those compare.
   std::map<std::string, std::string> failsafe_asked;
   model::Revision failsafe_asked_at = 0;

@@ -320,6 +320,10 @@ ClusterView decode_cluster(Revision revision, const std::vector<KeyValue>& keys)
     } else if (kv.key == kReleasedKey) {
       view.released = decode_positive(value);
       view.released_revision = kv.mod_revision;
+    } else if (kv.key == kUnpromisedKey) {
+      // One that was copied here from another store may be of its future.
+      const auto seen = static_cast<Revision>(decode_positive(value));
+      view.unpromised = seen < kv.mod_revision ? seen : 0;
     } else if (kv.key == kHeartbeatKey) {
       view.heartbeat = decode_heartbeat(value);
       if (view.heartbeat) view.heartbeat->mod_revision = kv.mod_revision;

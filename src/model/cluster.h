@@ -160,6 +160,11 @@ FailsafeMap decode_failsafe(std::string_view text);
 /// leader ended itself, while nobody has led since. Nobody needs to keep a promise any longer.
 inline constexpr std::string_view kReleasedKey = "aurum_released";
 
+/// `aurum_unpromised`, a key of ours that a Patroni ignores: a revision of the store. When its leader
+/// had seen that one it lived by no promise and asked for none, so whatever an agent promised that
+/// ended before it is over (docs/decisions/0014).
+inline constexpr std::string_view kUnpromisedKey = "aurum_unpromised";
+
 /// `aurum_maintenance`, a key of ours that a Patroni ignores: a pause lets this member's server
 /// write without a deadline. Nobody else takes the lock before the member took the key away, or an
 /// operator said that its server is off (docs/decisions/0009).
@@ -212,6 +217,7 @@ struct ClusterView {
   std::optional<FailsafeMap> failsafe;
   std::uint64_t released = 0;  ///< kReleasedKey; 0: absent
   Revision released_revision = 0;
+  Revision unpromised = 0;  ///< kUnpromisedKey; 0: absent, or not of this store
   std::optional<MaintenanceKey> maintenance;
   std::optional<Heartbeat> heartbeat;
   /// `aurum_timeline`, a key of ours that a Patroni ignores: the highest timeline that a promotion

@@ -187,6 +187,9 @@ TEST(DecodeCluster, ReadsEveryKey) {
   EXPECT_EQ(view.sync.mod_revision, 13);
   EXPECT_EQ(view.failsafe->mod_revision, 14);
   EXPECT_EQ(view.history_revision, 15);
+  EXPECT_EQ(decode_cluster(9, {{"aurum_unpromised", "6", 0, 1, 7}}).unpromised, 6);
+  EXPECT_EQ(decode_cluster(9, {{"aurum_unpromised", "7", 0, 1, 7}}).unpromised, 0)
+      << "copied here from another store";
   EXPECT_EQ(decode_cluster(1, {}).member("x"), nullptr);
   EXPECT_TRUE(decode_cluster(1, {{"config", "{", 0, 1, 2}}).config.is_null());
   // `status` rules out the legacy key even when it says nothing.

@@ -26,6 +26,7 @@ constexpr auto kKnown = std::to_array<Known>({{"config", Shape::object},
                                               {"failsafe", Shape::object},
                                               {"aurum_timeline", Shape::number},
                                               {kReleasedKey, Shape::number},
+                                              {kUnpromisedKey, Shape::number},
                                               {kHeartbeatKey, Shape::object},
                                               {kSuccessionsKey, Shape::list},
                                               {"aurum_restore", Shape::object}});

@@ -39,8 +39,9 @@ TEST(Unreadable, TheReasonNamesTheKeyAndWhatItShouldBe) {
   EXPECT_EQ(why("history", "{}"), "history is not a JSON list");
   EXPECT_TRUE(why("config", R"({"ttl":3)").starts_with("config is not a JSON object: "));
   EXPECT_TRUE(why("config", R"({"ttl":3)").ends_with(" (8 bytes)"));
-  for (const auto* key : {"config", "members/a", "status", "optime/leader", "history", "failover",
-                          "sync", "failsafe", "aurum_timeline", "aurum_released", "aurum_restore"})
+  for (const auto* key :
+       {"config", "members/a", "status", "optime/leader", "history", "failover", "sync", "failsafe",
+        "aurum_timeline", "aurum_released", "aurum_unpromised", "aurum_restore"})
     EXPECT_NE(why(key, "\x01\xff{["), "") << key;
 }
 

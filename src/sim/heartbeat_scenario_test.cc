@@ -126,14 +126,22 @@ TEST_F(Heartbeats, F09_with_promises_the_store_may_be_gone_for_ten_minutes) {
 }
 
 TEST_F(Heartbeats, an_outage_that_ends_while_the_promises_last_delays_a_failover_for_seconds_only) {
-  begin_beating("fast", {.dcs = dcs({{"failsafe_mode", true}, {"ttl", 30}})});
-  w().run_for(seconds(31));
-  w().cut_store(true);
-  w().run_for(seconds(20));
-  w().cut_store(false);
-  w().run_for(milliseconds(400));
-  w().power_off(old_primary());
-  EXPECT_LT(to_ms(until_another_writes()), 4000);
+  std::vector<Duration> took;
+  for (std::uint64_t seed = 1; seed <= 7; ++seed) {
+    begin_beating("fast", {.seed = seed, .dcs = dcs({{"failsafe_mode", true}, {"ttl", 30}})});
+    w().run_for(seconds(31));
+    w().cut_store(true);
+    w().run_for(seconds(20));
+    w().cut_store(false);
+    w().run_for(milliseconds(400));
+    w().power_off(old_primary());
+    took.push_back(until_another_writes());
+    EXPECT_LT(took.back(), seconds(5));
+    TearDown();
+  }
+  // The last round was at the very end of the outage in one or the other.
+  std::ranges::sort(took);
+  EXPECT_LT(took[took.size() / 2], seconds(3));
 }
 
 TEST_F(Heartbeats, who_takes_over_counts_from_when_it_heard_of_the_last_one) {

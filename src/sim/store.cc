@@ -143,6 +143,8 @@ void take_over(model::ClusterView& view, const std::string& key, const model::Ke
   } else if (key == model::kReleasedKey) {
     view.released = alone.released;
     view.released_revision = alone.released_revision;
+  } else if (key == model::kUnpromisedKey) {
+    view.unpromised = alone.unpromised;
   } else if (key == model::kSuccessionsKey) {
     view.successions = std::move(alone.successions);
     view.successions_revision = alone.successions_revision;

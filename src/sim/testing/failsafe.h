@@ -33,6 +33,11 @@ class FailsafeScenario : public Scenario {
       if (rows_in(seconds(1)) < 3) return false;
     return true;
   }
+  /// Its core goes on, and reaches the store; its lock is not renewed any more.
+  void renew_no_more(Node& node) {
+    node.paused_until[static_cast<std::size_t>(Queue::Process::lease_thread)] =
+        w().now() + seconds(60);
+  }
   /// From all other nodes.
   void cut_off(Node& node, bool cut = true) {
     for (Node* n : w().nodes())
