@@ -85,6 +85,28 @@ TEST_F(Failsafe, an_outage_ends_with_the_same_leader_and_a_switchover_at_once) {
   settle_and_judge();
 }
 
+// Neither knows what its former agent promised; the leader has told that it lives by none of that.
+TEST_F(Failsafe, a_leader_lost_right_after_both_others_agents_began_is_followed_as_ever) {
+  switch_on();
+  const std::size_t lead = leader();
+  const auto told = [this] {
+    return std::stoll(get_key(cluster(), "aurum_unpromised").value_or("0"));
+  };
+  const Instant restarted = runtime::now();
+  for (std::size_t i : {(lead + 1) % 3, (lead + 2) % 3}) {
+    const auto before = told();
+    ASSERT_TRUE(cluster().kill(i, Part::agent));
+    need(cluster().start_node(i));
+    wait_for("the leader's word to " + name(i), [&] { return told() > before; });
+  }
+  wait_healthy();
+  ASSERT_TRUE(cluster().kill(lead, Part::node));
+  other_leader(lead);
+  EXPECT_LT(runtime::now() - restarted, seconds(25)) << "a promise lasts up to 30 s";
+  need(cluster().start_node(lead));
+  settle_and_judge(Loss::before_takeover);
+}
+
 /// Members who know each other by names that only this test and what it starts can look up.
 class FailsafeByName : public Failsafe {
  protected:
