@@ -149,8 +149,14 @@ void Core::ended(const Promote&, const Result<JobResult>& result) {
 
 void Core::promotion_failed(const Error& error) {
   if (!s_.lead.held) return;  // leadership was lost meanwhile: the server is being killed
-  // Others first, and longer each time: every try may burn a timeline (F35).
-  const bool alone = !s_.view || s_.view->members.size() <= 1;
+  // Others first, and longer each time: every try may burn a timeline (F35). Unless nobody else
+  // may: `sync` will name this member alone (sync_scenario_test:
+  // a_failed_promotion_is_tried_again_soon_…).
+  const model::SyncKey key = s_.former_sync ? *s_.former_sync
+                             : s_.view      ? s_.view->sync
+                                            : model::SyncKey{};
+  const bool sole = key.leader == s_.name() && key.members.empty();
+  const bool alone = !s_.view || s_.view->members.size() <= 1 || sole;
   const Duration pause = std::min<Duration>(
       s_.timing.ttl * (std::int64_t{1} << std::min(s_.promote_backoff.failures, 8)),
       alone ? seconds(10) : kPromotePauseMost);

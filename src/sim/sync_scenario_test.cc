@@ -293,6 +293,23 @@ TEST_F(Sync, a_failed_promotion_gives_back_no_right_that_an_old_read_told_of) {
   EXPECT_GT(tried, 0);
 }
 
+// The answer to its claim got lost, and so what `sync` said before: it can give nobody the right
+// back, and all others would wait for it (SIMULATION, seed 1002819).
+TEST_F(Sync, a_failed_promotion_is_tried_again_soon_where_nobody_else_may_lead) {
+  begin_sync(3);
+  for (Node* n : w().nodes()) {
+    if (n == &old_primary()) continue;
+    n->pg.failing_promotions = 4;
+    n->lose_replies = 100;
+  }
+  w().power_off(old_primary());
+  const auto taken = [&] { return !w().leader().empty() && w().leader() != old_primary().name; };
+  ASSERT_TRUE(w().run_until(taken, seconds(30))) << w().describe();
+  for (Node* n : w().nodes()) n->lose_replies = 0;
+  EXPECT_TRUE(w().run_until([&] { return w().writer() != nullptr; }, seconds(60)))
+      << w().describe();
+}
+
 // Whom the recorded key allowed when the question went out it may not allow when the answers are
 // in: the view has gone on meanwhile, and the lock is taken by the new one.
 TEST_F(Sync, a_race_is_judged_by_what_is_known_at_its_end) {
