@@ -40,6 +40,11 @@ std::string complaint(std::string_view answer) {
   return out;
 }
 
+bool leader_is_up(std::string_view answer) {
+  return answer.starts_with(
+      '\n');  // what ends each command's answer, and the first one's was empty
+}
+
 Task<Result<std::string>> ask_haproxy(Address door, net::TlsContextPtr tls, std::string command,
                                       Duration timeout) {
   const Instant end = runtime::now() + timeout;

@@ -21,5 +21,13 @@ TEST(Haproxy, answers_nothing_when_it_did_as_it_was_told) {
             "No such server.; Permission denied");
 }
 
+// Each command's answer ends with an empty line.
+TEST(Haproxy, has_the_leader_up_where_only_others_are_unknown_to_it) {
+  EXPECT_TRUE(leader_is_up("\n\n"));
+  EXPECT_TRUE(leader_is_up("\nNo such server.\n\n"));
+  EXPECT_FALSE(leader_is_up("No such server.\n\n\n"));
+  EXPECT_FALSE(leader_is_up(""));
+}
+
 }  // namespace
 }  // namespace aurum::route

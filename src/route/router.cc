@@ -121,6 +121,10 @@ Task<void> Router::tell_haproxy(Address door, std::string command) {
   if (wrong.empty())
     log_.info("routing", fmt::format("told HAProxy at {} in {} ms", door.text(),
                                      to_ms(runtime::now() - begun)));
+  else if (answer && leader_is_up(*answer))
+    log_.info("routing",
+              fmt::format("told HAProxy at {} of this leader; of other members it says: {}",
+                          door.text(), wrong));
   else
     log_.warn("routing",
               fmt::format("HAProxy at {} was not told of this leader: {}", door.text(), wrong));
