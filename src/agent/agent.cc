@@ -127,10 +127,10 @@ std::unique_ptr<dcs::Store> Agent::make_store(asio::any_io_executor executor) {
                               model::base_path(config_.ns, config_.scope), *log_);
 }
 
-/// From here on this member promises (POST /failsafe), by the mode it knew when it last wrote its
-/// configuration down, and takes up what it kept of that. Once, after ready_postgres().
-Task<Status> Agent::open_rest() {
-  if (server_) co_return Status{};
+/// What a request may ask for, and the mode that this member knew when it last wrote its
+/// configuration down. Once, after ready_postgres().
+Task<Status> Agent::ready_api() {
+  if (api_) co_return Status{};
   auto instance = runtime::random_word(16);
   if (!instance) co_return fail(instance.error());
   instance_ = std::move(*instance);
@@ -147,6 +147,14 @@ Task<Status> Agent::open_rest() {
   else if (kept.error().code != Code::not_found)
     log_->warn("config.kept", kept.error().text());
   api_ = std::make_unique<api::Api>(*this, api::ApiOptions{.identity = identity()});
+  co_return Status{};
+}
+
+/// From here on this member promises (POST /failsafe). Tried again where its port is taken.
+Task<Status> Agent::open_rest() {
+  if (server_) co_return Status{};
+  auto ready = co_await ready_api();
+  if (!ready) co_return ready;
   server_ = std::make_unique<net::HttpServer>(
       io_.get_executor(), server_options(config_.rest),
       [this](net::HttpRequest r) { return handle(std::move(r)); }, *log_);
@@ -155,15 +163,9 @@ Task<Status> Agent::open_rest() {
   co_return listening;
 }
 
-/// Who has not read the store knows neither the cluster nor whether another agent of its name is at
-/// work: it answers, and does nothing but promise to do nothing.
 Task<net::HttpResponse> Agent::handle(net::HttpRequest request) {
   heard_itself_ |= request.header(kInstanceHeader) == instance_;
-  const bool harmless =
-      net::is_read(request.method) || (request.method == "POST" && request.path() == "/failsafe");
-  if (!joined_ && !harmless)
-    co_return net::error_page(503, "waiting on etcd: it was not read since this agent began");
-  co_return co_await api_->handle(std::move(request));
+  return api_->handle(std::move(request));
 }
 
 Task<Status> Agent::reach_guard(Duration timeout) {
@@ -409,6 +411,7 @@ api::NodeView Agent::view() const {
   v.dcs_fresh = s.dcs_fresh(now);
   v.cluster_unlocked = !v.dcs_fresh || !s.view->leader;
   v.failsafe_active = core_.in_failsafe();
+  v.joined = joined_;
   v.peers_linked = peers_.linked(others());
   v.watchdog_failed = !core_.watchdog_trouble().empty();
   v.paused = s.dynamic.pause;

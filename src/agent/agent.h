@@ -90,6 +90,7 @@ class Agent : public api::Node {
   runtime::Task<bool> join_cluster();
   runtime::Task<Status> stand_without_store();
   std::unique_ptr<dcs::Store> make_store(boost::asio::any_io_executor executor);
+  runtime::Task<Status> ready_api();
   runtime::Task<Status> open_rest();
   runtime::Task<net::HttpResponse> handle(net::HttpRequest request);
   runtime::Task<bool> fits_into(const model::ClusterView& cluster);

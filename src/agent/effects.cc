@@ -95,9 +95,11 @@ Task<void> Agent::do_job(core::StartJob what) {
     co_await backups_->keep_left_within(kLeftWalKept);
   if (backups_ && backs_up) co_await backups_->until_no_run();
   std::optional<backup::PromotionMark> mark;
-  if (backups_ && name == "promote") mark.emplace(run_dir_, config_.pg.data_dir);
+  auto promotion = [&] {
+    if (backups_) mark.emplace(run_dir_, config_.pg.data_dir);
+  };
   auto result = co_await run_job(*postgres_, backup::Restorer(config_, pool_), std::move(what.job),
-                                 core_.state().dynamic, {progress, last_record});
+                                 core_.state().dynamic, {progress, last_record, promotion});
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   log_->debug("job", fmt::format("{} took {} ms", name, to_ms(runtime::now() - begun)));
   // Fresh facts first, so that the core never judges the end of a job by what was before it.

@@ -60,7 +60,7 @@ struct Runner {
     co_return JobResult{core::Configured{*done}};
   }
   Task<Result<JobResult>> operator()(core::Promote job) {
-    auto done = co_await postgres.promote(job.above);
+    auto done = co_await postgres.promote(job.above, news.promotion);
     co_return plain(done);
   }
   Task<Result<JobResult>> operator()(core::Checkpoint) {

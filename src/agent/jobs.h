@@ -16,6 +16,7 @@ namespace aurum::agent {
 struct JobNews {
   std::function<void(std::string)> progress;    ///< any number of times
   std::function<void(model::Lsn)> last_record;  ///< core::LastRecordWritten
+  std::function<void()> promotion;              ///< the server is about to be told
 };
 
 /// Carries out one job of the core by the functions of pg/ and backup/. Cancelling the coroutine

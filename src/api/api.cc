@@ -18,6 +18,8 @@ std::string_view first_segment(std::string_view path) {
   return path.substr(0, path.find('/'));
 }
 
+bool changes_something(Needs needs) { return needs == Needs::operator_ || needs == Needs::admin; }
+
 }  // namespace
 
 Api::Api(Node& node, ApiOptions options) : node_(node), options_(std::move(options)) {}
@@ -68,8 +70,7 @@ Task<net::HttpResponse> Api::handle(net::HttpRequest request) {
   }
   auto reply = co_await answer(*route, call);
   // Members ask for consent each second while the store is away: that is no operator's doing.
-  const bool told = route->needs == Needs::operator_ || route->needs == Needs::admin;
-  if (told) node_.audit(audit_line(call, reply.status));
+  if (changes_something(route->needs)) node_.audit(audit_line(call, reply.status));
   co_return reply;
 }
 
@@ -77,6 +78,10 @@ Task<net::HttpResponse> Api::answer(const Route& route, Call& call) {
   if (route.needs != Needs::nothing) {
     const NodeView view = node_.view();
     if (view.config == nullptr) co_return net::error_page(503);  // no rules, no entry
+    // It knows neither the cluster nor whether another agent of its name is at work: it tells what
+    // it knows, and does nothing but promise to do nothing.
+    if (!view.joined && changes_something(route.needs))
+      co_return net::error_page(503, "waiting on etcd: it was not read since this agent began");
     const auto rules = access_rules(*view.config, view.cluster, route.needs == Needs::member);
     auto verdict = co_await judge(rules, call, route.needs);
     call.caller = std::move(verdict.caller);

@@ -239,6 +239,23 @@ TEST_F(Rest, ClientCertificatesComeAfterTheAllowlistAndBeforeThePassword) {
   EXPECT_EQ(call("POST /reload"), text(403, "Access is denied"));
 }
 
+// It knows neither the cluster nor whether another agent of its name is at work.
+TEST_F(Rest, OnlyPromisesAndTellsBeforeTheStoreWasRead) {
+  node.view_.joined = false;
+  int refused = 0;
+  for (const auto& route : Api::routes()) {
+    const auto got = call(fmt::format("{} /{}", route.method, route.segment), "{}");
+    const bool changes = route.needs == Needs::operator_ || route.needs == Needs::admin;
+    EXPECT_EQ(got == page(503, "waiting on etcd: it was not read since this agent began"), changes)
+        << route.method << " " << route.segment;
+    refused += changes ? 1 : 0;
+  }
+  EXPECT_GT(refused, 8);
+  EXPECT_TRUE(node.written.empty());
+  EXPECT_EQ(node.reloads, 0);
+  EXPECT_EQ(call("GET /liveness").status, 200);
+}
+
 TEST_F(Rest, AllowlistEntries) {
   struct Case {
     std::vector<std::string> list;

@@ -38,6 +38,7 @@ struct NodeView {
   bool dcs_fresh = false;         ///< the store's view is not older than ttl
   bool cluster_unlocked = false;  ///< no leader known, or the view is too old
   bool failsafe_active = false;
+  bool joined = true;  ///< the store was read since this agent began, and it has its place there
   std::size_t peers_linked = 0;  ///< members to whom a connection is open
   bool paused = false;
   bool watchdog_failed = false;

@@ -363,7 +363,8 @@ Task<Status> Postgres::reserve_timelines_up_to(model::Timeline above, Session& s
   co_return Status{};
 }
 
-Task<Status> Postgres::promote(model::Timeline above, Duration timeout) {
+Task<Status> Postgres::promote(model::Timeline above, std::function<void()> begins,
+                               Duration timeout) {
   const Instant deadline = runtime::now() + timeout;
   if (!config_->pg.pre_promote.empty()) {
     auto allowed =
@@ -379,6 +380,7 @@ Task<Status> Postgres::promote(model::Timeline above, Duration timeout) {
   }
   auto reserved = co_await reserve_timelines_up_to(above, *session, deadline - runtime::now());
   if (!reserved) co_return fail(reserved.error().within("cannot promote"));
+  if (begins) begins();
   auto told =
       co_await session->query("SELECT pg_catalog.pg_promote(false)", deadline - runtime::now());
   if (!told &&

@@ -106,9 +106,10 @@ class Postgres {
   Task<Result<bool>> configure(model::PgTarget target, model::DynamicConfig dynamic,
                                bool always = false);
   Task<Status> reload();  ///< SIGHUP to the postmaster
-  /// pre_promote (its failure: Code::cancelled), promotes to a timeline greater than `above`, ends
-  /// when writable.
-  Task<Status> promote(model::Timeline above, Duration timeout = seconds(60));
+  /// pre_promote (its failure: Code::cancelled), `begins`, promotes to a timeline greater than
+  /// `above`, ends when writable.
+  Task<Status> promote(model::Timeline above, std::function<void()> begins = {},
+                       Duration timeout = seconds(60));
   Task<Status> checkpoint(Duration timeout = std::chrono::minutes(30));
 
   /// How far an upstream is, by a replication connection with the replication login.
