@@ -39,10 +39,7 @@ void Core::on(const DcsSnapshot& e) {
                                                                          v->leader->create_revision)
                           : std::pair<std::string_view, model::Revision>();
   };
-  if (!s_.view) {
-    s_.before_cluster = e.view->initialize.value_or("").empty();
-    s_.first_revision = e.view->revision;
-  }
+  if (!s_.view) s_.before_cluster = e.view->initialize.value_or("").empty();
   const model::SharedView former_view = s_.view;
   const auto former = identity(former_view);
   if (s_.view && e.view->revision < s_.view->revision) return;
@@ -139,8 +136,10 @@ void Core::on(const DcsWritten& e) {
   if (it == s_.pending.end()) return;
   const Pending write = it->second;
   s_.pending.erase(it);
-  if (e.result && e.result->succeeded)
+  if (e.result && e.result->succeeded) {
     s_.revision_min = std::max(s_.revision_min, e.result->revision);
+    if (s_.first_write == 0) s_.first_write = e.result->revision;
+  }
   write_ended(write, e.result);
 }
 

@@ -12,8 +12,8 @@
 //    by an answer that got lost; who has a take-over of its own under way does not promise;
 //  - a promise lives in memory: an agent that was started a moment ago takes no lock before the
 //    longest one could have run out, or every other member of the map says that it follows, or a
-//    leader has written, with a revision of the store that it had seen by then and which is newer
-//    than the agent, that it lives by no promise and asks for none (unpromised_scenario_test).
+//    leader has written, with a revision of the store that it had seen by then and in which a write
+//    of this agent is, that it lives by no promise and asks for none (unpromised_scenario_test).
 
 #include <algorithm>
 
@@ -245,9 +245,11 @@ void Core::end_promise() {
   if (taken || s_.view->released >= promise.epoch) promise.until = now_;
 }
 
-/// For good: whoever leads later asks this agent.
+/// For good: whoever leads later asks this agent. A write of its own tells what came after it
+/// began; what it read first may be old (unpromised_scenario_test:
+/// …_that_a_lagging_member_of_the_store_tells_late).
 void Core::hear_unpromised() {
-  if (s_.view->unpromised > s_.first_revision) s_.freed = true;
+  if (s_.first_write != 0 && s_.view->unpromised >= s_.first_write) s_.freed = true;
 }
 
 /// Whether a former agent of this node may have promised what this one knows nothing of.

@@ -165,10 +165,10 @@ struct State {
   } spoiled;
   Duration longest_ttl{};  ///< that was in force here
   Promise promise;
-  std::optional<Instant> begun;        ///< the first event; a former agent may have promised before
-  bool before_cluster = false;         ///< unless there was no cluster yet
-  model::Revision first_revision = 0;  ///< of the store, in the first view
-  bool freed = false;                  ///< a leader has told that it lives by none of those
+  std::optional<Instant> begun;     ///< the first event; a former agent may have promised before
+  bool before_cluster = false;      ///< unless there was no cluster yet
+  model::Revision first_write = 0;  ///< of this agent, by the store's answer; 0: none yet
+  bool freed = false;               ///< a leader has told that it lives by none of those
   /// Members of writes of the map that may still come true, and the revision those compare.
   std::map<std::string, std::string> failsafe_asked;
   model::Revision failsafe_asked_at = 0;

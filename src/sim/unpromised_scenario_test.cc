@@ -80,6 +80,28 @@ TEST_F(Unpromised, agents_are_none_by_what_was_told_of_former_ones) {
   EXPECT_FALSE(replica(1).core->state().freed);
 }
 
+// What they read first is from before that word; they see it later, as if it were new.
+TEST_F(Unpromised, agents_are_none_by_an_old_word_that_a_lagging_member_of_the_store_tells_late) {
+  begin_failsafe();
+  const auto before = w().store.revision();
+  w().run_for(seconds(30));
+  restart_agents_of_replicas();
+  ASSERT_TRUE(w().run_until([&] { return replicas_are_free(); }, seconds(3))) << w().describe();
+  w().run_for(seconds(30));
+  old_primary().reaches_store = false;
+  w().run_for(seconds(8));  // they promise
+  for (Node* n : w().nodes())
+    if (n != &old_primary()) n->stale = static_cast<std::size_t>(w().store.revision() - before);
+  restart_agents_of_replicas();
+  w().run_for(milliseconds(300));
+  for (Node* n : w().nodes()) n->stale = 0;
+  w().run_for(seconds(3));
+  EXPECT_GE(w().store.view().unpromised, before);
+  EXPECT_FALSE(replica(0).core->state().freed);
+  EXPECT_FALSE(replica(1).core->state().freed);
+  EXPECT_NE(replica(0).core->state().first_write, 0);
+}
+
 // The lock is renewed no more, and the leader lives by the promises of agents that are restarted
 // then. It reaches the store, and sees them.
 TEST_F(Unpromised, agents_are_none_while_the_leader_lives_by_promises) {
