@@ -142,6 +142,15 @@ std::optional<model::Value> status_of(Session& session, const model::Member& mem
   return std::move(*document);
 }
 
+/// By what the store has of it, as Patroni 4 goes by, or by what it says itself: a setting that was
+/// changed a moment ago may not be in the store yet.
+bool needs_restart(Session& session, const model::Member& member) {
+  if (member.pending_restart) return true;
+  const auto status = status_of(session, member);
+  const model::Value* flag = status ? status->find("pending_restart") : nullptr;
+  return flag != nullptr && model::read_bool(*flag).value_or(false);
+}
+
 std::int64_t position_of(const model::Value& status, std::string_view key) {
   const model::Value* xlog = status.find("xlog");
   const model::Value* at = xlog != nullptr ? xlog->find(key) : nullptr;
@@ -314,6 +323,15 @@ Done flush_switchover(Session& session) {
 Done run_restart(Session& session) {
   auto chosen = show_and_choose(session, "any", member_names(session.options));
   if (!chosen) return fail(chosen.error());
+  if (session.options.pending) {
+    std::erase_if(chosen->members,
+                  [&](const auto& member) { return !needs_restart(session, member); });
+    if (chosen->members.empty()) {
+      if (!session.console.patronictl)
+        session.console.err << "hint: no settings wait for a restart there, so nothing is done\n";
+      return 0;
+    }
+  }
   const auto at = restart_schedule(session, *chosen);
   if (!at) return fail(at.error());
   if (const auto agreed = agree_on_restart(session, *chosen, *at); !agreed)

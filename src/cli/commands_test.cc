@@ -262,6 +262,7 @@ TEST_F(Commands, RestartGoesOnPastAMemberThatDoesNotAnswer) {
   options.pending = true;
   options.pg_version = "15.10";
   options.timeout = "30s";
+  for (auto& [name, member] : world.view.members) member.pending_restart = true;
   world.replies = {{200, ""}, {503, "restart failed"}};
   ASSERT_EQ(run(run_restart), 1);
   EXPECT_EQ(out,
@@ -272,6 +273,26 @@ TEST_F(Commands, RestartGoesOnPastAMemberThatDoesNotAnswer) {
   EXPECT_EQ(world.calls[0],
             "b POST /restart {\"restart_pending\": true, \"postgres_version\": \"15.10\", "
             "\"timeout\": \"30s\"}");
+}
+
+TEST_F(Commands, RestartPendingAsksThoseAloneWhoseSettingsWait) {
+  options.names = {"demo"};
+  options.force = true;
+  options.pending = true;
+  // By the store one; by what it says itself, another.
+  world.view.members["c"].pending_restart = true;
+  world.replies = {{200, "{}"}, {200, R"({"pending_restart": true})"}, {200, ""}, {200, ""}};
+  ASSERT_EQ(run(run_restart), 0);
+  EXPECT_EQ(world.calls.size(), 4U);
+  EXPECT_FALSE(out.find("Success: restart on member b\n") == out.npos) << out;
+  EXPECT_FALSE(out.find("Success: restart on member c\n") == out.npos) << out;
+  EXPECT_TRUE(out.find("member a") == out.npos) << out;
+
+  world.calls.clear();
+  world.view.members["c"].pending_restart = false;
+  world.replies = {{200, "{}"}, {200, "{}"}, {200, "{}"}};
+  ASSERT_EQ(run(run_restart), 0);
+  for (const auto& call : world.calls) EXPECT_TRUE(call.find("POST") == call.npos) << call;
 }
 
 TEST_F(Commands, RestartChecksVersionsAndMembers) {
