@@ -33,6 +33,11 @@ bool World::begin_operator(const Fault& fault, Node& n) {
       if (const auto& left = store.view().maintenance;
           left && left->name != n.name && node(left->name).pg.alive)
         return false;
+      // Nor to a member outside the failsafe map, which an absent leader need not ask: likewise.
+      if (const auto& map = store.view().failsafe;
+          map && !map->members.empty() && !map->members.contains(n.name) &&
+          std::ranges::any_of(order_, [&](Node* o) { return o != &n && o->pg.alive; }))
+        return false;
       request_failover({.candidate = n.name});
       return true;
     case FaultKind::restart:
