@@ -16,6 +16,7 @@
 //    of this agent is, that it lives by no promise and asks for none (unpromised_scenario_test).
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -78,11 +79,13 @@ void Core::free_restarted() {
   if (!s_.dynamic.failsafe_mode || !s_.view->failsafe || s_.page != PageState::leased) return;
   if (s_.lead.moving || !leader_key_is_mine() || !may_write("unpromised")) return;
   if (consent.is_asked_for() || now_ < consent.until) return;
-  std::map<std::string, model::LeaseId> agents;  // each has a lease of its own
-  for (const auto& [name, member] : s_.view->members)
-    if (name != s_.name() && !member.aurum_version.empty()) agents[name] = member.lease;
-  if (std::ranges::includes(s_.lead.freed, agents)) return;
-  s_.lead.freed = std::move(agents);
+  bool news = false;
+  for (const auto& [name, member] : s_.view->members) {
+    if (name == s_.name() || member.aurum_version.empty()) continue;
+    model::LeaseId& told = s_.lead.freed[name];  // each agent has a lease of its own
+    news |= std::exchange(told, member.lease) != member.lease;
+  }
+  if (!news) return;
   write("unpromised", as_leader({{.key = std::string(model::kUnpromisedKey),
                                   .value = std::to_string(s_.view->revision)}}));
 }
@@ -255,8 +258,8 @@ void Core::hear_unpromised() {
 /// Whether a former agent of this node may have promised what this one knows nothing of.
 bool Core::may_have_promised() const {
   const auto& map = s_.view->failsafe;
-  if (!map || is_primary() || s_.before_cluster || s_.freed)
-    return false;  // a primary never promises
+  if (!map || s_.before_cluster || s_.freed) return false;
+  if (is_primary()) return false;  // which never promises
   const bool alone = map->members.size() == 1 && map->members.contains(s_.name());
   // The last leader ended itself. A Patroni that led since would not have taken that back.
   const bool all_ours = std::ranges::none_of(
