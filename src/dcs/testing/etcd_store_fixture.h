@@ -85,6 +85,15 @@ class EtcdStoreFixture : public ::testing::Test {
   void pass(Duration time) {
     testing::run_until(io_, [] { return false; }, time);
   }
+  /// How many handlers the loop ran within `time`.
+  int steps_within(Duration time) {
+    io_.restart();
+    const auto end = std::chrono::steady_clock::now() + time;
+    int steps = 0;
+    while (std::chrono::steady_clock::now() < end && !io_.stopped())
+      steps += static_cast<int>(io_.run_one_until(end));
+    return steps;
+  }
   Result<model::TxnDone> put(const std::string& key, const std::string& value,
                              Duration timeout = kTimeout) {
     return run(store_->txn({.when = {}, .then = {{.key = key, .value = value}}}, timeout));
