@@ -1,15 +1,15 @@
 # A room is a folder of src/ and a static library. Only the rooms named in DEPS are on its include path, so an
 # import upwards does not compile (docs/ARCHITECTURE.md, "The house").
 #
-#   aurum_room(NAME DEPS <rooms it may use> [LIBS <public libraries>] [PRIVATE_LIBS <libraries of its .cc files>]
+#   aurum_room(NAME [ONE_THREAD] DEPS <rooms it may use> [LIBS <public libraries>] [PRIVATE_LIBS <libraries of its .cc files>]
 #              [HEADERS <of the project, read by most of its files>] [TEST_HEADERS <by most of its tests>])
 #
 # Files under testing/ become <name>_testing, a library that only tests (of this room and of rooms that use it) link.
 # *_test.cc beside the code become <name>_test; *_system_test.cc become <name>_system_test, which starts real
-# servers and is left out of the sanitizer runs of unit tests. Those of rooms without the runtime, which know no threads,
-# have the label pure besides.
+# servers and is left out of the sanitizer runs of unit tests. Those of rooms that start no thread, and hand nothing to one,
+# have the label one_thread besides: all without the runtime, and those that say so.
 function(aurum_room NAME)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PRIVATE_LIBS;HEADERS;TEST_HEADERS" ${ARGN})
+  cmake_parse_arguments(ROOM "ONE_THREAD" "" "DEPS;LIBS;PRIVATE_LIBS;HEADERS;TEST_HEADERS" ${ARGN})
   set(dir ${CMAKE_SOURCE_DIR}/src/${NAME})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
   set(tests ${sources})
@@ -68,10 +68,12 @@ function(aurum_room NAME)
       add_test(NAME ${target} COMMAND ${target} --gtest_brief=1)
       if(kind STREQUAL "system_tests")
         set_tests_properties(${target} PROPERTIES LABELS system TIMEOUT 900)
-      elseif(shell)
-        set_tests_properties(${target} PROPERTIES LABELS unit TIMEOUT 600)
       else()
-        set_tests_properties(${target} PROPERTIES LABELS "unit;pure" TIMEOUT 600)
+        set(labels unit)
+        if(NOT shell OR ROOM_ONE_THREAD)
+          list(APPEND labels one_thread)
+        endif()
+        set_tests_properties(${target} PROPERTIES LABELS "${labels}" TIMEOUT 600)
       endif()
     endif()
   endforeach()
