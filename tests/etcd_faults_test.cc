@@ -50,6 +50,17 @@ TEST_F(EtcdFaults, a_frozen_leader_of_etcd_costs_no_leadership_and_thawed_at_mos
   EXPECT_LE(settle_and_judge(Loss::before_takeover).reigns.size(), 2U);
 }
 
+// A renewal writes nothing (without heartbeats; with them, failsafe mode: heartbeat_test).
+TEST_F(EtcdFaults, F62_a_store_without_space_costs_no_leadership) {
+  const std::size_t lead = leader();
+  need(set_etcd_full(cluster(), true));
+  const Instant end = runtime::now() + seconds(2 * cluster().plan().ttl);
+  while (runtime::now() < end) wait_for_writes(seconds(2));
+  EXPECT_EQ(leader(), lead);
+  need(set_etcd_full(cluster(), false));
+  EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
+}
+
 // Without its majority nobody can say who leads: the leader stops before its lease ends, and nobody
 // takes over meanwhile.
 TEST_F(EtcdFaults, without_a_majority_nobody_writes_and_with_it_writes_go_on) {

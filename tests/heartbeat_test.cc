@@ -20,6 +20,10 @@ class Heartbeats : public ClusterTest {
     const auto beat = model::decode_heartbeat(heartbeat());
     return beat && beat->leader == name(node);
   }
+  std::size_t in_the_map() {
+    const auto text = get_key(cluster(), "failsafe");
+    return text ? nlohmann::json::parse(*text, nullptr, false).size() : 0;
+  }
   /// Far below the lease's end, and far above what a busy machine adds.
   static constexpr Duration kSoon = seconds(15);
 };
@@ -63,12 +67,30 @@ TEST_F(Heartbeats, a_restarted_agent_keeps_its_server_and_its_lock) {
   EXPECT_EQ(verdict.reigns.size(), 1U);
 }
 
+// It takes no writes then, heartbeats neither, so nobody could take over; it does answer reads.
+TEST_F(Heartbeats, F62_an_etcd_without_space_costs_no_leadership_and_the_log_says_what_to_do) {
+  const std::size_t lead = leader();
+  wait_for("a map of all members", [this] { return in_the_map() == 3; });
+  wait_for("heartbeats", [&] { return beats(lead); });
+  const auto log = log_end(lead);
+  need(set_etcd_full(cluster(), true));
+  const Instant end = runtime::now() + seconds(10);
+  while (runtime::now() < end) wait_for_writes(seconds(2));
+  const auto said = log_since(lead, log);
+  const auto why = said.find("could not renew leadership: ");
+  ASSERT_NE(why, std::string::npos) << said;
+  EXPECT_NE(said.find("etcd is full: compact and defragment it", why), std::string::npos) << said;
+  need(set_etcd_full(cluster(), false));
+  wait_for("an end of failsafe mode", [&] {
+    const auto reply = cluster().rest(lead, "GET", "/patroni");
+    return reply && reply->body.find("failsafe_mode_is_active") == std::string::npos;
+  });
+  EXPECT_EQ(settle_and_judge().reigns.size(), 1U);
+}
+
 TEST_F(Heartbeats, F09_etcd_may_be_gone_and_nobody_is_replaced) {
   const std::size_t lead = leader();
-  wait_for("a map of all members", [this] {
-    const auto text = get_key(cluster(), "failsafe");
-    return text && nlohmann::json::parse(*text, nullptr, false).size() == 3;
-  });
+  wait_for("a map of all members", [this] { return in_the_map() == 3; });
   wait_for("heartbeats", [&] { return beats(lead); });
   for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(cluster().kill_etcd(i));
   const Instant end = runtime::now() + seconds(10);  // four times as long as one heartbeat lasts

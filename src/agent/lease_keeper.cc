@@ -119,6 +119,14 @@ bool LeaseKeeper::proven(const Renewing& what, Instant now) {
   return good;
 }
 
+/// Said once until a renewal goes well: in failsafe mode the leader stays, and nothing else would
+/// tell why. One answer that is late says nothing.
+void LeaseKeeper::note_refusal(const Error& error) {
+  const bool late = error.code == Code::timeout || error.code == Code::unknown_outcome;
+  if (late || std::exchange(refusal_noted_, true)) return;
+  log_.warn("lease.refused", "could not renew leadership: " + error.text());
+}
+
 Task<void> LeaseKeeper::run() {
   for (;;) {
     Duration ttl;
@@ -197,7 +205,10 @@ Task<bool> LeaseKeeper::keep_lock_lease(Duration ttl, Renewing what) {
   const Instant sent = runtime::now();
   auto alive = co_await store_->keep_alive(what.lease, call_timeout(ttl));
   if (!alive) {
-    if (alive.error().code != Code::rejected) co_return false;
+    if (alive.error().code != Code::rejected) {
+      note_refusal(alive.error());
+      co_return false;
+    }
     if (what.lease == lease_) lease_ = 0;
     post_(core::LeaderLost{what.epoch, "the lease of the lock is gone"});
     post_(core::LeaseGone{what.lease});
@@ -215,7 +226,11 @@ Task<bool> LeaseKeeper::confirm(Renewing what, Duration timeout) {
       core::renewal_check({member_, what.epoch, what.lease, what.valid_for, what.beat},
                           kept == kept_.end() ? Instant{} : kept->second, sent);
   auto ours = co_await store_->txn(std::move(txn), timeout);
-  if (!ours) co_return false;
+  if (!ours) {
+    note_refusal(ours.error());
+    co_return false;
+  }
+  refusal_noted_ = false;
   if (!ours->succeeded) {
     // What the key says now comes by the watch, and may be rubbish that can be mended.
     asio::steady_timer wait(io_, kWatchAhead);

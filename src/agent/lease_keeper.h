@@ -86,6 +86,7 @@ class LeaseKeeper {
   bool take_confirmed(const Renewing& what, Instant until);
   Renewing renewing() const;
   bool proven(const Renewing& what, Instant now);
+  void note_refusal(const Error& error);
   void wake();
 
   const std::string member_;
@@ -107,6 +108,7 @@ class LeaseKeeper {
   std::map<model::LeaseId, Instant> kept_;  ///< when the last answered keepalive was sent
   int beats_under_way_ = 0;
   bool unproven_noted_ = false;
+  bool refusal_noted_ = false;
 
   std::thread thread_;
 };

@@ -119,6 +119,15 @@ Result<std::string> get_key(const stack::Cluster& cluster, const std::string& ke
   return stack::from_base64(kvs->at(0).value("value", ""));
 }
 
+Status set_etcd_full(const stack::Cluster& cluster, bool full) {
+  const char* action = full ? "ACTIVATE" : "DEACTIVATE";
+  // Member 0 is none of the cluster's: the alarm is the cluster's all the same.
+  auto done = gateway(cluster, "/v3/maintenance/alarm",
+                      {{"action", action}, {"memberID", "0"}, {"alarm", "NOSPACE"}});
+  if (!done) return fail(done.error());
+  return {};
+}
+
 void nap(Duration time) {
   const timespec wait{time.count() / 1'000'000'000, time.count() % 1'000'000'000};
   ::nanosleep(&wait, nullptr);

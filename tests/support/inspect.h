@@ -29,6 +29,10 @@ Status forget_cluster(const stack::Cluster& cluster);
 /// Its text; Code::not_found when it is absent.
 Result<std::string> get_key(const stack::Cluster& cluster, const std::string& key);
 
+/// Etcd's alarm NOSPACE, as a cluster has whose quota is used up: from then on nobody
+/// may write, until it is disarmed (etcd manual, "Maintenance", space quota).
+Status set_etcd_full(const stack::Cluster& cluster, bool full);
+
 void nap(Duration time);
 
 }  // namespace aurum::tests
