@@ -173,11 +173,9 @@ void World::check_fit_to_lead(const Node& n) {
 
 /// Who took the lock when the configuration named a remote already was told that nobody writes.
 void World::check_promotion(const Node& n) {
-  const auto* config = store.find("config");
   const auto* lock = store.find("leader");
-  if (config == nullptr || lock == nullptr || lock->value != n.name) return;  // other rules' matter
-  const bool standby = model::read_dynamic_config(store.view().config).standby_cluster.has_value();
-  if (standby && lock->mod_revision > config->mod_revision)
+  if (lock == nullptr || lock->value != n.name) return;  // other rules' matter
+  if (following() && lock->mod_revision > follows_since_)
     violation(Rule::standby_cluster,
               n.name + " is promoted, and the cluster is a standby of another one");
 }
