@@ -145,6 +145,10 @@ void World::promote_remote_soon(Instant at_last) {
 /// The remote has been stopped, or is lost for a while; it follows when it is back.
 bool World::promote_cluster(const Fault& fault) {
   if (store.leaderless() || store_cut_ || !following()) return false;
+  // Its leader has data, and is not about to throw it away.
+  const auto first = nodes_.find(leader());
+  if (first == nodes_.end() || !first->second->pg.alive || !first->second->pg.in_recovery)
+    return false;
   if (fault.detail % 3 == 0) {
     remote_->up = false;
     undo_later(fault, [this] { remote_->up = true; });

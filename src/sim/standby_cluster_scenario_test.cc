@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
+#include "sim/profile.h"
 #include "sim/testing/scenario.h"
 
 namespace aurum::sim {
 namespace {
 
-model::Value following() {
-  model::Value standby = model::Value::object();
-  standby.set("host", "10.9.9.9");
-  standby.set("port", 5432);
-  return standby;
-}
+model::Value following() { return where_the_remote_is(); }
 
 class StandbyCluster : public Scenario {
  protected:
@@ -108,6 +104,24 @@ TEST_F(StandbyCluster, a_remote_that_is_away_delays_the_founding_only) {
   EXPECT_TRUE(late.run_until([&] { return late.replicas().size() == 2; }, seconds(90)))
       << late.describe();
   EXPECT_EQ(late.initdbs, 0);
+  EXPECT_TRUE(late.violations.empty());
+}
+
+// Seed 598 of the profile: its claim was kept alive, and nobody founded the cluster ever.
+TEST_F(StandbyCluster, a_claim_that_was_given_up_without_an_answer_is_taken_up_again) {
+  World late({.nodes = 2, .seed = 3, .dcs = dcs({{"standby_cluster", following()}})});
+  late.add_remote().up = false;
+  for (Node* n : late.nodes()) late.start_agent(*n);
+  const auto claims = [](const Node* n) { return n->said("bootstrap"); };
+  ASSERT_TRUE(
+      late.run_until([&] { return std::ranges::any_of(late.nodes(), claims); }, seconds(9)));
+  const auto founder = std::ranges::find_if(late.nodes(), claims);
+  (*founder)->mute_to_store = true;  // its copy breaks off, and so does what it writes then
+  ASSERT_TRUE(late.run_until([&] { return (*founder)->said("clone.failed"); }, seconds(9)));
+  late.run_for(seconds(2));
+  (*founder)->mute_to_store = false;
+  late.node("").up = true;
+  EXPECT_TRUE(late.run_until_healthy(seconds(90))) << late.describe();
   EXPECT_TRUE(late.violations.empty());
 }
 
@@ -319,6 +333,25 @@ TEST_F(StandbyCluster, the_sync_key_of_before_binds_nobody) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
   w().run_for(seconds(5));
   EXPECT_FALSE(w().store.view().sync.members.empty());
+}
+
+// Seed 29 of the profile (operators): the others waited for it before their pg_rewind, for ever.
+TEST_F(StandbyCluster, a_checkpoint_that_a_former_primary_owed_is_not_waited_for) {
+  begin_leading();
+  Node& former = other();
+  former.pg.slow_calls = seconds(60);  // it is a standby again before its checkpoint has ended
+  w().request_failover({.leader = w().leader(), .candidate = former.name});
+  ASSERT_TRUE(
+      w().run_until([&] { return w().writer() == &former && w().healthy(); }, seconds(20)));
+  w().request_failover({.leader = former.name});
+  ASSERT_TRUE(w().run_until([&] { return w().writer() != &former && w().healthy(); }, seconds(30)))
+      << w().describe();
+  w().set_config("standby_cluster", following());
+  ASSERT_TRUE(settles(seconds(90))) << w().describe();
+  w().request_failover({.leader = w().leader(), .candidate = former.name});
+  ASSERT_TRUE(w().run_until([&] { return w().leader() == former.name; }, seconds(15)));
+  w().fail_over_remote(0x4000);
+  EXPECT_TRUE(settles(seconds(90))) << w().describe();
 }
 
 TEST_F(StandbyCluster, a_member_that_was_away_during_the_demotion_writes_nothing_when_it_is_back) {
