@@ -134,9 +134,6 @@ void Core::release_leader(const std::string& why) {
   s_.lead = {};
   s_.crash_since.reset();
   s_.rejoin_checked = false;
-  // It was this leadership's. As a standby leader we write none, and others would wait for it
-  // (standby_cluster_scenario_test: a_checkpoint_that_a_former_primary_owed_is_not_waited_for).
-  s_.checkpoint_pending = false;
   s_.no_race_before = std::max(
       s_.no_race_before, now_ + std::clamp<Duration>(s_.timing.ttl / 3, seconds(2), seconds(10)));
   give_up_leader_writes();

@@ -341,8 +341,7 @@ TEST_F(StandbyCluster, a_checkpoint_that_a_former_primary_owed_is_not_waited_for
   Node& former = other();
   former.pg.slow_calls = seconds(60);  // it is a standby again before its checkpoint has ended
   w().request_failover({.leader = w().leader(), .candidate = former.name});
-  ASSERT_TRUE(
-      w().run_until([&] { return w().writer() == &former && w().healthy(); }, seconds(20)));
+  ASSERT_TRUE(w().run_until([&] { return w().writer() == &former && w().healthy(); }, seconds(20)));
   w().request_failover({.leader = former.name});
   ASSERT_TRUE(w().run_until([&] { return w().writer() != &former && w().healthy(); }, seconds(30)))
       << w().describe();
@@ -385,6 +384,35 @@ TEST_F(StandbyCluster, an_old_view_of_the_configuration_promotes_nobody) {
   a.watch_stalled = false;
   w().run_for(seconds(30));
   EXPECT_EQ(w().writer(), nullptr) << w().describe();
+}
+
+// Seed 2527 of the profile (storm): acknowledged writes were lost.
+TEST_F(StandbyCluster, an_old_view_of_the_configuration_removes_no_data) {
+  World sync(
+      {.nodes = 2, .dcs = dcs({{"standby_cluster", following()}, {"synchronous_mode", true}})});
+  sync.add_remote();
+  for (Node* n : sync.nodes()) sync.start_agent(*n);
+  ASSERT_TRUE(sync.run_until_healthy()) << sync.describe();
+  Node& former = sync.node(sync.leader());
+  Node& primary = *(sync.nodes()[0] == &former ? sync.nodes()[1] : sync.nodes()[0]);
+  former.reaches_store = false;
+  const auto followed = sync.store.revision();
+  sync.set_config("standby_cluster", {});
+  ASSERT_TRUE(sync.run_until([&] { return sync.writer() == &primary; }, seconds(30)));
+  sync.run_for(seconds(1));
+  sync.stop_agent(primary);
+  ASSERT_TRUE(sync.run_until([&] { return !primary.core; }, seconds(10)));
+  former.reaches_store = true;
+  sync.run_for(seconds(2));
+  // Started anew it reads what was before: that its cluster is a standby, and who led it then.
+  primary.stale = static_cast<std::size_t>(sync.store.revision() - followed);
+  sync.start_agent(primary);
+  ASSERT_TRUE(sync.run_until([&] { return primary.core->state().view != nullptr; }, seconds(2)));
+  ASSERT_EQ(primary.core->state().view->leader_name(), former.name) << sync.describe();
+  sync.run_for(seconds(1));
+  primary.stale = 0;
+  EXPECT_TRUE(sync.run_until_healthy()) << sync.describe();
+  EXPECT_TRUE(sync.violations.empty()) << sync.violations.front() << sync.describe();
 }
 
 TEST_F(StandbyCluster, a_promotion_that_is_taken_back_in_time_does_not_happen) {
