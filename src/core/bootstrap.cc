@@ -47,7 +47,8 @@ void Core::decide_bootstrap() {
     return;
   }
   if (initialize && initialize->empty() && s_.initialize_unsettled && s_.lease != 0 &&
-      !writing("initialize") && s_.bootstrap_backoff.may_try(now_)) {
+      !writing("initialize") && !writing("give up bootstrap") &&
+      s_.bootstrap_backoff.may_try(now_)) {
     // Our own write may have come true without an answer; the lease on the key tells.
     s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));
     write("initialize",
@@ -139,6 +140,10 @@ void Core::take_back_bootstrap() {
 /// of ours ends with that, and by now it may be somebody else's.
 void Core::release_initialize() {
   s_.bootstrapping = false;
+  // It may get no answer, or a copy of the claim may arrive behind it: our own lease would keep
+  // that for ever, and nobody else may found the cluster (standby_cluster_scenario_test:
+  // a_claim_that_was_given_up_without_an_answer_is_taken_up_again).
+  s_.initialize_unsettled = true;
   if (s_.lease == 0) return;
   write("give up bootstrap",
         {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""},

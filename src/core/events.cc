@@ -154,10 +154,7 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
     if (write.what == "member") published_member_.reset();
     if (write.what == "unpromised") s_.lead.freed.clear();
     if (write.what == "sync") s_.sync_unsettled = true;
-    // One that was not given up for sure is taken up again: our own lease keeps it, and nobody else
-    // may found the cluster (standby_cluster_scenario_test: a_claim_that_was_given_up_without_…).
-    if (write.what == "initialize" || write.what == "give up bootstrap")
-      s_.initialize_unsettled = true;
+    if (write.what == "initialize") s_.initialize_unsettled = true;
     // Its lease is gone: looked at now, and not when the next keepalive is due, it is replaced
     // (store_failures_scenario_test: a_write_refused_for_its_lease_brings_a_new_one_at_once).
     if (result.error().code == Code::rejected) emit(HoldLease{s_.timing.ttl});
@@ -174,7 +171,10 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
       return become_leader(static_cast<std::uint64_t>(result->revision));
     }
     info("race.lost", "following new leader after trying and failing to obtain lock");
-    if (write.what == "found cluster") s_.bootstrapping = false;
+    if (write.what == "found cluster") {
+      s_.bootstrapping = false;
+      if (in_standby_cluster()) release_initialize();  // of a copy the founding is not resumed
+    }
     if (write.what == "acquire leader") s_.former_sync.reset();
     emit(ReadDcs{});
   } else if (write.what == "release leader") {

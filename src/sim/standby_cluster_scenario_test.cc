@@ -125,6 +125,27 @@ TEST_F(StandbyCluster, a_claim_that_was_given_up_without_an_answer_is_taken_up_a
   EXPECT_TRUE(late.violations.empty());
 }
 
+// Seed 3471 of the profile (storm): the founder gave the lock away and took it again every 3 ms.
+TEST_F(StandbyCluster, a_founder_whose_server_does_not_start_leaves_the_founding_to_others) {
+  World late({.nodes = 2, .seed = 3, .dcs = dcs({{"standby_cluster", following()}})});
+  late.add_remote();
+  for (Node* n : late.nodes()) late.start_agent(*n);
+  ASSERT_TRUE(late.run_until([&] { return !late.leader().empty(); }, seconds(9)));
+  Node& first = late.node(late.leader());
+  Node& second = *(late.nodes()[0] == &first ? late.nodes()[1] : late.nodes()[0]);
+  first.mute_to_store = true;  // before it has registered its cluster
+  ASSERT_TRUE(late.run_until([&] { return second.said("clone.done"); }, seconds(30)))
+      << late.describe();
+  second.pg.failing_starts = 1000;
+  first.mute_to_store = false;
+  EXPECT_TRUE(
+      late.run_until([&] { return late.led() && late.leader() == first.name; }, seconds(60)))
+      << late.describe();
+  second.pg.failing_starts = 0;
+  EXPECT_TRUE(late.run_until_healthy()) << late.describe();
+  EXPECT_TRUE(late.violations.empty());
+}
+
 TEST_F(StandbyCluster,
        another_member_leads_when_the_standby_leader_is_lost_and_nobody_is_promoted) {
   begin_following();
@@ -369,6 +390,28 @@ TEST_F(StandbyCluster, a_checkpoint_that_a_former_primary_owed_is_not_waited_for
   ASSERT_TRUE(w().run_until([&] { return w().leader() == former.name; }, seconds(15)));
   w().fail_over_remote(0x4000);
   EXPECT_TRUE(settles(seconds(90))) << w().describe();
+}
+
+// Seed 5649 of the profile (network): its page became idle, and its server wrote on.
+TEST_F(StandbyCluster, a_founder_whose_cluster_is_demoted_stops_before_its_page_is_idle) {
+  World own({.nodes = 1, .dcs = dcs({{"ttl", 30}, {"loop_wait", 10}, {"retry_timeout", 10}})});
+  own.add_remote();
+  Node& founder = *own.nodes()[0];
+  own.start_agent(founder);
+  ASSERT_TRUE(own.run_until([&] { return own.leader() == founder.name; }, seconds(9)));
+  own.run_for(milliseconds(20));
+  founder.deaf_to_store = true;  // so it does not hear that its cluster is registered
+  ASSERT_TRUE(own.run_until([&] { return !own.store.view().config.is_null(); }, seconds(9)));
+  own.run_for(seconds(3));
+  Postgres& pg = own.node("").pg;
+  pg.system_identifier = founder.pg.system_identifier;
+  pg.wal = founder.pg.wal;
+  pg.flush();
+  own.fail_over_remote(0);
+  own.set_config("standby_cluster", following());
+  founder.deaf_to_store = false;
+  EXPECT_TRUE(own.run_until_healthy(seconds(90))) << own.describe();
+  EXPECT_TRUE(own.violations.empty()) << own.violations.front();
 }
 
 TEST_F(StandbyCluster, a_member_that_was_away_during_the_demotion_writes_nothing_when_it_is_back) {

@@ -310,6 +310,7 @@ class World {
   std::unique_ptr<Node> remote_;
   bool remote_follows_ = false;        ///< this cluster
   model::Revision follows_since_ = 0;  ///< this one the remote; 0: from its founding on
+  model::Revision followed_until_ = 0;
   std::vector<Commit> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;
