@@ -31,6 +31,14 @@ void Core::decide_bootstrap() {
     s_.bootstrapping = true;
     return found_cluster();
   }
+  // Its release got no answer, and our own lease would keep the lock for ever, where another member
+  // may have data (standby_cluster_scenario_test:
+  // a_leader_without_data_gives_the_lock_away_until_…).
+  if (leader_key_is_mine() && !s_.lead.held && s_.facts->data_dir != DataDir::ready) {
+    if (writing("release leader")) return;
+    if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
+    return release_leader("I have no data to lead with");
+  }
   if (!initialize && !s_.view->leader && (unfinished || s_.facts->data_dir != DataDir::ready)) {
     if (!s_.config.bootstrap.present)
       return result("waiting for leader to bootstrap (no bootstrap section here)");

@@ -426,6 +426,26 @@ TEST_F(StandbyCluster, a_member_that_was_away_during_the_demotion_writes_nothing
   EXPECT_EQ(w().failovers, 0);
 }
 
+// Seed 5831 of the profile (network): its lease kept the lock, and nobody led ever.
+TEST_F(StandbyCluster, a_leader_without_data_gives_the_lock_away_until_it_is_heard) {
+  begin_following(1, 2);
+  Node& leader = leading();
+  Node& next = other();
+  leader.pg.rewindable = false;
+  leader.pg.failing_clones = 1000;
+  w().fail_over_remote(0x4000);
+  ASSERT_TRUE(w().run_until([&] { return leader.said("clone.failed"); }, seconds(60)))
+      << w().describe();
+  leader.mute_to_store = true;
+  w().set_config("standby_cluster", {});
+  ASSERT_TRUE(w().run_until([&] { return leader.said("release"); }, seconds(5))) << w().describe();
+  w().run_for(seconds(2));
+  leader.mute_to_store = false;
+  EXPECT_TRUE(w().run_until([&] { return w().writer() == &next; }, seconds(30))) << w().describe();
+  leader.pg.failing_clones = 0;
+  EXPECT_TRUE(w().run_until_healthy()) << w().describe();
+}
+
 // ------------------------------------------------------------------------------------- old views
 
 TEST_F(StandbyCluster, an_old_view_of_the_configuration_promotes_nobody) {
