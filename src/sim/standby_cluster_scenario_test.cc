@@ -141,6 +141,8 @@ TEST_F(StandbyCluster, a_founder_whose_server_does_not_start_leaves_the_founding
   EXPECT_TRUE(
       late.run_until([&] { return late.led() && late.leader() == first.name; }, seconds(60)))
       << late.describe();
+  const auto gave_up = [](const Note& note) { return note.event == "release"; };
+  EXPECT_LE(std::ranges::count_if(second.notes, gave_up), 2);
   second.pg.failing_starts = 0;
   EXPECT_TRUE(late.run_until_healthy()) << late.describe();
   EXPECT_TRUE(late.violations.empty());
