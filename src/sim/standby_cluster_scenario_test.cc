@@ -567,39 +567,5 @@ TEST_F(StandbyCluster, a_pause_leaves_it_as_it_is) {
   EXPECT_TRUE(w().run_until_healthy()) << w().describe();
 }
 
-// ------------------------------------------------------------------------------- random failures
-
-TEST_F(StandbyCluster, whatever_happens_nobody_writes_while_it_follows_and_it_comes_back) {
-  const FaultMix mix = *parse_faults("default");
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
-    World world({.nodes = 3,
-                 .seed = seed,
-                 .dcs = dcs({{"standby_cluster", following()}}),
-                 .drifting_clocks = true,
-                 .restart_agents = true});
-    world.add_remote();
-    for (Node* n : world.nodes()) world.start_agent(*n);
-    bool follows = true;
-    int i = 0;
-    for (const Fault& fault : plan_faults(mix, 3, seconds(60), seed)) {
-      world.run_for((Instant{} + fault.at) - world.now());
-      world.inject(fault);
-      if (++i % 7 != 0 || world.store.view().config.is_null() || world.store.leaderless()) continue;
-      follows = !follows;
-      world.set_config("standby_cluster", follows ? following() : model::Value());
-      if (!follows || world.writer() == nullptr) continue;
-      Postgres& pg = world.node("").pg;
-      pg.wal = world.writer()->pg.wal;
-      pg.flush();
-      world.fail_over_remote(0);
-    }
-    world.heal();
-    world.set_config("standby_cluster", {});
-    EXPECT_TRUE(world.run_until_healthy(seconds(240))) << "seed " << seed << world.describe();
-    ASSERT_TRUE(world.violations.empty())
-        << "seed " << seed << " " << world.violations.front() << world.describe();
-  }
-}
-
 }  // namespace
 }  // namespace aurum::sim
