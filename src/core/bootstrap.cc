@@ -31,6 +31,14 @@ void Core::decide_bootstrap() {
     s_.bootstrapping = true;
     return found_cluster();
   }
+  // Its release got no answer, and our own lease would keep the lock for ever, where another member
+  // may have data (standby_cluster_scenario_test:
+  // a_leader_without_data_gives_the_lock_away_until_…).
+  if (leader_key_is_mine() && !s_.lead.held && s_.facts->data_dir != DataDir::ready) {
+    if (writing("release leader")) return;
+    if (!s_.write_backoff.may_try(now_)) return wake_at(s_.write_backoff.not_before);
+    return release_leader("I have no data to lead with");
+  }
   if (!initialize && !s_.view->leader && (unfinished || s_.facts->data_dir != DataDir::ready)) {
     if (!s_.config.bootstrap.present)
       return result("waiting for leader to bootstrap (no bootstrap section here)");
@@ -47,7 +55,8 @@ void Core::decide_bootstrap() {
     return;
   }
   if (initialize && initialize->empty() && s_.initialize_unsettled && s_.lease != 0 &&
-      !writing("initialize") && s_.bootstrap_backoff.may_try(now_)) {
+      !writing("initialize") && !writing("give up bootstrap") &&
+      s_.bootstrap_backoff.may_try(now_)) {
     // Our own write may have come true without an answer; the lease on the key tells.
     s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));
     write("initialize",
@@ -139,6 +148,10 @@ void Core::take_back_bootstrap() {
 /// of ours ends with that, and by now it may be somebody else's.
 void Core::release_initialize() {
   s_.bootstrapping = false;
+  // It may get no answer, or a copy of the claim may arrive behind it: our own lease would keep
+  // that for ever, and nobody else may found the cluster (standby_cluster_scenario_test:
+  // a_claim_that_was_given_up_without_an_answer_is_taken_up_again).
+  s_.initialize_unsettled = true;
   if (s_.lease == 0) return;
   write("give up bootstrap",
         {.when = {{.key = "initialize", .what = Compare::What::value, .text = ""},

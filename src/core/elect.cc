@@ -46,6 +46,11 @@ void Core::decide_race() {
   if (!initialize || initialize->empty()) {
     // Somebody else makes the cluster, or nobody did: a running primary registers its own identity
     // (§8.12).
+    if (initialize && s_.initialize_unsettled && !writing("give up bootstrap") &&
+        s_.bootstrap_backoff.may_try(now_)) {  // it may be the claim that this node gave up
+      s_.bootstrap_backoff.failed(now_, milliseconds(500), seconds(5));
+      release_initialize();
+    }
     if (initialize) return result("waiting for leader to bootstrap");
     if (s_.facts->in_recovery && !s_.data_was_primary && !in_standby_cluster()) {
       return give_up(

@@ -171,7 +171,10 @@ void Core::write_ended(const Pending& write, const Result<model::TxnDone>& resul
       return become_leader(static_cast<std::uint64_t>(result->revision));
     }
     info("race.lost", "following new leader after trying and failing to obtain lock");
-    if (write.what == "found cluster") s_.bootstrapping = false;
+    if (write.what == "found cluster") {
+      s_.bootstrapping = false;
+      if (in_standby_cluster()) release_initialize();  // of a copy the founding is not resumed
+    }
     if (write.what == "acquire leader") s_.former_sync.reset();
     emit(ReadDcs{});
   } else if (write.what == "release leader") {

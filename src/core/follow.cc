@@ -231,6 +231,14 @@ void Core::run_rejoin(const RejoinPlan& plan, const model::Upstream& leader) {
     return result(fmt::format("left as it is until resumed, though it can not stream from {}: {}",
                               from, plan.reason));
   }
+  // An agent that was started anew may read an old store. That its cluster is a standby, whose
+  // leader is no primary, it believes after a write of its own: here may be rows that were
+  // acknowledged since (standby_cluster_scenario_test: an_old_view_of_the_configuration_removes_…).
+  const bool fresh = s_.first_write != 0 && view_has_our_writes();
+  if (removes && in_standby_cluster() && !fresh) {
+    s_.inspect_backoff.failed(now_, milliseconds(100), seconds(1));
+    return result("waiting for the store to show what this agent wrote, before: " + plan.reason);
+  }
   const bool known = s_.rejoin_checked && s_.rejoin_leader == leader.name;
   s_.rejoin_checked = plan.step == RejoinStep::stream;
   switch (plan.step) {

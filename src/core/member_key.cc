@@ -38,7 +38,9 @@ const model::Member& Core::member_now() {
   model::Member& m = self_;
   m.state = s_.pg_state;
   m.role = s_.role;
-  m.checkpoint_after_promote_pending = s_.lead.held && s_.checkpoint_pending;
+  // What a former leadership owed, a standby leader never writes, and others would wait for it
+  // (standby_cluster_scenario_test: a_checkpoint_that_a_former_primary_owed_is_not_waited_for).
+  m.checkpoint_after_promote_pending = s_.lead.held && !s_.lead.standby && s_.checkpoint_pending;
   // Of a leader it is in force when its page says so: `ctl pause --wait` waits for that.
   m.disk = s_.disk_level;
   m.pause =

@@ -70,14 +70,16 @@ void Core::clone_remote() {
 
 /// It is a copy already, and the lock is ours.
 void Core::found_standby_cluster() {
+  // It was registered, and may be a primary whose cluster was demoted before it heard of either
+  // (…a_founder_whose_cluster_is_demoted_stops_before_its_page_is_idle).
+  const auto& initialize = s_.view->initialize;
+  if (initialize && *initialize == s_.facts->system_identifier) {
+    s_.bootstrapping = s_.initdb_here = false;
+    return wake_at(now_);
+  }
   if (!s_.lead.standby) return release_leader("a standby cluster is founded by a standby");
   if (!running()) return lead_standby_stopped();
   if (!accepting()) return result("PostgreSQL is starting up");
-  const auto& initialize = s_.view->initialize;
-  if (initialize && *initialize == s_.facts->system_identifier) {
-    s_.bootstrapping = false;
-    return wake_at(now_);
-  }
   if (may_write("finish bootstrap")) finish_bootstrap();
 }
 
@@ -157,8 +159,12 @@ void Core::lead_standby_stopped() {
   if (!in_standby_cluster()) return promote_cluster();
   if (s_.end_unseen) return;
   keep_renewing();
-  if (s_.start_backoff.failures >= kStartsUntilOthers && has_successor())
+  if (s_.start_backoff.failures >= kStartsUntilOthers && has_successor()) {
+    // While its claim stands nobody else may lead
+    // (…a_founder_whose_server_does_not_start_leaves_the_founding_to_others).
+    if (s_.bootstrapping) release_initialize();
     return release_leader("PostgreSQL does not start, and others can lead");
+  }
   if (!s_.start_backoff.may_try(now_)) return wake_at(s_.start_backoff.not_before);
   decide_rejoin(remote());
 }

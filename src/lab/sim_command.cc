@@ -174,7 +174,7 @@ int sim_main(int argc, char** argv) {
   app.add_option(
       "--profile", o.profile,
       "mixed, or parts: async, sync, strict, quorum;\nfast, default, patroni; a number of "
-      "nodes;\narchive; fence; failsafe. As in sync-fast-3 (mixed)");
+      "nodes;\narchive; fence; failsafe; heartbeat; standby.\nAs in sync-fast-3 (mixed)");
   app.add_option("--faults", o.faults,
                  "none, default, network, store, processes,\ndisk, operators, storm (default)");
   app.add_option("--minutes", o.minutes, "how long faults happen, simulated (1)")

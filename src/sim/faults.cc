@@ -1,7 +1,9 @@
 #include "sim/faults.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -68,10 +70,31 @@ constexpr Row kRows[] = {
     {K::change_sync_mode, "change_sync_mode", "operators", 2, false},
     {K::remove_member, "remove_member", "operators", 1, true},
     {K::fill_disk, "fill_disk", "room", 15, true},
+    {K::demote_cluster, "demote_cluster", "standby", 4, false},
+    {K::promote_cluster, "promote_cluster", "standby", 4, true},
+    {K::remote_fails_over, "remote_fails_over", "standby", 2, false},
+    {K::remote_down, "remote_down", "standby", 2, true},
+    {K::cut_from_remote, "cut_from_remote", "standby", 3, true},
 };
 static_assert(std::size(kRows) == kFaultKinds);
 
 const Row& row(FaultKind kind) { return kRows[static_cast<int>(kind)]; }
+
+/// Between two deeds that a profile brings with it.
+constexpr Duration kMeanGapOfProfiles = seconds(5);
+
+/// They come with a profile, whatever the mix is.
+bool of_a_profile(std::string_view group) { return group == "standby"; }
+
+FaultMix mix_of_profile(std::string_view group) {
+  FaultMix mix;
+  mix.name = group;
+  mix.mean_gap = kMeanGapOfProfiles;
+  for (const Row& r : kRows) {
+    if (r.group == group) mix.weights.emplace_back(r.kind, r.weight);
+  }
+  return mix;
+}
 
 }  // namespace
 
@@ -91,6 +114,7 @@ Result<FaultMix> parse_faults(std::string_view name) {
   mix.name = name;
   if (name == "none") return mix;
   for (const Row& r : kRows) {
+    if (of_a_profile(r.group)) continue;
     const bool broad = name == "default" || name == "storm" || name == "room";
     const bool in = name == r.group || (broad && std::string_view(r.group) != "room");
     if (in) mix.weights.emplace_back(r.kind, r.weight);
@@ -101,6 +125,14 @@ Result<FaultMix> parse_faults(std::string_view name) {
                 "none, default, network, store, processes, disk, operators, storm or room");
   }
   return mix;
+}
+
+FaultMix faults_of_standby_clusters() { return mix_of_profile("standby"); }
+
+void join_plans(std::vector<Fault>& plan, const std::vector<Fault>& more) {
+  std::vector<Fault> both;
+  std::ranges::merge(plan, more, std::back_inserter(both), {}, &Fault::at, &Fault::at);
+  plan = std::move(both);
 }
 
 std::vector<Fault> plan_faults(const FaultMix& mix, int nodes, Duration length,

@@ -61,8 +61,13 @@ enum class FaultKind : std::uint8_t {
   change_sync_mode,
   remove_member,
   fill_disk,
+  demote_cluster,
+  promote_cluster,
+  remote_fails_over,
+  remote_down,
+  cut_from_remote,
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::fill_disk) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::cut_from_remote) + 1;
 std::string_view name_of(FaultKind kind);
 
 /// Whom a fault hits; found out when it begins.
@@ -92,7 +97,12 @@ struct FaultMix {
 /// fill).
 Result<FaultMix> parse_faults(std::string_view name);
 
+/// What a standby cluster's operators and its way to the remote are good for.
+FaultMix faults_of_standby_clusters();
+
 /// All faults of one run, in order of time.
 std::vector<Fault> plan_faults(const FaultMix& mix, int nodes, Duration length, std::uint64_t seed);
+/// Both, in order of time: those of a profile beside those of any mix.
+void join_plans(std::vector<Fault>& plan, const std::vector<Fault>& more);
 
 }  // namespace aurum::sim

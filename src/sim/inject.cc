@@ -96,6 +96,7 @@ bool World::begin(const Fault& fault, Node& n) {
   if (fault.kind < K::cut_store) return begin_network(fault, n);
   if (fault.kind < K::failing_jobs) return begin_store(fault, n);
   if (fault.kind < K::switchover) return begin_disk(fault, n);
+  if (fault.kind >= K::demote_cluster) return begin_remote(fault, n);
   return begin_operator(fault, n);
 }
 
@@ -344,6 +345,7 @@ void World::heal(std::uint32_t stay_off) {
   cut_store(false);
   if (store.leaderless()) store.elect_leader(now_);
   end_operations();
+  heal_remote();
   for (Node* n : order_) {
     heal_node(*n);
     if ((stay_off >> n->index & 1) != 0) {

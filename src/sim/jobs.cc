@@ -48,6 +48,8 @@ void World::job(Node& n, JobId id, const InitDb&) {
                                               (stood_still.ns > 0 && now_ < stood_still + kAnswer));
   if (!lost && (initialize == nullptr || !initialize->value.empty()))
     violation(Rule::initdb, n.name + " runs initdb, and the store does not wait for a new cluster");
+  if (n.config.bootstrap.dcs.find("standby_cluster") != nullptr)
+    violation(Rule::initdb, n.name + " runs initdb, and the cluster is founded from another one");
   if (n.pg.data != DataDir::empty)
     violation(Rule::initdb, n.name + " runs initdb into a directory with data");
   n.pg.data = DataDir::incomplete;
@@ -161,6 +163,7 @@ void World::write_last_record(Node& n) {
       s->pg.flush_copied(n.pg);
     }
   }
+  remote_receives_the_last(n);
 }
 
 void World::halt(Node& n, model::StopMode mode, Duration timeout, std::function<void()> then,

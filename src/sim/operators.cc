@@ -52,7 +52,8 @@ bool World::begin_operator(const Fault& fault, Node& n) {
       }
       return true;
     case FaultKind::reinit:
-      if (!n.core || leader() == n.name || writer() == nullptr) return false;
+      if (!n.core || leader() == n.name || !(following() ? led() : writer() != nullptr))
+        return false;
       request(n, Request{0, ReinitRequest{.force = fault.detail % 2 == 0}});
       return true;
     case FaultKind::cancel_commits:
@@ -97,9 +98,7 @@ bool World::change_sync_mode(SyncMode mode, bool strict) {
 }
 
 bool World::sync_mode_on() const {
-  if (const model::Value* remote = store.view().config.find("standby_cluster");
-      remote != nullptr && !remote->is_null())
-    return false;
+  if (following()) return false;
   const model::Value* mode = store.view().config.find("synchronous_mode");
   return mode != nullptr && (mode->is_string() || (mode->is_bool() && mode->as_bool()));
 }
@@ -107,8 +106,7 @@ bool World::sync_mode_on() const {
 /// Its agent is stopped, its disk is emptied, and later it is added anew.
 bool World::remove_member(const Fault& fault, Node& n) {
   // Only beside a leader that works: nobody throws the last copy away.
-  const Node* primary = writer();
-  if (primary == nullptr || primary == &n || leader() != primary->name || !n.up) return false;
+  if (!led() || leader() == n.name || !n.up) return false;
   power_off(n);
   n.member = false;
   store.put_off("members/" + n.name);

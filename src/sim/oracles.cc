@@ -165,6 +165,9 @@ void World::check_fit_to_lead(const Node& n) {
   if (config.synchronous_mode != model::SyncMode::off || n.pg.wal.path.size() < 2) return;
   const model::Lsn end = n.pg.wal.path.back().begin;
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
+  // Written before a standby cluster was promoted it may tell of what was thrown away.
+  const auto* status = store.find("status");
+  if (status == nullptr || status->mod_revision < followed_until_) return;
   if (view.status.optime && view.status.optime->value > end.value + lag)
     violation(Rule::fit_to_lead,
               fmt::format("{} was promoted at {}, more than {} behind {}", n.name,
@@ -173,11 +176,9 @@ void World::check_fit_to_lead(const Node& n) {
 
 /// Who took the lock when the configuration named a remote already was told that nobody writes.
 void World::check_promotion(const Node& n) {
-  const auto* config = store.find("config");
   const auto* lock = store.find("leader");
-  if (config == nullptr || lock == nullptr || lock->value != n.name) return;  // other rules' matter
-  const bool standby = model::read_dynamic_config(store.view().config).standby_cluster.has_value();
-  if (standby && lock->mod_revision > config->mod_revision)
+  if (lock == nullptr || lock->value != n.name) return;  // other rules' matter
+  if (following() && lock->mod_revision > follows_since_)
     violation(Rule::standby_cluster,
               n.name + " is promoted, and the cluster is a standby of another one");
 }

@@ -16,7 +16,7 @@ const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
           "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
-          "patroni; 1 to 7 nodes; archive; fence; failsafe; heartbeat. As in sync-fast-3"};
+          "patroni; 1 to 7 nodes; archive; fence; failsafe; heartbeat; standby. As in sync-fast-3"};
 }
 
 /// Of the words behind the first one, which stands for what was not named yet.
@@ -34,6 +34,7 @@ bool take_part(Profile& profile, std::string_view part) {
   if (part == "fence" && !profile.fence) return profile.fence = true;
   if (part == "failsafe" && !profile.failsafe) return profile.failsafe = true;
   if (part == "heartbeat" && !profile.heartbeat) return profile.heartbeat = true;
+  if (part == "standby" && !profile.standby) return profile.standby = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
   if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
   return number;
@@ -55,11 +56,21 @@ Result<Profile> parse_profile(std::string_view text) {
 }
 
 std::string Shape::text() const {
-  return fmt::format("{} node{}, {}, {}{}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
+  return fmt::format("{} node{}, {}, {}{}{}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
                      kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
                      use_pg_rewind ? ", pg_rewind" : "", archive ? ", archive" : "",
                      fence ? ", fence" : "", failsafe ? ", failsafe" : "",
-                     heartbeat.empty() ? "" : ", heartbeat");
+                     heartbeat.empty() ? "" : ", heartbeat",
+                     founded_as_standby ? ", a standby cluster"
+                     : standby          ? ", with a standby cluster"
+                                        : "");
+}
+
+model::Value where_the_remote_is() {
+  model::Value standby = model::Value::object();
+  standby.set("host", "10.9.9.9");
+  standby.set("port", 5432);
+  return standby;
 }
 
 model::Value Shape::dcs() const {
@@ -81,6 +92,7 @@ model::Value Shape::dcs() const {
   if (mode == Profile::Mode::async) dcs.set("maximum_lag_on_failover", 40'000);  // some seconds
   if (failsafe) dcs.set("failsafe_mode", true);
   dcs.set("postgresql", model::Value::object()).set("use_pg_rewind", use_pg_rewind);
+  if (founded_as_standby) dcs.set("standby_cluster", where_the_remote_is());
   return dcs;
 }
 
@@ -102,6 +114,8 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   shape.failsafe = profile.failsafe;
   if (profile.heartbeat) shape.heartbeat = shape.pace == Profile::Pace::fast ? "fast" : "default";
   shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
+  shape.standby = profile.standby;
+  shape.founded_as_standby = random() % 2 == 0 && shape.standby;
   return shape;
 }
 

@@ -21,10 +21,12 @@ struct Profile {
   bool fence = false;      ///< servers have the commit fence
   bool failsafe = false;   ///< leaders ask the members when the store is away
   bool heartbeat = false;  ///< leaders beat: fast, or as by default at another pace
+  bool standby = false;    ///< one of two clusters, of which the other one is modelled roughly
 };
 
 /// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
-/// number of nodes, archive, fence, failsafe, heartbeat: "sync-fast", "patroni", "async-default-5".
+/// number of nodes, archive, fence, failsafe, heartbeat, standby: "sync-fast", "patroni",
+/// "async-default-5".
 Result<Profile> parse_profile(std::string_view text);
 
 /// One cluster of a profile.
@@ -38,10 +40,14 @@ struct Shape {
   bool fence = false;
   bool failsafe = false;
   std::string heartbeat;  ///< aurum.profile
+  bool standby = false;
+  bool founded_as_standby = false;
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with
 };
+/// The `standby_cluster` of a configuration that names it.
+model::Value where_the_remote_is();
 Shape shape_of(const Profile& profile, std::uint64_t seed);
 
 }  // namespace aurum::sim

@@ -14,6 +14,8 @@ TEST(Profile, is_made_of_parts_and_what_is_not_named_is_drawn) {
   EXPECT_TRUE(shape_of(*parse_profile("archive-sync"), 5).archive);
   EXPECT_TRUE(shape_of(*parse_profile("fence"), 5).fence);
   EXPECT_TRUE(shape_of(*parse_profile("failsafe"), 5).failsafe);
+  EXPECT_TRUE(shape_of(*parse_profile("standby"), 5).standby);
+  EXPECT_FALSE(shape_of(*parse_profile("mixed"), 5).standby);
   for (const char* bad :
        {"", "sync-async", "fast-fast", "8", "sync-", "mixed-sync", "archive-archive", "x"})
     EXPECT_FALSE(parse_profile(bad)) << bad;

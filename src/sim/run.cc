@@ -58,16 +58,13 @@ void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
                               off != 0 ? ", a minority being off" : ""));
     return w.violations.empty();
   };
-  const auto led = [&] {
-    const Node* writer = w.writer();
-    return writer != nullptr && w.leader() == writer->name;
-  };
+  const auto led = [&] { return w.led(); };
   // A late write of the one that is off may have made it the only one with every acknowledged row:
   // then nobody else may lead, and that is right.
   // Likewise when a disk that lied has forgotten so much that its node may not lead any more.
   const bool excusable = off != 0 || w.forgotten;
   const auto settled = [&] { return led() || (excusable && !somebody_may_lead(w, off)); };
-  if (!wait_for(settled, writer_bound(w), Rule::recovery, "no writer")) return;
+  if (!wait_for(settled, writer_bound(w), Rule::recovery, "nobody leads as he should")) return;
   if (led()) result.writer_after = w.now() - healed;
   if (off != 0) w.heal();
   if (!led() && off == 0) {
@@ -98,6 +95,9 @@ RunResult run(const RunOptions& options) {
   RunResult result;
   result.shape = shape_of(options.profile, options.seed);
   result.plan = plan_faults(options.faults, result.shape.nodes, options.faulty, options.seed);
+  if (result.shape.standby)
+    join_plans(result.plan, plan_faults(faults_of_standby_clusters(), result.shape.nodes,
+                                        options.faulty, ~options.seed));
   World w({.nodes = result.shape.nodes,
            .seed = options.seed,
            .profile = result.shape.heartbeat,
@@ -112,6 +112,8 @@ RunResult run(const RunOptions& options) {
     if (!tags.is_object()) tags = model::Value::object();
     tags.set("nofailover", true);
   }
+  if (result.shape.standby) w.add_remote();
+  if (result.shape.standby && !result.shape.founded_as_standby) w.let_remote_follow();
   for (Node* n : w.nodes()) w.start_agent(*n);
   let_faults_happen(w, result.plan, options);
   if (w.violations.empty()) demand_recovery(w, options, result);

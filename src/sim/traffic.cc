@@ -13,17 +13,10 @@ void World::traffic() {
   for (Node* n : nodes()) replicate(*n);
   acknowledge();
   for (Node* n : nodes()) write(*n);
-  write_remote();
+  serve_remote();
   for (Node* n : nodes()) {
     if (n->pg.writable()) archive(*n, n->pg.flushed);
   }
-}
-
-/// Its clients are nobody's business here.
-void World::write_remote() {
-  if (!remote_ || !remote_->up || !remote_->pg.writable()) return;
-  remote_->pg.flushed = remote_->pg.wal.end;
-  remote_->pg.wal.end.value += 0x100;
 }
 
 Node* World::upstream(const Node& n) {

@@ -203,7 +203,10 @@ void World::set_config(const std::string& key, model::Value value) {
     for (Acknowledged& row : acknowledged) row.guarded = false;
   model::Value config = store.view().config;
   config.set(key, std::move(value));
+  const bool followed = following();
   store.put("config", model::to_json(config));
+  if (following() && !followed) follows_since_ = store.revision();
+  if (followed && !following()) followed_until_ = store.revision();
 }
 
 void World::request_failover(const model::FailoverRequest& request) {
@@ -364,31 +367,6 @@ Node& World::node(const std::string& name) {
   return name.empty() && remote_ ? *remote_ : *nodes_.at(name);
 }
 
-Node& World::add_remote() {
-  remote_ = std::make_unique<Node>();
-  remote_->name = "remote";
-  remote_->index = 31;
-  Postgres& pg = remote_->pg;
-  pg.data = model::DataDir::ready;
-  pg.roles = true;
-  pg.system_identifier = "6999999999";
-  pg.wal = {{{next_branch_++, 1, model::Lsn{0}}}, model::Lsn{0x1000000}};
-  model::PgTarget target;
-  target.primary = true;
-  pg.start(target, next_pid_++, "0");
-  return *remote_;
-}
-
-void World::fail_over_remote(std::uint64_t lost_bytes) {
-  Postgres& pg = remote_->pg;
-  pg.wal.end.value -= std::min(lost_bytes, pg.wal.end.value - pg.wal.path.back().begin.value);
-  // Two clusters that give the same number to different timelines can not be told apart, so it
-  // takes one that nobody here comes to.
-  model::Timeline last = std::max(pg.wal.timeline(), store.view().timeline_given);
-  for (const Node* n : order_) last = std::max(last, n->pg.wal.timeline());
-  pg.promote(next_branch_++, last + 10);
-}
-
 Node* World::writer() {
   for (auto& [name, n] : nodes_) {
     if (n->pg.writable()) return n.get();
@@ -461,11 +439,12 @@ bool World::has_votes(const Node& n, std::uint32_t off) const {
 }
 
 bool World::healthy() {
-  const Node* primary = writer();
-  if (primary == nullptr || leader() != primary->name || !primary->core) return false;
+  if (!led()) return false;
+  const Node* first = nodes_.at(leader()).get();
+  if (!first->core) return false;
   for (const auto& [name, n] : nodes_) {
-    if (!n->up || !n->core || n.get() == primary) continue;
-    if (!n->pg.streaming || n->pg.streams_from != primary->name) return false;
+    if (!n->up || !n->core || n.get() == first) continue;
+    if (!n->pg.streaming || n->pg.streams_from != first->name) return false;
   }
   return true;
 }

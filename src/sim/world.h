@@ -67,7 +67,9 @@ class World {
   /// Whether it could be the next leader by what is on the disks and in the store, with the nodes
   /// of the bits `off` off.
   bool may_lead(const Node& n, std::uint32_t off) const;
-  /// One writer, who leads in the store; every other running agent's server streams from it.
+  /// One writer, who leads in the store; in a standby cluster whoever streams from the remote.
+  bool led();
+  /// And every other running agent's server streams from it.
   bool healthy();
   std::string describe();
 
@@ -91,6 +93,7 @@ class World {
   Node& add_remote();
   /// It is lost, and one of its standbys, which missed the last so many bytes, is promoted.
   void fail_over_remote(std::uint64_t lost_bytes);
+  void let_remote_follow();  ///< as a standby of this cluster, whenever that has a primary
 
   // Random runs (inject.cc).
   void inject(const Fault& fault);
@@ -161,11 +164,22 @@ class World {
   void traffic();
   void replicate(Node& n);
   void write(Node& n);
-  void write_remote();
   void acknowledge();
   model::Lsn confirmed(const Node& primary) const;
   SyncWait wait_of(const Node& primary) const;
   Node* upstream(const Node& n);
+
+  // remote.cc
+  bool following() const;  ///< a remote, by the configuration in the store
+  void serve_remote();
+  void remote_receives();
+  void remote_receives_the_last(const Node& from);
+  bool begin_remote(const Fault& fault, Node& n);
+  bool demote_cluster(const Fault& fault);
+  bool promote_cluster(const Fault& fault);
+  void promote_remote_soon(Instant at_last);
+  void heal_remote();
+  bool led_as_standby();
 
   // archive.cc
   void archive(const Node& n, model::Lsn until);
@@ -294,6 +308,9 @@ class World {
   std::map<std::string, std::unique_ptr<Node>> nodes_;
   std::vector<Node*> order_;  ///< of their names
   std::unique_ptr<Node> remote_;
+  bool remote_follows_ = false;        ///< this cluster
+  model::Revision follows_since_ = 0;  ///< this one the remote; 0: from its founding on
+  model::Revision followed_until_ = 0;
   std::vector<Commit> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;
