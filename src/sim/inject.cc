@@ -95,7 +95,7 @@ bool World::begin(const Fault& fault, Node& n) {
   if (fault.kind < K::cut_from_store) return begin_process(fault, n);
   if (fault.kind < K::cut_store) return begin_network(fault, n);
   if (fault.kind < K::failing_jobs) return begin_store(fault, n);
-  if (fault.kind < K::switchover) return begin_disk(fault, n);
+  if (fault.kind < K::switchover || fault.kind == K::fill_disk) return begin_disk(fault, n);
   if (fault.kind >= K::demote_cluster) return begin_remote(fault, n);
   return begin_operator(fault, n);
 }

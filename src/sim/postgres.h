@@ -79,6 +79,7 @@ struct Postgres {
   std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
   bool forgot = false;                   ///< and nothing was: not all it flushed is here
   Duration slow_promotion{}, slow_start{}, slow_stop{};
+  Duration slow_replay{};  ///< of a restored backup
   Duration slow_archiver{};  ///< a stop goes on so long behind its last record
   bool rewindable = true;
   bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait

@@ -52,7 +52,7 @@ void World::job(Node& n, JobId id, const RestoreWork& work) {
 
 /// Replays what was archived; at the target the server opens a timeline by itself.
 void World::replay(Node& n, int pid, const model::PgRecovery& recovery) {
-  at_server(n, jitter(milliseconds(200), seconds(2)), [this, &n, pid, recovery] {
+  at_server(n, jitter(milliseconds(200), seconds(2)) + n.pg.slow_replay, [this, &n, pid, recovery] {
     if (!n.up || !n.pg.alive || n.pg.pid != pid || !n.pg.in_recovery) return;
     const auto to = model::parse_lsn(recovery.target.value);
     if (n.pg.failing_recoveries > 0 || (to && archived.end < *to)) {

@@ -123,6 +123,28 @@ TEST_F(Restoring, nobody_leads_before_the_target_is_reached_and_nobody_else_then
   expect_restored(node);
 }
 
+// It opens by itself at its target, be its agent who leads or not.
+TEST_F(Restoring, a_server_that_replays_to_its_target_ends_with_the_lock) {
+  make_past();
+  Node& node = replica();
+  node.pg.slow_replay = seconds(50);
+  request(node);
+  const auto replays = [&] { return at(RestoreStep::open) && node.pg.alive; };
+  ASSERT_TRUE(w().run_until(replays, seconds(120))) << w().describe();
+  w().run_for(seconds(2));
+  node.reaches_store = false;
+  ASSERT_TRUE(w().run_until([&] { return w().leader().empty(); }, seconds(60)));
+  w().run_for(seconds(5));
+  EXPECT_FALSE(node.pg.alive) << w().describe();
+  w().run_for(seconds(60));
+  EXPECT_EQ(w().writer(), nullptr) << w().describe();
+
+  node.pg.slow_replay = {};
+  node.reaches_store = true;
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+  expect_restored(node);
+}
+
 TEST_F(Restoring, is_undone_from_every_step) {
   for (const auto step : {RestoreStep::stop, RestoreStep::fetch, RestoreStep::open,
                           RestoreStep::rebuild, RestoreStep::done}) {
