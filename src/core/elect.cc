@@ -222,6 +222,10 @@ void Core::claim_timeline(model::Txn& txn) {
   if (!s_.view->history.empty()) last = std::max(last, s_.view->history.back().timeline + 1);
   for (const auto& [name, member] : s_.view->members)
     last = std::max(last, member.timeline.value_or(0));
+  // Where nobody was ever promoted, and all are stopped, nothing else tells (restore_scenario_test:
+  // an_undone_restore_leaves_its_timeline_to_what_was_restored).
+  if (const auto& restore = s_.view->restore)
+    last = std::max({last, restore->timeline, restore->opened});
   timeline_asked_ = last + 1;
   const model::Revision seen = s_.view->timeline_given_revision;
   txn.when.push_back(

@@ -43,6 +43,7 @@ void World::restore_wal(Node& n) {
   Postgres& pg = n.pg;
   if (!archiving_ || !n.up || !n.reaches_peers) return;
   if (!pg.alive || !pg.accepting || pg.hung || pg.frozen || !pg.in_recovery) return;
+  if (pg.target.own_timeline) return;
   if (random(4) != 0) return;  // it asks now and then
   const Wal* line = nullptr;
   for (const auto& [branch, wal] : archive_) {
@@ -50,18 +51,23 @@ void World::restore_wal(Node& n) {
     if (newer && pg.wal.is_prefix_of(wal)) line = &wal;
   }
   if (line == nullptr) return;
-  for (std::size_t i = pg.wal.path.size() - 1; i < line->path.size(); ++i) {
-    if (i >= pg.wal.path.size()) pg.wal.path.push_back(line->path[i]);
-    const auto kept = archive_.find(line->path[i].branch);
+  replay_archive(pg.wal, *line);
+  pg.flush();
+}
+
+/// As far along that line as there is no gap.
+void World::replay_archive(Wal& wal, const Wal& line) const {
+  for (std::size_t i = wal.path.size() - 1; i < line.path.size(); ++i) {
+    if (i >= wal.path.size()) wal.path.push_back(line.path[i]);
+    const auto kept = archive_.find(line.path[i].branch);
     const Lsn there = kept != archive_.end() ? kept->second.end : Lsn{};
-    const bool is_last = i + 1 == line->path.size();
-    const Lsn end = is_last ? line->end : line->path[i + 1].begin;
+    const bool is_last = i + 1 == line.path.size();
+    const Lsn end = is_last ? line.end : line.path[i + 1].begin;
     // The first segment of a timeline has what was before the fork in it.
     const bool whole = is_last || begin_of_segment(end) <= there;
-    pg.wal.end = std::max(pg.wal.end, whole ? end : std::min(there, end));
+    wal.end = std::max(wal.end, whole ? end : std::min(there, end));
     if (!whole) break;
   }
-  pg.flush();
 }
 
 }  // namespace aurum::sim

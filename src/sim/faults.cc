@@ -75,6 +75,8 @@ constexpr Row kRows[] = {
     {K::remote_fails_over, "remote_fails_over", "standby", 2, false},
     {K::remote_down, "remote_down", "standby", 2, true},
     {K::cut_from_remote, "cut_from_remote", "standby", 3, true},
+    {K::restore_cluster, "restore_cluster", "restore", 2, false},
+    {K::end_restore, "end_restore", "restore", 3, false},
 };
 static_assert(std::size(kRows) == kFaultKinds);
 
@@ -84,7 +86,7 @@ const Row& row(FaultKind kind) { return kRows[static_cast<int>(kind)]; }
 constexpr Duration kMeanGapOfProfiles = seconds(5);
 
 /// They come with a profile, whatever the mix is.
-bool of_a_profile(std::string_view group) { return group == "standby"; }
+bool of_a_profile(std::string_view group) { return group == "standby" || group == "restore"; }
 
 FaultMix mix_of_profile(std::string_view group) {
   FaultMix mix;
@@ -128,6 +130,7 @@ Result<FaultMix> parse_faults(std::string_view name) {
 }
 
 FaultMix faults_of_standby_clusters() { return mix_of_profile("standby"); }
+FaultMix faults_of_restores() { return mix_of_profile("restore"); }
 
 void join_plans(std::vector<Fault>& plan, const std::vector<Fault>& more) {
   std::vector<Fault> both;

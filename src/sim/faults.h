@@ -66,8 +66,10 @@ enum class FaultKind : std::uint8_t {
   remote_fails_over,
   remote_down,
   cut_from_remote,
+  restore_cluster,
+  end_restore,
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::cut_from_remote) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::end_restore) + 1;
 std::string_view name_of(FaultKind kind);
 
 /// Whom a fault hits; found out when it begins.
@@ -99,6 +101,8 @@ Result<FaultMix> parse_faults(std::string_view name);
 
 /// What a standby cluster's operators and its way to the remote are good for.
 FaultMix faults_of_standby_clusters();
+/// How operators restore clusters, confirm that, and undo it.
+FaultMix faults_of_restores();
 
 /// All faults of one run, in order of time.
 std::vector<Fault> plan_faults(const FaultMix& mix, int nodes, Duration length, std::uint64_t seed);

@@ -96,6 +96,7 @@ bool World::begin(const Fault& fault, Node& n) {
   if (fault.kind < K::cut_store) return begin_network(fault, n);
   if (fault.kind < K::failing_jobs) return begin_store(fault, n);
   if (fault.kind < K::switchover || fault.kind == K::fill_disk) return begin_disk(fault, n);
+  if (fault.kind >= K::restore_cluster) return begin_restoring(fault);
   if (fault.kind >= K::demote_cluster) return begin_remote(fault, n);
   return begin_operator(fault, n);
 }
@@ -329,7 +330,7 @@ void World::heal_node(Node& n) {
   Postgres& pg = n.pg;
   pg.failing_promotions = pg.failing_rewinds = pg.failing_clones = pg.failing_starts = 0;
   pg.hung = pg.postmaster_paused = pg.backends_paused = pg.disk_full = pg.read_only = false;
-  pg.late_promotions = 0;
+  pg.late_promotions = pg.failing_recoveries = 0;
   pg.slow_promotion = pg.slow_start = pg.slow_stop = pg.slow_archiver = {};
   if (n.disk.data.capacity != 0) fill_disk(n, 50);
   if (n.up) pg.lied_since.reset();
@@ -346,6 +347,7 @@ void World::heal(std::uint32_t stay_off) {
   if (store.leaderless()) store.elect_leader(now_);
   end_operations();
   heal_remote();
+  if (store.view().restore) finish_restore(0);
   for (Node* n : order_) {
     heal_node(*n);
     if ((stay_off >> n->index & 1) != 0) {

@@ -44,7 +44,7 @@ struct Node {
   std::array<Instant, 5> paused_until{};  ///< by Queue::Process
   Instant thawed_at{-1};                  ///< the whole machine stood still until then
   Postgres pg;
-  std::optional<Postgres> kept;  ///< the data directory of before a restore
+  std::optional<DataDirectory> kept;  ///< the data directory of before a restore
 
   // The guard and its page; they outlive the agent, not the host.
   struct Page {

@@ -106,7 +106,7 @@ bool World::sync_mode_on() const {
 /// Its agent is stopped, its disk is emptied, and later it is added anew.
 bool World::remove_member(const Fault& fault, Node& n) {
   // Only beside a leader that works: nobody throws the last copy away.
-  if (!led() || leader() == n.name || !n.up) return false;
+  if (!led() || leader() == n.name || !n.up || store.view().restore) return false;
   power_off(n);
   n.member = false;
   store.put_off("members/" + n.name);

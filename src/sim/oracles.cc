@@ -79,7 +79,10 @@ void World::check() {
     violation(Rule::initdb,
               n->name + " serves as the cluster's primary, and its roles were not made");
   const int branch = n->pg.wal.path.back().branch;
-  if (n->name != last_writer_ || branch != last_branch_) check_rows(*n);
+  if (n->name != last_writer_ || branch != last_branch_) {
+    check_restore(*n);
+    check_rows(*n);
+  }
   if (!last_writer_.empty() && n->name != last_writer_) ++failovers;
   last_writer_ = n->name;
   last_branch_ = branch;
@@ -165,9 +168,11 @@ void World::check_fit_to_lead(const Node& n) {
   if (config.synchronous_mode != model::SyncMode::off || n.pg.wal.path.size() < 2) return;
   const model::Lsn end = n.pg.wal.path.back().begin;
   const auto lag = static_cast<std::uint64_t>(config.maximum_lag_on_failover);
-  // Written before a standby cluster was promoted it may tell of what was thrown away.
+  // Written before a standby cluster was promoted, or a cluster restored, it may tell of what was
+  // thrown away.
   const auto* status = store.find("status");
-  if (status == nullptr || status->mod_revision < followed_until_) return;
+  if (view.restore && view.restore->step == model::RestoreStep::undo) return;
+  if (status == nullptr || status->mod_revision < status_counts_since_) return;
   if (view.status.optime && view.status.optime->value > end.value + lag)
     violation(Rule::fit_to_lead,
               fmt::format("{} was promoted at {}, more than {} behind {}", n.name,

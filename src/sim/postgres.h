@@ -35,10 +35,8 @@ struct Wal {
   model::History history() const;
 };
 
-/// A PostgreSQL as far as the core can tell: what is on its disk, and what its server does. It does
-/// what it is told; when, is World's business.
-struct Postgres {
-  // The disk: survives the host.
+/// A data directory: survives the host, and can be moved aside.
+struct DataDirectory {
   model::DataDir data = model::DataDir::empty;
   bool founding = false;  ///< made by initdb, and the mark of that is still there
   bool roles = false;     ///< they were made
@@ -48,7 +46,20 @@ struct Postgres {
   std::string control_state = "shut down";
   model::Lsn checkpoint;
   model::Timeline checkpoint_timeline = 0;
+  std::vector<model::Slot> slots;
+  std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
+  bool forgot = false;                   ///< and nothing was: not all it flushed is here
+  bool rewindable = true;
+  bool backup_label = false;  ///< a copy that was not started yet
+  /// It replayed another timeline's WAL under the name of this one, which it is served and can not
+  /// replay.
+  model::Timeline served = 0;
+  bool lags = false;  ///< pg_control, behind what is replayed: at the checkpoint
+};
 
+/// A PostgreSQL as far as the core can tell: what is on its disk, and what its server does. It does
+/// what it is told; when, is World's business.
+struct Postgres : DataDirectory {
   // The server.
   bool alive = false;
   bool accepting = false;
@@ -59,8 +70,7 @@ struct Postgres {
   int pid = 0;
   std::string started;  ///< postmaster_start_time
   model::PgTarget target;
-  std::string sync_names;  ///< in force
-  std::vector<model::Slot> slots;
+  std::string sync_names;    ///< in force
   std::string streams_from;  ///< name of the member it streams from now; "" if none
   model::Lsn told_flushed;   ///< what the member it streams from knows of `flushed`
 
@@ -75,20 +85,12 @@ struct Postgres {
   bool postmaster_paused = false;  ///< no new connection, no orderly stop
   bool backends_paused = false;    ///< between the last check of a commit and its acknowledgement
   bool disk_full = false;
-  bool read_only = false;                ///< its disk; queries are answered
-  std::optional<model::Lsn> lied_since;  ///< nothing behind it will be left after a power cut
-  bool forgot = false;                   ///< and nothing was: not all it flushed is here
+  bool read_only = false;  ///< its disk; queries are answered
   Duration slow_promotion{}, slow_start{}, slow_stop{};
-  Duration slow_replay{};  ///< of a restored backup
+  Duration slow_replay{};    ///< of a restored backup
   Duration slow_archiver{};  ///< a stop goes on so long behind its last record
-  bool rewindable = true;
-  bool unkillable = false;    ///< while it hangs, as in an uninterruptible wait
-  Duration slow_calls{};      ///< what slots, checkpoints and the like take more
-  bool backup_label = false;  ///< a copy that was not started yet
-  /// It replayed another timeline's WAL under the name of this one, which it is served and can not
-  /// replay.
-  model::Timeline served = 0;
-  bool lags = false;  ///< pg_control, behind what is replayed: at the checkpoint
+  bool unkillable = false;   ///< while it hangs, as in an uninterruptible wait
+  Duration slow_calls{};     ///< what slots, checkpoints and the like take more
 
   bool writable() const { return alive && accepting && !in_recovery && !hung && !frozen; }
   /// Whether a new connection gets an answer.

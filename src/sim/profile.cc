@@ -16,7 +16,8 @@ const char* const kPaces[] = {"drawn", "fast", "default", "patroni"};
 Error unknown(std::string_view text) {
   return {Code::invalid, fmt::format("unknown profile '{}'", text),
           "mixed, or parts joined by '-': async, sync, strict, quorum; fast, default, "
-          "patroni; 1 to 7 nodes; archive; fence; failsafe; heartbeat; standby. As in sync-fast-3"};
+          "patroni; 1 to 7 nodes; archive; fence; failsafe; heartbeat; standby; restore. As in "
+          "sync-fast-3"};
 }
 
 /// Of the words behind the first one, which stands for what was not named yet.
@@ -35,6 +36,7 @@ bool take_part(Profile& profile, std::string_view part) {
   if (part == "failsafe" && !profile.failsafe) return profile.failsafe = true;
   if (part == "heartbeat" && !profile.heartbeat) return profile.heartbeat = true;
   if (part == "standby" && !profile.standby) return profile.standby = true;
+  if (part == "restore" && !profile.restore) return profile.restore = true;
   const bool number = part.size() == 1 && part[0] >= '1' && part[0] <= '7';
   if (number && profile.nodes == 0) profile.nodes = part[0] - '0';
   return number;
@@ -56,14 +58,15 @@ Result<Profile> parse_profile(std::string_view text) {
 }
 
 std::string Shape::text() const {
-  return fmt::format("{} node{}, {}, {}{}{}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
+  return fmt::format("{} node{}, {}, {}{}{}{}{}{}{}{}", nodes, nodes == 1 ? "" : "s",
                      kModes[static_cast<int>(mode)], kPaces[static_cast<int>(pace)],
                      use_pg_rewind ? ", pg_rewind" : "", archive ? ", archive" : "",
                      fence ? ", fence" : "", failsafe ? ", failsafe" : "",
                      heartbeat.empty() ? "" : ", heartbeat",
                      founded_as_standby ? ", a standby cluster"
                      : standby          ? ", with a standby cluster"
-                                        : "");
+                                        : "",
+                     restore ? ", restores" : "");
 }
 
 model::Value where_the_remote_is() {
@@ -109,11 +112,12 @@ Shape shape_of(const Profile& profile, std::uint64_t seed) {
   constexpr int kNodes[] = {1, 2, 2, 3, 3, 3, 3, 4, 5, 5};
   shape.nodes = profile.nodes != 0 ? profile.nodes : kNodes[nodes];
   shape.use_pg_rewind = random() % 3 != 0;
-  shape.archive = profile.archive;
+  shape.archive = profile.archive || profile.restore;
   shape.fence = profile.fence;
   shape.failsafe = profile.failsafe;
   if (profile.heartbeat) shape.heartbeat = shape.pace == Profile::Pace::fast ? "fast" : "default";
   shape.last_may_not_lead = random() % 4 == 0 && shape.nodes > 2;
+  shape.restore = profile.restore;
   shape.standby = profile.standby;
   shape.founded_as_standby = random() % 2 == 0 && shape.standby;
   return shape;

@@ -22,10 +22,11 @@ struct Profile {
   bool failsafe = false;   ///< leaders ask the members when the store is away
   bool heartbeat = false;  ///< leaders beat: fast, or as by default at another pace
   bool standby = false;    ///< one of two clusters, of which the other one is modelled roughly
+  bool restore = false;    ///< operators restore the cluster now and then; with `archive`
 };
 
 /// "mixed", or parts joined by '-': async | sync | strict | quorum, fast | default | patroni, a
-/// number of nodes, archive, fence, failsafe, heartbeat, standby: "sync-fast", "patroni",
+/// number of nodes, archive, fence, failsafe, heartbeat, standby, restore: "sync-fast", "patroni",
 /// "async-default-5".
 Result<Profile> parse_profile(std::string_view text);
 
@@ -42,6 +43,7 @@ struct Shape {
   std::string heartbeat;  ///< aurum.profile
   bool standby = false;
   bool founded_as_standby = false;
+  bool restore = false;
 
   std::string text() const;  ///< "3 nodes, sync, fast, pg_rewind"
   model::Value dcs() const;  ///< the dynamic configuration it is founded with

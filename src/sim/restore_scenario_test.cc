@@ -145,6 +145,16 @@ TEST_F(Restoring, a_server_that_replays_to_its_target_ends_with_the_lock) {
   expect_restored(node);
 }
 
+TEST_F(Restoring, an_undone_restore_leaves_its_timeline_to_what_was_restored) {
+  make_past({.nodes = 1});
+  request(old_primary());
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+  const auto opened = old_primary().pg.wal.timeline();
+  undo();
+  expect_undone();
+  EXPECT_GT(old_primary().pg.wal.timeline(), opened) << w().describe();
+}
+
 TEST_F(Restoring, is_undone_from_every_step) {
   for (const auto step : {RestoreStep::stop, RestoreStep::fetch, RestoreStep::open,
                           RestoreStep::rebuild, RestoreStep::done}) {

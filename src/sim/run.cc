@@ -13,7 +13,11 @@ namespace {
 
 /// What may have to run out one after another before somebody writes: leases, pauses after failed
 /// promotions, starts; by the ttl in force.
-Duration writer_bound(World& w) { return 3 * w.ttl() + seconds(30); }
+Duration writer_bound(World& w) {
+  // A restore that stands still is gone on with or undone by an operator who looks now and then.
+  const Duration restores = w.store.view().restore ? seconds(120) : seconds(0);
+  return 3 * w.ttl() + seconds(30) + restores;
+}
 /// And until everybody else streams from it: recoveries, rewinds and copies with their back-offs.
 Duration health_bound(World& w) { return 3 * w.ttl() + seconds(90); }
 
@@ -37,7 +41,7 @@ bool somebody_may_lead(World& w, std::uint32_t off) {
 /// not be expected to.
 std::uint32_t minority(World& w, std::uint64_t seed) {
   const auto all = w.nodes().size();
-  if (seed % 3 != 0 || all < 3) return 0;
+  if (seed % 3 != 0 || all < 3 || w.store.view().restore) return 0;
   std::uint32_t off = 0;
   for (std::size_t i = 0; i < (all - 1) / 2; ++i)
     off |= 1u << (seed / 3 + i * (1 + seed % 2)) % all;
@@ -98,6 +102,9 @@ RunResult run(const RunOptions& options) {
   if (result.shape.standby)
     join_plans(result.plan, plan_faults(faults_of_standby_clusters(), result.shape.nodes,
                                         options.faulty, ~options.seed));
+  if (result.shape.restore)
+    join_plans(result.plan, plan_faults(faults_of_restores(), result.shape.nodes, options.faulty,
+                                        ~options.seed / 3));
   World w({.nodes = result.shape.nodes,
            .seed = options.seed,
            .profile = result.shape.heartbeat,
@@ -112,6 +119,7 @@ RunResult run(const RunOptions& options) {
     if (!tags.is_object()) tags = model::Value::object();
     tags.set("nofailover", true);
   }
+  if (result.shape.restore) w.take_backups();
   if (result.shape.standby) w.add_remote();
   if (result.shape.standby && !result.shape.founded_as_standby) w.let_remote_follow();
   for (Node* n : w.nodes()) w.start_agent(*n);

@@ -32,6 +32,8 @@ const char* name_of(Rule rule) {
       return "calm";
     case Rule::standby_cluster:
       return "standby_cluster";
+    case Rule::restore:
+      return "restore";
   }
   return "?";
 }

@@ -22,6 +22,7 @@ enum class Rule {
   fit_to_lead,      ///< no nofailover member leads, nor one that lags more than allowed
   calm,             ///< no core spins
   standby_cluster,  ///< nobody is promoted while the cluster follows another one
+  restore,          ///< it opens at its target, and nothing from before it leads any more
 };
 const char* name_of(Rule rule);
 

@@ -206,7 +206,7 @@ void World::set_config(const std::string& key, model::Value value) {
   const bool followed = following();
   store.put("config", model::to_json(config));
   if (following() && !followed) follows_since_ = store.revision();
-  if (followed && !following()) followed_until_ = store.revision();
+  if (followed && !following()) status_counts_since_ = store.revision();
 }
 
 void World::request_failover(const model::FailoverRequest& request) {

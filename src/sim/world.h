@@ -93,6 +93,7 @@ class World {
   Node& add_remote();
   /// It is lost, and one of its standbys, which missed the last so many bytes, is promoted.
   void fail_over_remote(std::uint64_t lost_bytes);
+  void take_backups();       ///< every few seconds, for the restores of random runs
   void let_remote_follow();  ///< as a standby of this cluster, whenever that has a primary
 
   // Random runs (inject.cc).
@@ -181,7 +182,21 @@ class World {
   void heal_remote();
   bool led_as_standby();
 
+  // restore.cc
+  void fetch_backup(DataDirectory& data, const std::string& label);
+  Wal archived_along(const Wal& from, model::Timeline timeline) const;
+  void opened_restored(const Node& n);
+  void check_restore(const Node& n);
+  bool begin_restoring(const Fault& fault);
+  bool restore_cluster(const Fault& fault);
+  bool end_restore(const Fault& fault);
+  void resume_restore(model::Restore restore);
+  void undo_restore(model::Restore restore);
+  void confirm_restore(model::Restore restore);
+  void finish_restore(int errors);
+
   // archive.cc
+  void replay_archive(Wal& wal, const Wal& line) const;
   void archive(const Node& n, model::Lsn until);
   void restore_wal(Node& n);
 
@@ -308,9 +323,15 @@ class World {
   std::map<std::string, std::unique_ptr<Node>> nodes_;
   std::vector<Node*> order_;  ///< of their names
   std::unique_ptr<Node> remote_;
-  bool remote_follows_ = false;        ///< this cluster
-  model::Revision follows_since_ = 0;  ///< this one the remote; 0: from its founding on
-  model::Revision followed_until_ = 0;
+  bool remote_follows_ = false;              ///< this cluster
+  model::Revision follows_since_ = 0;        ///< this one the remote; 0: from its founding on
+  model::Revision status_counts_since_ = 0;  ///< before it may tell of what was thrown away
+  std::map<std::string, Wal> backups_;       ///< by label
+  std::optional<Wal> intended_;              ///< what the restore that was asked for last gives
+  /// When the restored cluster opened, and may come back.
+  std::optional<std::vector<Acknowledged>> before_restore_;
+  int restored_branch_ = 0;  ///< whoever leads has it
+  int restores_asked_ = 0;
   std::vector<Commit> pending_;
   bool store_cut_ = false;
   model::Revision published_ = 0;
