@@ -73,12 +73,11 @@ void Core::lose_leadership(const std::string& why) {
   // its way there, as after a promotion that did not answer (failover_scenario_test:
   // a_promotion_that_comes_true_after_the_lock_is_lost_…), or as one that replays to the target of
   // a restore, where it opens by itself (restore_scenario_test: a_server_that_replays_…).
-  const bool opens_by_itself = held_by_restore() && s_.view->restore->node == s_.name();
   const bool stays_standby = accepting() && s_.facts->in_recovery && !s_.demoting &&
-                             !opens_by_itself && !job_is<Promote>() && !job_is<StartPg>() &&
-                             !job_is<RestartPg>();
+                             !job_is<Promote>() && !job_is<StartPg>() && !job_is<RestartPg>();
+  const bool opens_by_itself = held_by_restore() && s_.view->restore->node == s_.name();
   if (standby && s_.adopted) return;  // its page is as a former agent left it
-  if (stays_standby || standby) return set_page(PageState::idle);
+  if ((stays_standby && !opens_by_itself) || standby) return set_page(PageState::idle);
   // The deadline is in the past: no commit is acknowledged from here on, and the guard kills what
   // is left.
   set_page(PageState::leased, epoch, Instant{0});
