@@ -145,10 +145,27 @@ TEST_F(Restoring, a_server_that_replays_to_its_target_ends_with_the_lock) {
   expect_restored(node);
 }
 
+TEST_F(Restoring, what_was_opened_and_lost_its_host_before_it_was_told_is_not_recovered_again) {
+  make_past();
+  Node& node = replica();
+  request(node);
+  const auto opened = [&] { return at(RestoreStep::open) && node.pg.writable(); };
+  ASSERT_TRUE(w().run_until(opened, seconds(120))) << w().describe();
+  w().kill_agent(node);
+  const auto timeline = node.pg.wal.timeline();
+  w().run_for(seconds(2));  // writes are acknowledged
+  ASSERT_TRUE(at(RestoreStep::open));
+  w().power_off(node);
+  w().power_on(node);
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+  expect_restored(node);
+  EXPECT_EQ(node.pg.wal.timeline(), timeline) << w().describe();
+}
+
 TEST_F(Restoring, an_undone_restore_leaves_its_timeline_to_what_was_restored) {
   make_past({.nodes = 1});
   request(old_primary());
-  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+  ASSERT_TRUE(w().run_until([&] { return at(RestoreStep::rebuild); }, seconds(120)));
   const auto opened = old_primary().pg.wal.timeline();
   undo();
   expect_undone();
