@@ -227,6 +227,7 @@ class Core {
   bool held_by_restore() const;  ///< the cluster is down for it
   void stop_for_restore();
   bool end_wal_for_restore();
+  bool waits_for_a_paused_server();
   void fetch_backup();
   void open_restored();
   bool keep_old_data();

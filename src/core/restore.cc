@@ -4,6 +4,7 @@
 //  - From the step `fetch` on nobody leads who does not know of the restore: that step is written
 //    only while there is no `leader` key, and whoever takes the lock compares the restore's key.
 //  - The keeper's old data is not written to before it is kept aside, or a confirmation has come.
+//  - Nor is the lock taken beside a server that a pause left writable.
 //  - A directory from before the restore is never promoted once the restored one was opened.
 
 #include <algorithm>
@@ -160,12 +161,25 @@ void Core::stop_for_restore() {
     if (name == s_.name() || (is_down(member) && ended)) continue;
     return result(fmt::format("waiting for {} to stop: {}", name, why));
   }
+  if (waits_for_a_paused_server()) return;
   const Duration leaderless = s_.leaderless_since ? now_ - *s_.leaderless_since : Duration{};
   if (!undo && !restore.ended && leaderless < kKeeperReturns) {
     wake_at(now_ + kKeeperReturns - leaderless);
     return result(fmt::format("waiting for {} to come back: {}", restore.keeper, why));
   }
   next_restore_step(undo ? RestoreStep::undo : RestoreStep::fetch);
+}
+
+/// A pause may have left it writable, and its agent is not heard: whoever took the lock beside it
+/// were a second writer (docs/decisions/0009).
+bool Core::waits_for_a_paused_server() {
+  const auto& left = s_.view->maintenance;
+  if (!left || left->name == s_.name()) return false;
+  result(fmt::format(
+      "waiting for {}: it may still write, as a pause let it, and does not answer; if it is off "
+      "for good, remove the key {} from etcd",
+      left->name, model::kMaintenanceKey));
+  return true;
 }
 
 /// True once this keeper's WAL has its end. A primary that crashed in the middle is started once
@@ -186,6 +200,7 @@ bool Core::end_wal_for_restore() {
   }
   if (!s_.lead.held) {
     if (s_.view->leader || s_.lease == 0 || writing("acquire leader")) return false;
+    if (waits_for_a_paused_server()) return false;
     if (s_.race_backoff.may_try(now_)) acquire("to archive the end of the WAL");
     return false;
   }
@@ -231,6 +246,7 @@ void Core::open_restored() {
     if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
     if (s_.view->leader) return result("waiting for the lock");
     if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
+    if (waits_for_a_paused_server()) return;
     if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
     return acquire("restored from backup " + restore.backup);
   }
@@ -334,6 +350,7 @@ void Core::undo_restore() {
     if (restore_result(What::take_back) == nullptr) return restore_work(What::take_back, false);
     if (s_.view->leader) return result("waiting for the lock");
     if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
+    if (waits_for_a_paused_server()) return;
     if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
     return acquire("the restore is undone");
   }

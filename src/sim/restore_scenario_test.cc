@@ -145,6 +145,25 @@ TEST_F(Restoring, a_server_that_replays_to_its_target_ends_with_the_lock) {
   expect_restored(node);
 }
 
+TEST_F(Restoring, nobody_leads_beside_a_server_that_a_pause_left_writable) {
+  make_past();
+  w().set_config("pause", true);
+  ASSERT_TRUE(w().run_until([&] { return old_primary().page.state == PageState::maintenance; },
+                            seconds(10)));
+  old_primary().reaches_store = false;
+  w().run_for(seconds(15));
+  ASSERT_EQ(w().leader(), "");
+  w().set_config("pause", false);
+  request(replica());
+  w().run_for(seconds(90));
+  EXPECT_EQ(w().leader(), "") << w().describe();
+  EXPECT_TRUE(old_primary().pg.writable());
+  EXPECT_FALSE(at(RestoreStep::open));
+  old_primary().reaches_store = true;
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+  expect_restored(replica());
+}
+
 TEST_F(Restoring, what_was_opened_and_lost_its_host_before_it_was_told_is_not_recovered_again) {
   make_past();
   Node& node = replica();
