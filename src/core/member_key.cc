@@ -85,10 +85,17 @@ void Core::publish_member() {
   const model::Member& member = member_now();
   // A late write of a former agent can have bound the key to a lease that has ended since; who is
   // not known as a member is asked by nobody (store_failures_scenario_test: a_member_whose_key_…).
-  const bool gone = s_.view->revision >= s_.revision_min && s_.view->member(s_.name()) == nullptr;
-  const bool told = published_member_ && published_lease_ == s_.lease && !gone;
+  const bool fresh = s_.view->revision >= s_.revision_min;
+  const model::Member* there = s_.view->member(s_.name());
+  const bool gone = fresh && there == nullptr;
   // Positions alone are told once per loop_wait; everything else at once.
   const bool due = now_ - published_at_ >= s_.timing.loop_wait;
+  // A late write of its own may stand there too, and whoever is stopped has no news that would
+  // replace it: a restore waits for all to be stopped (restore_scenario_test: a_late_word_…).
+  const bool old =
+      fresh && due && there != nullptr && published_member_ &&
+      (there->state != published_member_->state || there->role != published_member_->role);
+  const bool told = published_member_ && published_lease_ == s_.lease && !gone && !old;
   if (told && (member == *published_member_ ||
                (!due && told_at_once(member) == told_at_once(*published_member_))))
     return;

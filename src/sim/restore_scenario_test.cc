@@ -145,6 +145,21 @@ TEST_F(Restoring, a_server_that_replays_to_its_target_ends_with_the_lock) {
   expect_restored(node);
 }
 
+TEST_F(Restoring, a_late_word_of_a_member_that_is_stopped_since_stops_nothing) {
+  make_past();
+  const std::string key = "members/" + replica(1).name;
+  const std::string before = w().store.find(key)->value;
+  request(replica(0));
+  const auto stopped = [&] {
+    const auto* member = w().store.view().member(replica(1).name);
+    return member != nullptr && member->state == model::PgState::stopped;
+  };
+  ASSERT_TRUE(w().run_until(stopped, seconds(20))) << w().describe();
+  ASSERT_TRUE(at(RestoreStep::stop));
+  w().store.put(key, before);
+  ASSERT_TRUE(w().run_until([&] { return finished(); }, seconds(120))) << w().describe();
+}
+
 TEST_F(Restoring, nobody_leads_beside_a_server_that_a_pause_left_writable) {
   make_past();
   w().set_config("pause", true);
