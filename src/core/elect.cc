@@ -277,7 +277,10 @@ void Core::bind_leader_to_lease() {
   // an_old_read_of_the_key_…). A standby that will be promoted waits for nobody, and a server that
   // says nothing may be one.
   const bool known = s_.facts->control.has_value() && !s_.end_unseen;
-  const bool primary = running() ? is_primary() : known && !data_in_recovery();
+  // The data that an undone restore takes back is a primary's, and is promoted all the same
+  // (restore_scenario_test: a_keeper_that_loses_its_host_before_…).
+  const bool taken_back = s_.view->restore && s_.view->restore->step == model::RestoreStep::undo;
+  const bool primary = running() ? is_primary() : known && !data_in_recovery() && !taken_back;
   if (primary) {
     txn.when.push_back(
         {.key = "sync", .what = Compare::What::mod_revision, .number = s_.view->sync.mod_revision});

@@ -206,6 +206,19 @@ TEST_F(Restoring, an_undone_restore_leaves_its_timeline_to_what_was_restored) {
   EXPECT_GT(old_primary().pg.wal.timeline(), opened) << w().describe();
 }
 
+TEST_F(Restoring, a_keeper_that_loses_its_host_before_its_promotion_takes_no_timeline_twice) {
+  make_past();
+  request(replica());
+  ASSERT_TRUE(w().run_until([&] { return at(RestoreStep::rebuild); }, seconds(120)));
+  const auto opened = replica().pg.wal.timeline();
+  undo();
+  ASSERT_TRUE(w().run_until([&] { return w().leader() == old_primary().name; }, seconds(60)));
+  w().power_off(old_primary());
+  w().power_on(old_primary());
+  expect_undone();
+  EXPECT_GT(old_primary().pg.wal.timeline(), opened) << w().describe();
+}
+
 TEST_F(Restoring, is_undone_from_every_step) {
   for (const auto step : {RestoreStep::stop, RestoreStep::fetch, RestoreStep::open,
                           RestoreStep::rebuild, RestoreStep::done}) {
