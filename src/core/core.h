@@ -228,6 +228,7 @@ class Core {
   void stop_for_restore();
   bool end_wal_for_restore();
   bool waits_for_a_paused_server();
+  void take_lock_for_restore(const std::string& why);
   void fetch_backup();
   void open_restored();
   bool keep_old_data();

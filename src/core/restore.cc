@@ -182,6 +182,15 @@ bool Core::waits_for_a_paused_server() {
   return true;
 }
 
+/// By who is to open the restored data, or the old data again, and has stopped its server.
+void Core::take_lock_for_restore(const std::string& why) {
+  if (s_.view->leader) return result("waiting for the lock");
+  if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
+  if (waits_for_a_paused_server()) return;
+  if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
+  acquire(why);
+}
+
 /// True once this keeper's WAL has its end. A primary that crashed in the middle is started once
 /// more, to be stopped in order: what it wrote last is in no archive yet.
 bool Core::end_wal_for_restore() {
@@ -244,11 +253,7 @@ void Core::open_restored() {
   if (!s_.lead.held) {
     if (leader_key_is_mine()) return reclaim();
     if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
-    if (s_.view->leader) return result("waiting for the lock");
-    if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
-    if (waits_for_a_paused_server()) return;
-    if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
-    return acquire("restored from backup " + restore.backup);
+    return take_lock_for_restore("restored from backup " + restore.backup);
   }
   keep_renewing();
   if (!running()) {
@@ -348,11 +353,7 @@ void Core::undo_restore() {
     if (leader_key_is_mine()) return reclaim();
     if (running()) return start_job(StopPg{model::StopMode::immediate, seconds(30), false});
     if (restore_result(What::take_back) == nullptr) return restore_work(What::take_back, false);
-    if (s_.view->leader) return result("waiting for the lock");
-    if (s_.lease == 0 || writing("acquire leader") || writing("release leader")) return;
-    if (waits_for_a_paused_server()) return;
-    if (!s_.race_backoff.may_try(now_)) return wake_at(s_.race_backoff.not_before);
-    return acquire("the restore is undone");
+    return take_lock_for_restore("the restore is undone");
   }
   keep_renewing();
   if (!running()) {

@@ -62,16 +62,15 @@ void demand_recovery(World& w, const RunOptions& options, RunResult& result) {
                               off != 0 ? ", a minority being off" : ""));
     return w.violations.empty();
   };
-  const auto led = [&] { return w.led(); };
   // A late write of the one that is off may have made it the only one with every acknowledged row:
   // then nobody else may lead, and that is right.
   // Likewise when a disk that lied has forgotten so much that its node may not lead any more.
   const bool excusable = off != 0 || w.forgotten;
-  const auto settled = [&] { return led() || (excusable && !somebody_may_lead(w, off)); };
+  const auto settled = [&] { return w.led() || (excusable && !somebody_may_lead(w, off)); };
   if (!wait_for(settled, writer_bound(w), Rule::recovery, "nobody leads as he should")) return;
-  if (led()) result.writer_after = w.now() - healed;
+  if (w.led()) result.writer_after = w.now() - healed;
   if (off != 0) w.heal();
-  if (!led() && off == 0) {
+  if (!w.led() && off == 0) {
     ++w.excused["lying_disk"];
     return;
   }
